@@ -1,0 +1,3 @@
+//! The binary `surestep`.
+
+fn main() {}

@@ -1,0 +1,132 @@
+//! What a judged response turned out to be: types that can hold no payload.
+
+use serde::{Deserialize, Serialize};
+
+use crate::Shape;
+
+/// Whether a response may be relied on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ContractVerdict {
+    /// As documented, or a variation that every client must take.
+    Pass,
+    /// Usable, but outside the contract, or known to break a named client.
+    Warn,
+    /// Not a usable completion.
+    Hold,
+}
+
+/// One deviation found in a response.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ContractFinding {
+    /// Stable kebab-case code, for example `choices-missing`.
+    pub code: &'static str,
+    /// How far this alone lowers the verdict.
+    pub verdict: ContractVerdict,
+    /// The JSON pointer or event that is meant, for example `/choices/0/finish_reason` or `event 3`.
+    pub at: String,
+    /// What the contract asks for.
+    pub expected: String,
+    /// What was there: types and classes, never values.
+    pub seen: String,
+    /// Known clients that this breaks, and how, for example `openai-python 3: silent empty stream`.
+    pub breaks: Vec<&'static str>,
+}
+
+/// How far the answer of the model came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Completion {
+    /// Finished as documented, with usable content (or a tool call).
+    Complete,
+    /// Ended by the token limit.
+    LengthLimit,
+    /// Ended by the content filter.
+    Filtered,
+    /// The model refused.
+    Refused,
+    /// Content came, but no proof that it is whole.
+    Truncated,
+    /// An error stands in place of, or after a part of, the answer.
+    Error,
+    /// Nothing that could be used.
+    Nothing,
+}
+
+/// What the body of a response is, by its bytes and not by its headers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BodyKind {
+    /// No byte, or white space only.
+    Empty,
+    /// One JSON document.
+    Json,
+    /// Server-sent events.
+    Sse,
+    /// A web page.
+    Html,
+    /// Anything else.
+    Other,
+}
+
+/// What kind of trouble an error reply reports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ErrorClass {
+    /// The credential is missing, malformed or invalid.
+    Auth,
+    /// The credential is known but not allowed to do this.
+    Permission,
+    /// The request is wrong and will stay wrong.
+    InvalidRequest,
+    /// The model, or the path, does not exist.
+    NotFound,
+    /// Too many requests for now.
+    RateLimit,
+    /// The account has nothing left to spend.
+    Quota,
+    /// The provider has no capacity for now.
+    Overloaded,
+    /// The provider failed.
+    Server,
+    /// The provider, or an edge before it, gave up waiting.
+    Timeout,
+    /// None of these could be told.
+    Unknown,
+}
+
+/// What an error reply says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ErrorFacts {
+    /// The class, from status, code, type and message pattern.
+    pub class: ErrorClass,
+    /// Whether sending the same request again may help.
+    pub retry_safe: bool,
+    /// The provider's own code, where it had a short identifier-like one.
+    pub code: Option<String>,
+    /// The request id that CometAPI writes into its error messages.
+    pub request_id: Option<String>,
+}
+
+/// The judgement of one response.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Judgement {
+    /// The worst of the findings; `Hold` when nothing could be judged.
+    pub verdict: ContractVerdict,
+    /// How far the answer came.
+    pub completion: Completion,
+    /// Each deviation, in the order in which it was met.
+    pub findings: Vec<ContractFinding>,
+    /// For error replies (by status or in the body): what they say.
+    pub error: Option<ErrorFacts>,
+    /// What the body is.
+    pub body: BodyKind,
+    /// The union of the shapes of all JSON documents in the body.
+    pub shape: Shape,
+    /// How many events a stream had.
+    pub events: u64,
+    /// The `id` of the completion, for example `chatcmpl-…`.
+    pub response_id: Option<String>,
+    /// The `model` that the reply names.
+    pub model: Option<String>,
+}

@@ -1,0 +1,240 @@
+//! The ports: what a drill needs of the tap, of releases and of traffic switches.
+//!
+//! `async fn` in traits is written out as `impl Future + Send`, so that asks can run on any worker thread.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use contract::{DeliveredText, Mode, Profile, Surface};
+use evidence::Sensitive;
+use judge::{AskId, Marker, Observation, Outcome, Role, Stimulus};
+
+use crate::settings::Release;
+
+/// What a port failed at.
+#[derive(Debug, thiserror::Error)]
+pub enum PortError {
+    /// The machine would not let us: a port is taken, a file is not there, a program cannot be run.
+    #[error("{what}")]
+    Environment {
+        /// What we were doing and with what, in full.
+        what: String,
+        /// What to do about it.
+        advice: String,
+        /// The cause.
+        #[source]
+        source: Option<Box<dyn std::error::Error + Send + Sync>>,
+    },
+    /// A release did not do what its configuration says: it did not start, exited at once, never got ready.
+    #[error("{what}")]
+    Release {
+        /// The finding code: `release-did-not-start`, `release-exited`, `release-not-ready`.
+        code: &'static str,
+        /// What we were doing and with what, in full.
+        what: String,
+        /// What to do about it.
+        advice: String,
+        /// The end of what it wrote, if it wrote anything; redact before showing.
+        output: Option<Sensitive>,
+    },
+}
+
+/// The proxy between releases and providers.
+pub trait Tap: Send + Sync + 'static {
+    /// An open listener; closing it is dropping it.
+    type Port: TapPort;
+
+    /// Opens a listener for one release process.
+    fn open(&self, spec: OpenPort) -> impl Future<Output = Result<Self::Port, PortError>> + Send;
+}
+
+/// What a listener is for.
+#[derive(Clone, Debug)]
+pub struct OpenPort {
+    /// Whose calls arrive here.
+    pub role: Role,
+    /// A fixed address; `None`: a free port on loopback.
+    pub listen: Option<SocketAddr>,
+    /// Where the live lane leads.
+    pub upstream: Upstream,
+    /// The surface under test.
+    pub surface: Surface,
+    /// The provider whose wording is copied.
+    pub profile: Profile,
+}
+
+/// Where the live lane leads.
+#[derive(Clone, Debug)]
+pub struct Upstream {
+    /// The provider's base URL, ending in `/v1` as documented, without a trailing slash.
+    pub base_url: String,
+    /// Where its host is really reached (`host:port`).
+    pub connect_to: Option<String>,
+    /// A PEM file with extra trust for it.
+    pub ca: Option<std::path::PathBuf>,
+    /// An egress proxy's URL.
+    pub proxy: Option<String>,
+}
+
+/// An open listener of the tap.
+pub trait TapPort: Send + Sync + 'static {
+    /// Returns the base URL to hand to the release: `http://127.0.0.1:PORT/v1`.
+    fn base_url(&self) -> String;
+
+    /// Prepares for an ask: exchanges whose body carries the marker (or all of them, while `exclusive`) get the stimulus.
+    fn arm(&self, ask: ArmedAsk);
+
+    /// Stops listening for new connections, so that a connect is refused; only sensible while one ask owns the port.
+    fn refuse_connections(&self) -> impl Future<Output = ()> + Send;
+
+    /// Waits until an exchange of the ask has arrived, or `within` is over. Tells whether one has.
+    fn arrived(&self, ask: AskId, within: Duration) -> impl Future<Output = bool> + Send;
+
+    /// Ends an ask: waits at most `grace` for exchanges that are still under way, ends those that are held, and returns what
+    /// was seen and the texts that were delivered to the release, in the order of the exchanges.
+    fn collect(
+        &self,
+        ask: AskId,
+        grace: Duration,
+    ) -> impl Future<Output = (Observation, Vec<DeliveredText>)> + Send;
+
+    /// Returns how many live calls this port has made since it was opened.
+    fn live_calls(&self) -> u32;
+}
+
+/// An ask that the tap is to expect.
+#[derive(Clone, Debug)]
+pub struct ArmedAsk {
+    /// Its id.
+    pub id: AskId,
+    /// The marker in its prompt.
+    pub marker: Marker,
+    /// The label that its prompt asks for.
+    pub label: String,
+    /// What to do to its exchanges.
+    pub stimulus: Stimulus,
+    /// Attribute every exchange on this port to this ask, with its marker or without.
+    pub exclusive: bool,
+    /// Live calls that this ask may make; further ones are answered by the tap as a guard.
+    pub live_calls_max: u32,
+    /// Exchanges after which the release is held to be in a hot loop and its connections are closed.
+    pub attempts_max: u32,
+}
+
+/// Adapters that run a release.
+pub trait Releases: Send + Sync + 'static {
+    /// A release that can be asked; dropping it ends its processes.
+    type Running: RunningRelease;
+
+    /// Makes a release ready to be asked: starts a service and waits for it; checks a command's program; connects to a URL.
+    fn start(
+        &self,
+        release: &Release,
+        start: Start,
+    ) -> impl Future<Output = Result<Self::Running, PortError>> + Send;
+
+    /// Asks whatever listens at `address` (the route) in the way that `running` would be asked itself.
+    fn ask_at(
+        &self,
+        running: &Self::Running,
+        address: SocketAddr,
+        ask: Ask,
+    ) -> impl Future<Output = Asked> + Send;
+}
+
+/// Values known at run time.
+#[derive(Clone, Debug)]
+pub struct Start {
+    /// Which part the release plays.
+    pub role: Role,
+    /// The tap's base URL (`{tap}`). Commands get it per ask instead.
+    pub tap: String,
+    /// The model setting (`{model}`).
+    pub model: String,
+    /// The control's credential (`{key}`).
+    pub control_key: Option<Sensitive>,
+    /// The release's own secrets, resolved: variable and value.
+    pub secrets: Vec<(String, Sensitive)>,
+    /// The credential that a gateway asks of its users, resolved.
+    pub gateway_key: Option<Sensitive>,
+}
+
+/// A release that can be asked.
+pub trait RunningRelease: Send + Sync + 'static {
+    /// Whether each ask is a process of its own, with a tap port of its own.
+    fn process_per_ask(&self) -> bool;
+
+    /// Puts one question.
+    fn ask(&self, ask: Ask) -> impl Future<Output = Asked> + Send;
+
+    /// Returns the address under which the route reaches it. For commands: a front of ours that runs the command for each
+    /// request and hands its calls to the tap port that `tap` names.
+    fn front(&self, tap: String) -> impl Future<Output = Result<SocketAddr, PortError>> + Send;
+
+    /// Returns all log text since `since`, and the position after it.
+    fn logs_since(&self, since: LogPosition) -> (Sensitive, LogPosition);
+
+    /// Ends its processes and waits until the whole group is gone. Safe to call twice.
+    fn stop(&self) -> impl Future<Output = ()> + Send;
+}
+
+/// A position in a running release's logs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LogPosition(pub Vec<u64>);
+
+/// One user-level question.
+#[derive(Clone, Debug)]
+pub struct Ask {
+    /// The prompt, marker and label in it.
+    pub prompt: Sensitive,
+    /// Unary or stream.
+    pub mode: Mode,
+    /// No outcome after this long is hung.
+    pub deadline: Duration,
+    /// The tap's base URL for this ask, when it has a port of its own.
+    pub tap: Option<String>,
+    /// Leave after this long without waiting for the outcome (the *client* probe).
+    pub leave_after: Option<Duration>,
+}
+
+/// What came of an ask.
+#[derive(Clone, Debug)]
+pub struct Asked {
+    /// What the release made of it.
+    pub outcome: Outcome,
+    /// The answer, when it answered (possibly empty), or the partial answer before it refused or hung.
+    pub answer: Option<Sensitive>,
+    /// The error text that its user was shown, when it refused: the response body, or what a command wrote on standard output.
+    pub shown: Option<Sensitive>,
+    /// What a command logged during this ask; `None` for services, whose logs are read by position.
+    pub logs: Option<Sensitive>,
+    /// Whether captured output or logs were cut at their limit.
+    pub cut: bool,
+}
+
+/// What moves traffic. Shares are percent of `new`; the rest goes to `rollback`.
+pub trait TrafficSwitch: Send + Sync + 'static {
+    /// Reads the route as it is, not as it was asked for.
+    fn show(&self) -> impl Future<Output = Result<RouteState, PortError>> + Send;
+
+    /// Tells the switch where the two releases are, for as long as this process holds the route.
+    fn backends(
+        &self,
+        new: SocketAddr,
+        rollback: SocketAddr,
+    ) -> impl Future<Output = Result<(), PortError>> + Send;
+
+    /// Moves traffic. Calling it again with the same share changes nothing.
+    fn shift(&self, percent_new: u8) -> impl Future<Output = Result<(), PortError>> + Send;
+
+    /// Returns the user-facing address.
+    fn address(&self) -> SocketAddr;
+}
+
+/// The route as it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RouteState {
+    /// Percent of user traffic that goes to `new`.
+    pub percent_new: u8,
+}

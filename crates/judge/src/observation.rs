@@ -1,0 +1,144 @@
+//! What the tap saw of one ask: shapes, classes, times and fingerprints, never payloads.
+//!
+//! All times are milliseconds since the tap was armed for the ask.
+
+use contract::{Judgement, Shape};
+use serde::Serialize;
+
+use crate::Fingerprint;
+
+/// All exchanges of one ask.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Observation {
+    /// In the order in which their requests arrived.
+    pub exchanges: Vec<Exchange>,
+    /// Observations that did not reach us; with any, nothing can be concluded from what is missing.
+    pub lost: u32,
+    /// Connections made to the tap during this ask that never became a request (TLS bytes, garbage, refused on purpose).
+    pub stray_connections: u32,
+    /// Exchanges on the same listener during this ask that carried no known marker while several asks were open.
+    pub unattributed: u32,
+}
+
+/// One HTTP request and its response, as the tap saw them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Exchange {
+    /// Counts from 1 within the ask.
+    pub attempt: u32,
+    /// When the request head had arrived.
+    pub started_ms: u64,
+    /// When the tap had nothing more to do with it.
+    pub ended_ms: u64,
+    /// The request.
+    pub request: RequestSeen,
+    /// The response; `None` when the connection ended before a status was sent to the release.
+    pub response: Option<ResponseSeen>,
+    /// Who answered.
+    pub answered_by: AnsweredBy,
+    /// How the release's side ended.
+    pub release_end: End,
+    /// How the provider's side ended; `None` in the simulated lane.
+    pub provider_end: Option<End>,
+}
+
+/// Who made the response that the release got.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AnsweredBy {
+    /// The provider.
+    Provider,
+    /// The tap, on purpose: the stimulus.
+    Tap,
+    /// The tap, because the provider could not be reached or broke off.
+    ProviderUnreachable,
+    /// The tap, because this was no call of the probed surface (another path, an unknown marker, a hot loop stopped).
+    Guard,
+}
+
+/// How one side of an exchange ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum End {
+    /// Everything was sent and taken.
+    Complete,
+    /// The peer left early.
+    PeerLeft,
+    /// The tap ended it on purpose.
+    Injected,
+    /// It was still open when the ask was over.
+    StillOpen,
+}
+
+/// How a request names its credential.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AuthScheme {
+    /// No credential at all.
+    None,
+    /// `Authorization: Bearer …`, with something behind it.
+    Bearer,
+    /// `Authorization: Bearer` with nothing behind it, or the words `undefined`, `null`, `None`.
+    BearerBlank,
+    /// `Authorization: Basic …`.
+    Basic,
+    /// Another header that providers take: `api-key`, `x-api-key`, `x-goog-api-key`.
+    ApiKeyHeader,
+    /// Any other `Authorization` scheme.
+    Other,
+}
+
+/// What the tap keeps of a request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct RequestSeen {
+    /// The method.
+    pub method: String,
+    /// The path as sent, without its query.
+    pub path: String,
+    /// Whether a query was there.
+    pub has_query: bool,
+    /// The path with doubled slashes and doubled `/v1` folded: what was meant.
+    pub resource: String,
+    /// The host that the release meant to reach: the provider's behind the tap.
+    pub host: String,
+    /// Header names, lower case, sorted, without values.
+    pub header_names: Vec<String>,
+    /// How it names its credential.
+    pub auth: AuthScheme,
+    /// The keyed fingerprint of the credential.
+    pub credential: Option<Fingerprint>,
+    /// The structure of the body.
+    pub shape: Shape,
+    /// The `model` field.
+    pub model: Option<String>,
+    /// The `stream` field.
+    pub stream: bool,
+    /// What a provider that follows the documentation would refuse about the request, for example `missing messages`.
+    pub fault: Option<String>,
+    /// The client library and its version, from the user agent or `x-stainless-*`, for example `openai-python 3.54.0`.
+    pub client: Option<String>,
+    /// `x-stainless-retry-count`, where it was sent.
+    pub retry_count: Option<u32>,
+    /// Whether the body carried the ask's marker.
+    pub carries_marker: bool,
+    /// The size of the body.
+    pub body_bytes: u64,
+}
+
+/// What the tap keeps of a response.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ResponseSeen {
+    /// The status code.
+    pub status: u16,
+    /// The `content-type` header, without parameters.
+    pub content_type: Option<String>,
+    /// Values of all `*request-id*` headers; the one in CometAPI's error message stands in `judgement.error`.
+    pub request_ids: Vec<String>,
+    /// The least time to wait before another attempt that `retry-after` or `retry-after-ms` asked for, in milliseconds.
+    pub retry_after_ms: Option<u64>,
+    /// When the status was sent to the release.
+    pub head_ms: u64,
+    /// The judgement by the contract.
+    pub judgement: Judgement,
+    /// The size of the body.
+    pub body_bytes: u64,
+}

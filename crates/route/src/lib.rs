@@ -1,0 +1,1 @@
+//! Adapters that move traffic: the embedded router.

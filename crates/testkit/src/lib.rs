@@ -1,0 +1,1 @@
+//! Builders, a fake clock and real-SDK releases for tests.

@@ -1,0 +1,3 @@
+//! Example releases.
+
+fn main() {}
