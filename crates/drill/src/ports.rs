@@ -141,6 +141,10 @@ pub trait Releases: Send + Sync + 'static {
         address: SocketAddr,
         ask: Ask,
     ) -> impl Future<Output = Asked> + Send;
+
+    /// Asks whatever listens at `address` in the format that all fronts of [`RunningRelease::front_uniform`] share: the way
+    /// to ask through a route whose two releases are of different kinds.
+    fn ask_uniform(&self, address: SocketAddr, ask: Ask) -> impl Future<Output = Asked> + Send;
 }
 
 /// Values known at run time.
@@ -148,6 +152,8 @@ pub trait Releases: Send + Sync + 'static {
 pub struct Start {
     /// Which part the release plays.
     pub role: Role,
+    /// The surface under test: the way to ask a release that is itself a gateway.
+    pub surface: Surface,
     /// The tap's base URL (`{tap}`). Commands get it per ask instead.
     pub tap: String,
     /// The model setting (`{model}`).
@@ -171,6 +177,13 @@ pub trait RunningRelease: Send + Sync + 'static {
     /// Returns the address under which the route reaches it. For commands: a front of ours that runs the command for each
     /// request and hands its calls to the tap port that `tap` names.
     fn front(&self, tap: String) -> impl Future<Output = Result<SocketAddr, PortError>> + Send;
+
+    /// Opens a front of ours that speaks one format for every kind of release, see [`Releases::ask_uniform`]. Only commands
+    /// need `tap`; the calls of other releases go where they always go.
+    fn front_uniform(
+        &self,
+        tap: String,
+    ) -> impl Future<Output = Result<SocketAddr, PortError>> + Send;
 
     /// Returns all log text since `since`, and the position after it.
     fn logs_since(&self, since: LogPosition) -> (Sensitive, LogPosition);
