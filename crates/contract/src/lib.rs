@@ -5,6 +5,7 @@
 #![warn(clippy::wildcard_enum_match_arm)]
 
 mod judgement;
+pub mod reply;
 mod request;
 mod response;
 mod shape;

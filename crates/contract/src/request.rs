@@ -20,7 +20,7 @@ pub struct RequestFacts {
 }
 
 /// Why a documented provider refuses a request.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RequestFault {
     /// The body is not a JSON object.
     NotJson,

@@ -1,0 +1,162 @@
+//! `POST /v1/responses`: the response object, and the events of its stream.
+
+use serde_json::{Map, Value, json};
+
+use super::pieces::pieces;
+use super::{PROMPT_TOKENS, ReplyContext, StreamEvent, output_tokens};
+use crate::Profile;
+
+/// Returns the completed `response` object.
+pub(super) fn completed(ctx: &ReplyContext<'_>) -> Value {
+    response(ctx, Stage::Completed)
+}
+
+/// Returns the events in their documented order. There is no `[DONE]` on this surface.
+pub(super) fn stream(ctx: &ReplyContext<'_>) -> Vec<StreamEvent> {
+    let mut events = Events::default();
+    let item_id = item_id(ctx);
+    events.push("response.created", json!({ "response": response(ctx, Stage::InProgress) }));
+    events.push("response.in_progress", json!({ "response": response(ctx, Stage::InProgress) }));
+    events.push(
+        "response.output_item.added",
+        json!({ "output_index": 0, "item": item(ctx, Stage::InProgress) }),
+    );
+    let part =
+        json!({ "item_id": item_id, "output_index": 0, "content_index": 0, "part": text_part("") });
+    events.push("response.content_part.added", part);
+    for piece in pieces(ctx.text) {
+        events.push(
+            "response.output_text.delta",
+            json!({ "item_id": item_id, "output_index": 0, "content_index": 0, "delta": piece, "logprobs": [] }),
+        );
+    }
+    events.push(
+        "response.output_text.done",
+        json!({ "item_id": item_id, "output_index": 0, "content_index": 0, "text": ctx.text, "logprobs": [] }),
+    );
+    let part = json!({ "item_id": item_id, "output_index": 0, "content_index": 0, "part": text_part(ctx.text) });
+    events.push("response.content_part.done", part);
+    events.push(
+        "response.output_item.done",
+        json!({ "output_index": 0, "item": item(ctx, Stage::Completed) }),
+    );
+    events.push("response.completed", json!({ "response": completed(ctx) }));
+    events.0
+}
+
+/// How far the response is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    InProgress,
+    Completed,
+}
+
+impl Stage {
+    fn status(self) -> &'static str {
+        match self {
+            Self::InProgress => "in_progress",
+            Self::Completed => "completed",
+        }
+    }
+
+    /// Returns the value once it is known, else null.
+    fn once_completed(self, value: Value) -> Value {
+        match self {
+            Self::InProgress => Value::Null,
+            Self::Completed => value,
+        }
+    }
+}
+
+/// The events so far; each gets its `type` and the next `sequence_number`, from 0.
+#[derive(Default)]
+struct Events(Vec<StreamEvent>);
+
+impl Events {
+    fn push(&mut self, kind: &str, payload: Value) {
+        let mut data = Map::new();
+        data.insert("type".to_owned(), kind.into());
+        data.insert("sequence_number".to_owned(), self.0.len().into());
+        if let Value::Object(payload) = payload {
+            data.extend(payload);
+        }
+        self.0.push(StreamEvent::named(kind, Value::Object(data).to_string()));
+    }
+}
+
+fn response(ctx: &ReplyContext<'_>, stage: Stage) -> Value {
+    let output = match stage {
+        Stage::InProgress => json!([]),
+        Stage::Completed => json!([item(ctx, stage)]),
+    };
+    json!({
+        "id": ctx.id,
+        "object": "response",
+        "created_at": ctx.created,
+        "status": stage.status(),
+        "background": false,
+        "completed_at": stage.once_completed(ctx.created.into()),
+        "error": null,
+        "incomplete_details": null,
+        "instructions": null,
+        "max_output_tokens": null,
+        "max_tool_calls": null,
+        "model": ctx.model,
+        "output": output,
+        "parallel_tool_calls": true,
+        "previous_response_id": null,
+        "prompt_cache_key": null,
+        "reasoning": { "effort": null, "summary": null },
+        "safety_identifier": null,
+        "service_tier": match stage { Stage::InProgress => "auto", Stage::Completed => "default" },
+        "store": true,
+        "temperature": 1.0,
+        "text": { "format": { "type": "text" }, "verbosity": "medium" },
+        "tool_choice": "auto",
+        "tools": [],
+        "top_logprobs": 0,
+        "top_p": 1.0,
+        "truncation": "disabled",
+        "usage": stage.once_completed(usage(ctx)),
+        "user": null,
+        "metadata": {},
+    })
+}
+
+fn item(ctx: &ReplyContext<'_>, stage: Stage) -> Value {
+    let content = match stage {
+        Stage::InProgress => json!([]),
+        Stage::Completed => json!([text_part(ctx.text)]),
+    };
+    json!({
+        "id": item_id(ctx),
+        "type": "message",
+        "status": stage.status(),
+        "content": content,
+        "role": "assistant",
+    })
+}
+
+fn item_id(ctx: &ReplyContext<'_>) -> String {
+    format!("msg_{}", ctx.id.strip_prefix("resp_").unwrap_or(ctx.id))
+}
+
+fn text_part(text: &str) -> Value {
+    json!({ "type": "output_text", "annotations": [], "logprobs": [], "text": text })
+}
+
+/// Returns the usage. CometAPI's documented example has no `cache_write_tokens`, which newer types of OpenAI require.
+fn usage(ctx: &ReplyContext<'_>) -> Value {
+    let output_tokens = output_tokens(ctx.text);
+    let input_details = match ctx.profile {
+        Profile::Openai => json!({ "cached_tokens": 0, "cache_write_tokens": 0 }),
+        Profile::Cometapi => json!({ "cached_tokens": 0 }),
+    };
+    json!({
+        "input_tokens": PROMPT_TOKENS,
+        "input_tokens_details": input_details,
+        "output_tokens": output_tokens,
+        "output_tokens_details": { "reasoning_tokens": 0 },
+        "total_tokens": PROMPT_TOKENS + output_tokens,
+    })
+}
