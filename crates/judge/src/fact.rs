@@ -87,6 +87,11 @@ pub enum Fact {
         /// Percent of user traffic on `new` when it ended, as read from the switch.
         percent_new: Option<u8>,
     },
+    /// A record that was withheld because a secret was found in it: it proves nothing, and a run that has one holds.
+    Withheld {
+        /// Which record it was, in words that can hold no secret.
+        what: String,
+    },
 }
 
 /// A probe that a run has to make.

@@ -3,11 +3,13 @@
 //! Pure: an observation, an outcome and a log reading in; findings and a verdict out. No I/O, no clock, no chance.
 #![warn(clippy::wildcard_enum_match_arm)]
 
+pub mod catalogue;
 mod fact;
 mod finding;
 mod identity;
 mod observation;
 mod outcome;
+mod probe;
 mod stimulus;
 mod verdict;
 
@@ -18,5 +20,9 @@ pub use observation::{
     AnsweredBy, AuthScheme, End, Exchange, Observation, RequestSeen, ResponseSeen,
 };
 pub use outcome::{CrashKind, Outcome, OutcomeKind};
-pub use stimulus::{Act, Answer, AnswerEnd, Piece, RequestContext, Stimulus};
+pub use probe::{Attempts, Expect, PlanContext, Probe};
+pub use stimulus::{
+    Act, Answer, AnswerEnd, Guarded, NetworkFault, Piece, RequestContext, RetryAfter, ShapeFault,
+    Stimulus, StreamFault, Variation, documented_text,
+};
 pub use verdict::Verdict;

@@ -2,19 +2,81 @@
 
 use std::time::Duration;
 
+use contract::reply::ErrorKind;
 use contract::{Mode, Profile, Surface};
-use serde::{Deserialize, Serialize};
+
+mod body;
+mod simulate;
+
+pub use body::{ShapeFault, StreamFault, Variation};
+pub use simulate::documented_text;
 
 /// What the tap does to the exchanges of an ask, named by what the release meets.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Stimulus {
     /// Live: relays to the provider, untouched.
     Relay,
     /// Live: relays to the provider with the credential swapped for an invalid one.
     InvalidCredential,
-    /// Simulated: the documented reply.
+    /// Simulated: the documented reply, with text that has Unicode and characters which JSON escapes.
     Documented,
+    /// Simulated: the documented reply in another legal form.
+    Tolerated(Variation),
+    /// Simulated: an error status with the provider's wording.
+    Error(ErrorKind),
+    /// Simulated: 429 with a `retry-after`.
+    RateLimited(RetryAfter),
+    /// Simulated: a 301 to a web page.
+    Redirect,
+    /// Simulated: 503 once, the documented reply from the second attempt on.
+    RecoversOnSecond,
+    /// The connection is refused. The tap's listener is closed, so there is no exchange.
+    Refused,
+    /// Simulated: the network breaks.
+    Network(NetworkFault),
+    /// Simulated: status 200 with a body that is no usable completion.
+    Shape(ShapeFault),
+    /// Simulated: status 200 with an event stream that is none, or breaks.
+    Stream(StreamFault),
+    /// Leaves the calls that lead up to the answer alone: see [`Guarded`].
+    Guarded(Box<Guarded>),
+    /// These acts, in order of attempts; the last one goes on.
+    Acts(Vec<Act>),
+}
+
+/// A stimulus for a release that makes several upstream calls for one ask.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Guarded {
+    /// Calls for these models are relayed.
+    pub relay_models: Vec<String>,
+    /// Without such models: that many calls are relayed first.
+    pub relay_first: u32,
+    /// What the others get.
+    pub then: Stimulus,
+}
+
+/// How a 429 says when to come back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RetryAfter {
+    /// In so many seconds.
+    Seconds(u32),
+    /// At an HTTP date so many seconds ahead.
+    Date(u32),
+}
+
+/// How the network breaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NetworkFault {
+    /// RST before any byte of the reply.
+    ResetBeforeHeaders,
+    /// RST in the middle of the body.
+    ResetMidBody,
+    /// No byte of the reply ever comes.
+    StallBeforeHeaders,
+    /// Silence in the middle of the body.
+    StallMidBody,
+    /// The whole body comes, slowly.
+    SlowDrip,
 }
 
 /// What an act may depend on: the request, as the tap read it.
@@ -28,6 +90,8 @@ pub struct RequestContext {
     pub profile: Profile,
     /// The model that the request names.
     pub model: String,
+    /// The marker of the ask; where a reply makes the release call again without a body (a redirect), it is in the path.
+    pub marker: String,
     /// The label that the prompt asks for.
     pub label: String,
     /// Whether the request asks for a usage chunk.
@@ -36,7 +100,7 @@ pub struct RequestContext {
     pub attempt: u32,
     /// A request id unique to this exchange, to be sent as `x-request-id` and, by CometAPI's profile, in error messages.
     pub request_id: String,
-    /// Seconds since the epoch, for `created`.
+    /// Seconds since the epoch, for `created` and HTTP dates.
     pub created: i64,
 }
 
@@ -106,11 +170,62 @@ impl Stimulus {
     /// Returns what to do with one exchange.
     pub fn act(&self, request: &RequestContext) -> Act {
         match self {
-            Self::Relay | Self::Documented => {
-                let _: &RequestContext = request;
-                Act::Relay
-            }
+            Self::Relay => Act::Relay,
             Self::InvalidCredential => Act::RelayInvalidCredential,
+            Self::Documented => simulate::documented(request),
+            Self::Tolerated(variation) => body::tolerated(*variation, request),
+            Self::Error(kind) => simulate::error(*kind, request),
+            Self::RateLimited(retry_after) => simulate::rate_limited(*retry_after, request),
+            Self::Redirect => simulate::redirect(request),
+            Self::RecoversOnSecond => {
+                if request.attempt == 1 {
+                    simulate::error(ErrorKind::Overloaded, request)
+                } else {
+                    simulate::documented(request)
+                }
+            }
+            // The listener is closed for this one; should a call come through all the same, it breaks as early as possible.
+            Self::Refused => Act::Reset,
+            Self::Network(fault) => simulate::network(*fault, request),
+            Self::Shape(fault) => body::shape(*fault, request),
+            Self::Stream(fault) => body::stream(*fault, request),
+            Self::Guarded(guarded) => guarded.act(request),
+            Self::Acts(acts) => {
+                let index = usize::try_from(request.attempt.saturating_sub(1)).unwrap_or(usize::MAX);
+                acts.get(index).or_else(|| acts.last()).cloned().unwrap_or(Act::Close)
+            }
         }
+    }
+
+    /// Returns whether the provider answers, and not the tap.
+    pub fn is_live(&self) -> bool {
+        match self {
+            Self::Relay | Self::InvalidCredential => true,
+            Self::Guarded(guarded) => guarded.then.is_live(),
+            Self::Documented
+            | Self::Tolerated(_)
+            | Self::Error(_)
+            | Self::RateLimited(_)
+            | Self::Redirect
+            | Self::RecoversOnSecond
+            | Self::Refused
+            | Self::Network(_)
+            | Self::Shape(_)
+            | Self::Stream(_)
+            | Self::Acts(_) => false,
+        }
+    }
+}
+
+impl Guarded {
+    fn act(&self, request: &RequestContext) -> Act {
+        if self.relay_models.is_empty() {
+            if request.attempt <= self.relay_first {
+                return Act::Relay;
+            }
+            let attempt = request.attempt - self.relay_first;
+            return self.then.act(&RequestContext { attempt, ..request.clone() });
+        }
+        if self.relay_models.contains(&request.model) { Act::Relay } else { self.then.act(request) }
     }
 }

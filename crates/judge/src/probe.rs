@@ -1,0 +1,99 @@
+//! Probes: experiments, each with a stimulus and what is expected of the release.
+
+use contract::{Mode, Surface};
+
+use crate::{Lane, RequestType, Stimulus};
+
+/// One experiment: an ask, a stimulus at the tap, an expectation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Probe {
+    /// Stable id, for example `overload-503`.
+    pub id: &'static str,
+    /// The group: `happy`, `tolerated`, `auth`, `request`, `overload`, `network`, `shape`, `stream`.
+    pub group: &'static str,
+    /// In which mode it is made.
+    pub mode: Mode,
+    /// What the tap does.
+    pub stimulus: Stimulus,
+    /// What the release must make of it.
+    pub expect: Expect,
+    /// How many attempts are right.
+    pub attempts: Attempts,
+}
+
+/// What a release must make of a stimulus.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expect {
+    /// It answers with what the provider delivered.
+    Answer,
+    /// It answers; a refusal is only a warning, since common clients are known to do so.
+    AnswerOrWarn,
+    /// It refuses: it tells its user that there is no answer.
+    Refusal,
+    /// It refuses; an answer is only a warning, since stock SDKs let it through and nothing is lost but form.
+    RefusalOrWarn,
+    /// It answers well or refuses; it only must not hang or crash.
+    AnyOutcome,
+}
+
+/// How many attempts are right.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Attempts {
+    /// One: sending the same again cannot help.
+    One,
+    /// One; up to the policy is a warning, because stock SDKs cannot tell (contracts.md section 6.3, R3).
+    OneOrWarn,
+    /// Up to the policy, spaced.
+    Policy,
+    /// As [`Attempts::Policy`], and the `retry-after` that was sent is a floor or a reason to give up; missing it fails.
+    PolicyAfterFloor,
+    /// The same, but missing the floor is a warning: not every stock SDK reads that form.
+    PolicyAfterFloorOrWarn,
+    /// At least two: the second one gets the documented reply.
+    Recovers,
+}
+
+impl Probe {
+    /// Returns what kind of request it makes.
+    pub fn request_type(&self) -> RequestType {
+        match self.expect {
+            Expect::Answer | Expect::AnswerOrWarn => RequestType::HappyPath,
+            Expect::Refusal | Expect::RefusalOrWarn | Expect::AnyOutcome => RequestType::ErrorPath,
+        }
+    }
+
+    /// Returns who answers.
+    pub fn lane(&self) -> Lane {
+        if self.stimulus.is_live() { Lane::Live } else { Lane::Simulated }
+    }
+
+    /// Returns whether it only makes sense while one ask owns the tap's port.
+    pub fn needs_own_port(&self) -> bool {
+        self.stimulus == Stimulus::Refused
+    }
+
+    /// Returns whether the release will have to wait out a silence of its provider: such probes are started first.
+    pub fn is_slow(&self) -> bool {
+        use crate::stimulus::{NetworkFault, StreamFault};
+        matches!(
+            self.stimulus,
+            Stimulus::Network(NetworkFault::StallBeforeHeaders | NetworkFault::StallMidBody | NetworkFault::SlowDrip)
+                | Stimulus::Stream(StreamFault::Silence | StreamFault::SilenceWithComments)
+        )
+    }
+}
+
+/// What the plan depends on.
+#[derive(Clone, Copy, Debug)]
+pub struct PlanContext<'a> {
+    /// The surface under test.
+    pub surface: Surface,
+    /// Whether the provider is CometAPI, whose two mis-statused errors are probed.
+    pub cometapi: bool,
+    /// Fields that the application needs: variations that leave them out are not made.
+    pub required_fields: &'a [String],
+    /// The release's retry policy.
+    pub max_attempts: u32,
+    /// Whether each ask is a process of its own, with a tap port of its own.
+    pub own_port: bool,
+}

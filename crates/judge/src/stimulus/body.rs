@@ -1,0 +1,482 @@
+//! Replies under status 200 that differ from the documented one: legal variations, unusable bodies, broken streams.
+
+use std::time::Duration;
+
+use contract::reply::{self, ErrorKind, StreamEvent};
+use contract::{Mode, Surface};
+use serde_json::{Value, json};
+
+use super::simulate::{
+    HTML, context, documented, documented_text, events_answer, json_headers, pieces_answer,
+    sse_headers, whole,
+};
+use super::{Act, Answer, AnswerEnd, Piece, RequestContext};
+
+/// How often a keep-alive comment comes while a stream is silent. Shorter than any idle timeout.
+const COMMENT_EVERY: Duration = Duration::from_millis(400);
+
+/// A legal variation of the documented reply.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Variation {
+    /// Fields that nobody documented.
+    ExtraFields,
+    /// Event types that nobody documented (responses streams).
+    ExtraEvents,
+    /// SSE comments between the events.
+    Comments,
+    /// CRLF in place of LF.
+    Crlf,
+    /// No space behind `data:`.
+    NoSpace,
+    /// Reads that end inside a UTF-8 character.
+    SplitUtf8,
+    /// A usage chunk with empty choices (chat streams).
+    UsageChunk,
+    /// `usage: null`.
+    UsageNull,
+    /// No `usage`.
+    UsageAbsent,
+    /// Blank lines before the JSON document.
+    LeadingSpace,
+}
+
+/// A body under status 200 that is no usable completion.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ShapeFault {
+    /// The error envelope.
+    ErrorBody,
+    /// A web page.
+    Html,
+    /// Nothing.
+    EmptyBody,
+    /// The first half of the document, whole by its length.
+    TruncatedJson,
+    /// No `choices` (no `output`).
+    ChoicesMissing,
+    /// `choices: null`.
+    ChoicesNull,
+    /// `choices: []`.
+    ChoicesEmpty,
+    /// `content: null` beside finish reason `stop`.
+    ContentNull,
+    /// No `content`.
+    ContentMissing,
+    /// `content` is a list of parts.
+    ContentWrongType,
+    /// `finish_reason: null` (status `in_progress`).
+    FinishNull,
+    /// Ended by the token limit.
+    FinishLength,
+    /// Ended by the content filter.
+    FinishContentFilter,
+    /// The model's refusal in place of content.
+    Refusal,
+}
+
+/// An event stream under status 200 that is none, or breaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StreamFault {
+    /// The error envelope as JSON.
+    JsonError,
+    /// A web page.
+    Html,
+    /// A plain completion as JSON.
+    PlainCompletion,
+    /// Half the text, then a clean end.
+    NoFinishReason,
+    /// Half the text, then `[DONE]`.
+    DoneAfterCut,
+    /// Everything but `[DONE]`.
+    NoDone,
+    /// The connection ends inside an event.
+    CutMidEvent,
+    /// One event's JSON is broken; the rest follows.
+    MalformedChunk,
+    /// An error event in place of the first chunk.
+    ErrorFirst,
+    /// An error event after half the text.
+    ErrorMid,
+    /// `event: error` with a flat object after half the text.
+    ErrorFlat,
+    /// `event: error` with the envelope after half the text.
+    ErrorNested,
+    /// Half the text, then silence.
+    Silence,
+    /// Half the text, then keep-alive comments only.
+    SilenceWithComments,
+    /// Ended by the token limit.
+    FinishLength,
+    /// Ended by the content filter.
+    FinishContentFilter,
+    /// No text at all, ended as documented.
+    NoContent,
+    /// `response.failed` as the terminal event (responses).
+    Failed,
+}
+
+pub(super) fn tolerated(variation: Variation, request: &RequestContext) -> Act {
+    let text = documented_text(&request.label);
+    let context = context(request, &text);
+    match request.mode {
+        Mode::Unary => {
+            let mut document = reply::unary(&context);
+            let mut lead = "";
+            match variation {
+                Variation::ExtraFields => add_fields(&mut document),
+                Variation::UsageNull => set(&mut document, "/usage", Some(Value::Null)),
+                Variation::UsageAbsent => set(&mut document, "/usage", None),
+                Variation::LeadingSpace => lead = "\n\n   \n",
+                // These vary the framing of a stream; a unary reply has none.
+                Variation::ExtraEvents
+                | Variation::Comments
+                | Variation::Crlf
+                | Variation::NoSpace
+                | Variation::SplitUtf8
+                | Variation::UsageChunk => {}
+            }
+            whole(200, json_headers(request), format!("{lead}{document}").into_bytes())
+        }
+        Mode::Stream => {
+            let include_usage = request.include_usage || variation == Variation::UsageChunk;
+            let context = reply::ReplyContext { include_usage, ..context };
+            let mut events = reply::stream(&context);
+            match variation {
+                Variation::ExtraFields => edit_each(&mut events, add_fields),
+                Variation::UsageNull => edit_each(&mut events, |v| {
+                    if v.pointer("/usage").is_none() && v.pointer("/choices").is_some() {
+                        set(v, "/usage", Some(Value::Null));
+                    }
+                }),
+                Variation::ExtraEvents => events.insert(
+                    events.len() / 2,
+                    StreamEvent {
+                        event: Some("response.surestep.note".to_owned()),
+                        data: json!({"type": "response.surestep.note", "sequence_number": 0}).to_string(),
+                    },
+                ),
+                Variation::Comments
+                | Variation::Crlf
+                | Variation::NoSpace
+                | Variation::SplitUtf8
+                | Variation::UsageChunk
+                | Variation::UsageAbsent
+                | Variation::LeadingSpace => {}
+            }
+            Act::Answer(pieces_answer(request, frame(variation, &events), AnswerEnd::Complete))
+        }
+    }
+}
+
+/// Frames events in the variation's way.
+fn frame(variation: Variation, events: &[StreamEvent]) -> Vec<Vec<u8>> {
+    let mut chunks: Vec<Vec<u8>> = Vec::new();
+    for event in events {
+        let text = String::from_utf8_lossy(&event.to_bytes()).into_owned();
+        match variation {
+            Variation::Comments => {
+                chunks.push(b": keep-alive\n\n".to_vec());
+                chunks.push(text.into_bytes());
+            }
+            Variation::Crlf => chunks.push(text.replace('\n', "\r\n").into_bytes()),
+            Variation::NoSpace => chunks.push(
+                text.replace("\ndata: ", "\ndata:").replacen("data: ", "data:", 1).into_bytes(),
+            ),
+            Variation::SplitUtf8 => split_inside_character(text.as_bytes(), &mut chunks),
+            Variation::ExtraFields
+            | Variation::ExtraEvents
+            | Variation::UsageChunk
+            | Variation::UsageNull
+            | Variation::UsageAbsent
+            | Variation::LeadingSpace => chunks.push(text.into_bytes()),
+        }
+    }
+    chunks
+}
+
+/// Cuts bytes behind the first byte of each multi-byte character.
+fn split_inside_character(bytes: &[u8], chunks: &mut Vec<Vec<u8>>) {
+    let mut chunk = Vec::new();
+    for &byte in bytes {
+        chunk.push(byte);
+        if byte >= 0xc0 {
+            chunks.push(std::mem::take(&mut chunk));
+        }
+    }
+    chunks.push(chunk);
+}
+
+fn add_fields(document: &mut Value) {
+    if let Value::Object(fields) = document {
+        fields.insert("x_gateway_note".to_owned(), json!({"region": "eu", "hops": [1, 2]}));
+        fields.insert("native_finish_reason".to_owned(), Value::Null);
+    }
+    for path in ["/choices/0", "/choices/0/message", "/choices/0/delta", "/output/0", "/usage"] {
+        if let Some(Value::Object(fields)) = document.pointer_mut(path) {
+            fields.insert("x_unknown".to_owned(), json!(["unknown", 7, null]));
+        }
+    }
+}
+
+/// Sets or removes what stands at a pointer; does nothing where its parent is not there.
+fn set(document: &mut Value, pointer: &str, value: Option<Value>) {
+    let Some((parent, key)) = pointer.rsplit_once('/') else { return };
+    if let Some(Value::Object(fields)) = document.pointer_mut(parent) {
+        match value {
+            Some(value) => {
+                fields.insert(key.to_owned(), value);
+            }
+            None => {
+                fields.remove(key);
+            }
+        }
+    }
+}
+
+fn edit_each(events: &mut [StreamEvent], edit: impl Fn(&mut Value)) {
+    for event in events {
+        if let Ok(mut value) = serde_json::from_str::<Value>(&event.data) {
+            edit(&mut value);
+            event.data = value.to_string();
+        }
+    }
+}
+
+pub(super) fn shape(fault: ShapeFault, request: &RequestContext) -> Act {
+    if request.mode == Mode::Stream {
+        return stream(as_stream(fault), request);
+    }
+    let text = documented_text(&request.label);
+    let context = context(request, &text);
+    let mut document = reply::unary(&context);
+    let chat = request.surface == Surface::Chat;
+    let choices = if chat { "/choices" } else { "/output" };
+    let content = if chat { "/choices/0/message/content" } else { "/output/0/content/0/text" };
+    match fault {
+        ShapeFault::ErrorBody => document = reply::error(ErrorKind::Server, &context).body,
+        ShapeFault::Html => {
+            let headers = vec![("content-type".to_owned(), "text/html; charset=utf-8".to_owned())];
+            return whole(200, headers, HTML.into());
+        }
+        ShapeFault::EmptyBody => return whole(200, json_headers(request), Vec::new()),
+        ShapeFault::TruncatedJson => {
+            let mut bytes = document.to_string().into_bytes();
+            bytes.truncate(bytes.len() / 2);
+            return whole(200, json_headers(request), bytes);
+        }
+        ShapeFault::ChoicesMissing => set(&mut document, choices, None),
+        ShapeFault::ChoicesNull => set(&mut document, choices, Some(Value::Null)),
+        ShapeFault::ChoicesEmpty => set(&mut document, choices, Some(json!([]))),
+        ShapeFault::ContentNull => set(&mut document, content, Some(Value::Null)),
+        ShapeFault::ContentMissing => set(&mut document, content, None),
+        ShapeFault::ContentWrongType => {
+            set(&mut document, content, Some(json!([{"type": "text", "text": text}])));
+        }
+        ShapeFault::FinishNull if chat => set(&mut document, "/choices/0/finish_reason", Some(Value::Null)),
+        ShapeFault::FinishNull => set(&mut document, "/status", Some(json!("in_progress"))),
+        ShapeFault::FinishLength => end_early(&mut document, request, "length", "max_output_tokens"),
+        ShapeFault::FinishContentFilter => {
+            end_early(&mut document, request, "content_filter", "content_filter");
+            set(&mut document, content, Some(if chat { Value::Null } else { json!("") }));
+        }
+        ShapeFault::Refusal if chat => {
+            set(&mut document, content, Some(Value::Null));
+            set(&mut document, "/choices/0/message/refusal", Some(json!("I can't help with that.")));
+        }
+        ShapeFault::Refusal => set(
+            &mut document,
+            "/output/0/content",
+            Some(json!([{"type": "refusal", "refusal": "I can't help with that."}])),
+        ),
+    }
+    whole(200, json_headers(request), document.to_string().into_bytes())
+}
+
+/// Ends a unary document early: by finish reason (chat) or by status and details (responses), half the text delivered.
+fn end_early(document: &mut Value, request: &RequestContext, finish: &str, reason: &str) {
+    let half = half_of(&documented_text(&request.label));
+    match request.surface {
+        Surface::Chat => {
+            set(document, "/choices/0/finish_reason", Some(json!(finish)));
+            set(document, "/choices/0/message/content", Some(json!(half)));
+        }
+        Surface::Responses => {
+            set(document, "/status", Some(json!("incomplete")));
+            set(document, "/incomplete_details", Some(json!({"reason": reason})));
+            set(document, "/output/0/status", Some(json!("incomplete")));
+            set(document, "/output/0/content/0/text", Some(json!(half)));
+        }
+    }
+}
+
+/// The first half of a text, by characters.
+fn half_of(text: &str) -> String {
+    text.chars().take(text.chars().count() / 2).collect()
+}
+
+/// What comes nearest to a broken document for a release that streams although its user does not.
+fn as_stream(fault: ShapeFault) -> StreamFault {
+    match fault {
+        ShapeFault::ErrorBody => StreamFault::JsonError,
+        ShapeFault::Html => StreamFault::Html,
+        ShapeFault::TruncatedJson => StreamFault::CutMidEvent,
+        ShapeFault::FinishNull => StreamFault::NoFinishReason,
+        ShapeFault::FinishLength => StreamFault::FinishLength,
+        ShapeFault::FinishContentFilter => StreamFault::FinishContentFilter,
+        ShapeFault::EmptyBody
+        | ShapeFault::ChoicesMissing
+        | ShapeFault::ChoicesNull
+        | ShapeFault::ChoicesEmpty
+        | ShapeFault::ContentNull
+        | ShapeFault::ContentMissing
+        | ShapeFault::ContentWrongType
+        | ShapeFault::Refusal => StreamFault::NoContent,
+    }
+}
+
+pub(super) fn stream(fault: StreamFault, request: &RequestContext) -> Act {
+    if request.mode == Mode::Unary {
+        // The release does not stream at all; that is judged as such, see `mode-not-exercised`.
+        return documented(request);
+    }
+    let text = documented_text(&request.label);
+    let context = context(request, &text);
+    let error = reply::error(ErrorKind::Server, &context).body;
+    let events = reply::stream(&context);
+    // Half the deltas; in both surfaces the opening events come first and the closing ones last.
+    let half: Vec<StreamEvent> = events.iter().take(events.len() / 2).cloned().collect();
+    let ended = |mut events: Vec<StreamEvent>, last: Option<StreamEvent>| {
+        events.extend(last);
+        Act::Answer(events_answer(request, &events, AnswerEnd::Complete))
+    };
+    let event = |name: Option<&str>, data: String| StreamEvent { event: name.map(str::to_owned), data };
+    match fault {
+        StreamFault::JsonError => whole(200, json_headers(request), error.to_string().into_bytes()),
+        StreamFault::Html => {
+            let headers = vec![("content-type".to_owned(), "text/html; charset=utf-8".to_owned())];
+            whole(200, headers, HTML.into())
+        }
+        StreamFault::PlainCompletion => {
+            whole(200, json_headers(request), reply::unary(&context).to_string().into_bytes())
+        }
+        StreamFault::NoFinishReason => ended(half, None),
+        StreamFault::DoneAfterCut => ended(half, Some(event(None, "[DONE]".to_owned()))),
+        StreamFault::NoDone => {
+            let events = events.into_iter().filter(|event| event.data != "[DONE]").collect();
+            ended(events, None)
+        }
+        StreamFault::CutMidEvent => {
+            let mut pieces: Vec<Vec<u8>> = half.iter().map(StreamEvent::to_bytes).collect();
+            if let Some(last) = pieces.last_mut() {
+                last.truncate(last.len() / 2);
+            }
+            Act::Answer(pieces_answer(request, pieces, AnswerEnd::Fin))
+        }
+        StreamFault::MalformedChunk => {
+            let mut events = events;
+            let middle = events.len() / 2;
+            if let Some(event) = events.get_mut(middle) {
+                event.data = half_of(&event.data);
+            }
+            ended(events, None)
+        }
+        StreamFault::ErrorFirst => ended(Vec::new(), Some(error_event(request, error))),
+        StreamFault::ErrorMid => ended(half, Some(error_event(request, error))),
+        StreamFault::ErrorFlat => {
+            let mut flat = error.get("error").cloned().unwrap_or(Value::Null);
+            if request.surface == Surface::Responses {
+                set(&mut flat, "/type", Some(json!("error")));
+            }
+            ended(half, Some(event(Some("error"), flat.to_string())))
+        }
+        StreamFault::ErrorNested => ended(half, Some(event(Some("error"), error.to_string()))),
+        StreamFault::Silence => Act::Answer(events_answer(request, &half, AnswerEnd::Hold)),
+        StreamFault::SilenceWithComments => {
+            let mut answer = events_answer(request, &half, AnswerEnd::Hold);
+            answer
+                .pieces
+                .push(Piece::Repeat { bytes: b": keep-alive\n\n".to_vec(), every: COMMENT_EVERY });
+            Act::Answer(answer)
+        }
+        StreamFault::FinishLength => ended(finish_early(request, &events, "length", "max_output_tokens"), None),
+        StreamFault::FinishContentFilter => {
+            ended(finish_early(request, &events, "content_filter", "content_filter"), None)
+        }
+        StreamFault::NoContent => no_content(request),
+        StreamFault::Failed => {
+            let mut events = half;
+            events.push(terminal(request, "response.failed", "failed", json!({"error": {
+                "code": "server_error", "message": "The server had an error processing your request."}})));
+            ended(events, None)
+        }
+    }
+}
+
+/// An error as the surface's own documentation has it in a stream.
+fn error_event(request: &RequestContext, error: Value) -> StreamEvent {
+    match request.surface {
+        Surface::Chat => StreamEvent { event: None, data: error.to_string() },
+        Surface::Responses => StreamEvent {
+            event: Some("error".to_owned()),
+            data: json!({"type": "error", "sequence_number": 4, "code": "server_error",
+                "message": "The server had an error processing your request.", "param": null})
+            .to_string(),
+        },
+    }
+}
+
+/// Half the text, then the documented end with another reason.
+fn finish_early(request: &RequestContext, events: &[StreamEvent], finish: &str, reason: &str) -> Vec<StreamEvent> {
+    let mut early: Vec<StreamEvent> = events.iter().take(events.len() / 2).cloned().collect();
+    match request.surface {
+        Surface::Chat => {
+            for event in events {
+                if let Ok(mut value) = serde_json::from_str::<Value>(&event.data)
+                    && value.pointer("/choices/0/finish_reason").is_some_and(Value::is_string)
+                {
+                    set(&mut value, "/choices/0/finish_reason", Some(json!(finish)));
+                    early.push(StreamEvent { event: event.event.clone(), data: value.to_string() });
+                }
+            }
+            early.push(StreamEvent { event: None, data: "[DONE]".to_owned() });
+        }
+        Surface::Responses => early.push(terminal(
+            request,
+            "response.incomplete",
+            "incomplete",
+            json!({"incomplete_details": {"reason": reason}}),
+        )),
+    }
+    early
+}
+
+/// A terminal event of the responses surface with this status and these fields in its response.
+fn terminal(request: &RequestContext, name: &str, status: &str, fields: Value) -> StreamEvent {
+    let text = half_of(&documented_text(&request.label));
+    let mut response = reply::unary(&context(request, &text));
+    set(&mut response, "/status", Some(json!(status)));
+    if let Value::Object(fields) = fields {
+        for (key, value) in fields {
+            set(&mut response, &format!("/{key}"), Some(value));
+        }
+    }
+    StreamEvent {
+        event: Some(name.to_owned()),
+        data: json!({"type": name, "sequence_number": 9, "response": response}).to_string(),
+    }
+}
+
+/// A stream without any text that ends as documented.
+fn no_content(request: &RequestContext) -> Act {
+    let events: Vec<StreamEvent> = reply::stream(&context(request, ""))
+        .into_iter()
+        .filter(|event| {
+            serde_json::from_str::<Value>(&event.data).map_or(true, |value| {
+                let silent = value.pointer("/choices/0/delta/content").is_none_or(|text| text == "");
+                silent && value.get("type").is_none_or(|kind| kind != "response.output_text.delta")
+            })
+        })
+        .collect();
+    let chunks = events.iter().map(StreamEvent::to_bytes).collect();
+    let answer: Answer = pieces_answer(request, chunks, AnswerEnd::Complete);
+    Act::Answer(Answer { headers: sse_headers(request), ..answer })
+}

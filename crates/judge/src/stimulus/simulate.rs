@@ -1,0 +1,172 @@
+//! Replies of the simulated lane as a whole: the documented one, errors, redirects and a breaking network.
+
+use std::time::Duration;
+
+use contract::Mode;
+use contract::reply::{self, ErrorKind, ReplyContext, StreamEvent};
+
+use super::{Act, Answer, AnswerEnd, NetworkFault, Piece, RequestContext, RetryAfter};
+
+/// Between two events of a simulated stream: a little, so that clients meet several reads, not one.
+const EVENT_GAP: Duration = Duration::from_millis(2);
+
+/// Pieces and waits of a slow drip: three seconds in all, well below any sane timeout.
+const DRIP_PIECES: usize = 30;
+const DRIP_GAP: Duration = Duration::from_millis(100);
+
+/// What stands behind the label in the documented reply: multi-byte characters of two, three and four bytes, a combining accent,
+/// and each character that JSON escapes. A parser that decodes chunk by chunk, or unescapes by hand, damages it.
+pub(crate) const UNICODE_TAIL: &str = " — naïve café, 日本語, 😀, e\u{301}, \"quoted\", back\\slash, tab\tand line\nbreak";
+
+/// Returns the text that the simulated lane delivers for a label.
+pub fn documented_text(label: &str) -> String {
+    format!("{label}{UNICODE_TAIL}")
+}
+
+/// Returns the context for a reply with this text.
+pub(super) fn context<'a>(request: &'a RequestContext, text: &'a str) -> ReplyContext<'a> {
+    ReplyContext {
+        surface: request.surface,
+        model: &request.model,
+        text,
+        request_id: &request.request_id,
+        created: request.created,
+        include_usage: request.include_usage,
+        profile: request.profile,
+        id: match request.surface {
+            contract::Surface::Chat => "chatcmpl-surestep00000000000000000001",
+            contract::Surface::Responses => "resp_surestep0000000000000000000000000001",
+        },
+    }
+}
+
+pub(super) fn json_headers(request: &RequestContext) -> Vec<(String, String)> {
+    reply::unary_headers(&context(request, ""))
+}
+
+pub(super) fn sse_headers(request: &RequestContext) -> Vec<(String, String)> {
+    reply::stream_headers(&context(request, ""))
+}
+
+/// A body of known length under status 200 and above.
+pub(super) fn whole(status: u16, headers: Vec<(String, String)>, body: Vec<u8>) -> Act {
+    Act::Answer(Answer {
+        status,
+        headers,
+        declared_length: Some(u64::try_from(body.len()).unwrap_or(u64::MAX)),
+        pieces: vec![Piece::Bytes(body)],
+        end: AnswerEnd::Complete,
+    })
+}
+
+/// Events as they are, one flushed piece each.
+pub(super) fn events_answer(request: &RequestContext, events: &[StreamEvent], end: AnswerEnd) -> Answer {
+    let pieces = events.iter().map(StreamEvent::to_bytes).collect();
+    pieces_answer(request, pieces, end)
+}
+
+/// Byte pieces as a stream, with a short wait between them.
+pub(super) fn pieces_answer(request: &RequestContext, chunks: Vec<Vec<u8>>, end: AnswerEnd) -> Answer {
+    let mut pieces = Vec::with_capacity(chunks.len() * 2);
+    for chunk in chunks {
+        pieces.push(Piece::Bytes(chunk));
+        pieces.push(Piece::Pause(EVENT_GAP));
+    }
+    Answer { status: 200, headers: sse_headers(request), declared_length: None, pieces, end }
+}
+
+pub(super) fn documented(request: &RequestContext) -> Act {
+    let text = documented_text(&request.label);
+    let context = context(request, &text);
+    match request.mode {
+        Mode::Unary => whole(200, json_headers(request), reply::unary(&context).to_string().into_bytes()),
+        Mode::Stream => {
+            Act::Answer(events_answer(request, &reply::stream(&context), AnswerEnd::Complete))
+        }
+    }
+}
+
+pub(super) fn error(kind: ErrorKind, request: &RequestContext) -> Act {
+    let reply = reply::error(kind, &context(request, ""));
+    whole(reply.status, reply.headers, reply.body.to_string().into_bytes())
+}
+
+pub(super) fn rate_limited(retry_after: RetryAfter, request: &RequestContext) -> Act {
+    let mut reply = reply::error(ErrorKind::RateLimited, &context(request, ""));
+    reply.headers.push((
+        "retry-after".to_owned(),
+        match retry_after {
+            RetryAfter::Seconds(seconds) => seconds.to_string(),
+            RetryAfter::Date(seconds) => http_date(request.created + i64::from(seconds)),
+        },
+    ));
+    whole(reply.status, reply.headers, reply.body.to_string().into_bytes())
+}
+
+/// Formats seconds since the epoch as RFC 9110 section 5.6.7 asks.
+fn http_date(seconds: i64) -> String {
+    let time = jiff::Timestamp::from_second(seconds).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
+    time.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()
+}
+
+pub(super) fn redirect(request: &RequestContext) -> Act {
+    if request.attempt > 1 {
+        // Whoever follows gets the page that the redirect promised.
+        return whole(200, vec![("content-type".to_owned(), "text/html; charset=utf-8".to_owned())], HTML.into());
+    }
+    let headers = vec![
+        ("content-type".to_owned(), "text/html; charset=utf-8".to_owned()),
+        ("location".to_owned(), format!("/moved/{}", request.marker)),
+        ("x-request-id".to_owned(), request.request_id.clone()),
+    ];
+    whole(301, headers, b"<html><body>Moved Permanently</body></html>".to_vec())
+}
+
+/// A web page as a wrong base URL, a login wall or a maintenance proxy sends it.
+pub(super) const HTML: &str = "<!DOCTYPE html>\n<html lang=\"en\"><head><title>Welcome</title></head>\
+    <body><h1>Welcome</h1><p>Please sign in to continue.</p></body></html>\n";
+
+pub(super) fn network(fault: NetworkFault, request: &RequestContext) -> Act {
+    match fault {
+        NetworkFault::ResetBeforeHeaders => Act::Reset,
+        NetworkFault::StallBeforeHeaders => Act::Hold,
+        NetworkFault::ResetMidBody => half(request, AnswerEnd::Reset),
+        NetworkFault::StallMidBody => half(request, AnswerEnd::Hold),
+        NetworkFault::SlowDrip => drip(request),
+    }
+}
+
+/// The first half of the documented reply, then `end`.
+fn half(request: &RequestContext, end: AnswerEnd) -> Act {
+    let Act::Answer(mut answer) = documented(request) else { return Act::Close };
+    match request.mode {
+        Mode::Unary => {
+            for piece in &mut answer.pieces {
+                if let Piece::Bytes(bytes) = piece {
+                    bytes.truncate(bytes.len() / 2);
+                }
+            }
+        }
+        Mode::Stream => answer.pieces.truncate(answer.pieces.len() / 2),
+    }
+    answer.end = end;
+    Act::Answer(answer)
+}
+
+fn drip(request: &RequestContext) -> Act {
+    let Act::Answer(mut answer) = documented(request) else { return Act::Close };
+    let body: Vec<u8> = answer
+        .pieces
+        .iter()
+        .flat_map(|piece| match piece {
+            Piece::Bytes(bytes) | Piece::Repeat { bytes, .. } => bytes.clone(),
+            Piece::Pause(_) => Vec::new(),
+        })
+        .collect();
+    let size = body.len().div_ceil(DRIP_PIECES).max(1);
+    answer.pieces = body
+        .chunks(size)
+        .flat_map(|chunk| [Piece::Bytes(chunk.to_vec()), Piece::Pause(DRIP_GAP)])
+        .collect();
+    Act::Answer(answer)
+}
