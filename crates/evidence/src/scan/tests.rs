@@ -1,0 +1,229 @@
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use proptest::prelude::*;
+
+use super::*;
+
+const KEY: &str = "sk-proj-Qm4vXz81LtRw/+Yk2PbNc7DfGh3Js";
+const PROMPT: &str = "[ssm-0123456789ab] Release check. Reply with exactly this label and nothing else: SSL-77aa88bb99cc";
+
+fn scanner() -> Scanner {
+    Scanner::new([
+        Needle::new(NeedleKind::Credential, "secret KEY of new", Sensitive::new(KEY)),
+        Needle::new(NeedleKind::Prompt, "prompt", Sensitive::new(PROMPT)),
+        Needle::new(NeedleKind::Prompt, "marker", Sensitive::new("ssm-0123456789ab")),
+        Needle::new(NeedleKind::Completion, "label", Sensitive::new("SSL-77aa88bb99cc")),
+    ])
+}
+
+/// The text has this needle in it in this form, and once redacted it has it no more.
+#[track_caller]
+fn check(text: &str, name: &str, form: Form) {
+    let scanner = scanner();
+    let hits = scanner.scan(text.as_bytes());
+    assert!(hits.iter().any(|hit| hit.name == name && hit.form == form), "{text}: {hits:?}");
+    let redacted = scanner.redact(text);
+    assert_eq!(scanner.scan(redacted.as_str().as_bytes()), [], "{redacted}");
+}
+
+#[track_caller]
+fn check_clean(text: &str) {
+    assert_eq!(scanner().scan(text.as_bytes()), [], "{text}");
+}
+
+fn percent(text: &str, upper: bool) -> String {
+    text.bytes().map(|b| if upper { format!("%{b:02X}") } else { format!("%{b:02x}") }).collect()
+}
+
+#[test]
+fn credential_is_found_in_every_encoding() {
+    let name = "secret KEY of new";
+    check(&format!("got {KEY}, sorry"), name, Form::Plain);
+    for before in ["", "u:", "ab", "user:"] {
+        check(&STANDARD.encode(format!("{before}{KEY}")), name, Form::Base64);
+        check(&STANDARD.encode(format!("{before}{KEY} and more")), name, Form::Base64);
+        check(&URL_SAFE_NO_PAD.encode(format!("{before}{KEY}")), name, Form::Base64);
+    }
+    let hex: String = KEY.bytes().map(|b| format!("{b:02x}")).collect();
+    check(&hex, name, Form::Hex);
+    check(&hex.to_uppercase(), name, Form::Hex);
+    check(&percent(KEY, true), name, Form::Percent);
+    check(&percent(KEY, false), name, Form::Percent);
+    check(&format!("?k={}", KEY.replace('/', "%2F").replace('+', "%2b")), name, Form::Percent);
+    check(&KEY.replace('/', "\\/"), name, Form::Escaped);
+    check(&KEY.replace('/', "\\\\/"), name, Form::EscapedTwice);
+    check(&KEY.replace('/', "&#x2F;").replace('+', "&#43;"), name, Form::Html);
+    check(&format!("{}!", &percent(&KEY.replace('/', "\\/"), true)), name, Form::EscapedTwice);
+}
+
+#[test]
+fn bad_mask_is_found_and_a_good_one_is_not() {
+    let name = "secret KEY of new";
+    check("sk-proj-Qm4vXz81****", name, Form::Part);
+    check("sk-proj-Qm4vXz81LtRw…", name, Form::Part);
+    check("key ending in 7DfGh3Js", name, Form::Part);
+    check(&format!("cut: {}", &KEY[..KEY.len() - 1]), name, Form::Part);
+    check_clean("sk-proj-********************************");
+    check_clean("sk-proj-Qm4vXz*****Gh3Js");
+    check_clean("Incorrect API key provided: sk-proj-****************************h3Js.");
+    check_clean("an sk-proj- key");
+}
+
+#[test]
+fn wordy_test_key_does_not_match_prose() {
+    let scanner = Scanner::new([Needle::new(
+        NeedleKind::Credential,
+        "k",
+        Sensitive::new("sk-test-credential-for-the-simulated-provider"),
+    )]);
+    assert_eq!(scanner.scan(b"a credential of the simulated provider, for sk-test- keys"), []);
+    assert_eq!(scanner.scan(b"sk-test-credential-for-th****").len(), 1);
+}
+
+#[test]
+fn prompt_is_found_whole_escaped_and_truncated() {
+    check(PROMPT, "prompt", Form::Part);
+    check("prompt=[ssm-0123456789ab] Release", "prompt", Form::Part);
+    check("…ly with exactly this label and nothing else: S…", "prompt", Form::Part);
+    check("marker ssm-0123456789ab only", "marker", Form::Plain);
+    check("label SSL-77aa88bb99cc only", "label", Form::Plain);
+    check_clean("Release check. Reply soon.");
+    let text = "Grüße aus Köln, mit \"Anführung\" und Emoji 😀, bitte sehr genau antworten";
+    let scanner = Scanner::new([Needle::new(NeedleKind::Completion, "t", Sensitive::new(text))]);
+    let json = serde_json::to_string(text).unwrap();
+    let ascii: String = json
+        .encode_utf16()
+        .map(|unit| match u8::try_from(unit) {
+            Ok(byte) if byte.is_ascii() => char::from(byte).to_string(),
+            _ => format!("\\u{unit:04x}"),
+        })
+        .collect();
+    for log in [json, ascii.clone(), serde_json::to_string(&ascii).unwrap()] {
+        assert!(!scanner.scan(log.as_bytes()).is_empty(), "{log}");
+        let redacted = scanner.redact(&log).into_string();
+        assert!(!redacted.contains("Emoji") && !redacted.contains("sehr"), "{redacted}");
+    }
+}
+
+#[test]
+fn truncated_prompt_is_redacted_to_its_last_letter() {
+    let redacted =
+        scanner().redact("q=[ssm-0123456789ab] Release check. Reply with exactly this la…");
+    assert_eq!(redacted.as_str(), "q=[redacted:prompt]…");
+}
+
+#[test]
+fn union_of_overlapping_secrets_is_redacted() {
+    let secret =
+        |name: &str, value: &str| Needle::new(NeedleKind::Credential, name, Sensitive::new(value));
+    let scanner = Scanner::new([secret("a", "AAAABBBB"), secret("b", "BBBBCCCC")]);
+    assert_eq!(scanner.redact("<AAAABBBBCCCC>").as_str(), "<[redacted:credential]>");
+    let scanner = Scanner::new([secret("a", "sk-live-abc"), secret("b", "sk-live-abcDEF123")]);
+    assert_eq!(scanner.redact("<sk-live-abcDEF123>").as_str(), "<[redacted:credential]>");
+}
+
+#[test]
+fn short_credential_is_searched_alone_or_named_as_unsearchable() {
+    let scanner = Scanner::new([
+        Needle::new(NeedleKind::Credential, "short", Sensitive::new("test")),
+        Needle::new(NeedleKind::Credential, "word", Sensitive::new("dummy1")),
+        Needle::new(NeedleKind::Completion, "ok", Sensitive::new("OK")),
+        Needle::new(NeedleKind::Credential, "empty", Sensitive::new(" ")),
+    ]);
+    assert_eq!(scanner.unsearchable(), ["short", "ok"]);
+    assert_eq!(scanner.scan(b"a test with dummy12"), []);
+    assert_eq!(scanner.scan(b"key=dummy1&x").len(), 1);
+}
+
+#[test]
+fn unknown_tokens_are_redacted_and_masks_are_not() {
+    let scanner = Scanner::default();
+    for (text, redacted) in [
+        ("key sk-abcd1234EFGH5678 here", "key [redacted:token] here"),
+        ("Authorization: Bearer abcd1234efgh", "Authorization: [redacted:token]"),
+        (r#"{"authorization": "Basic dXNlcjpwYXNz"}"#, r#"{"authorization": "[redacted:token]"}"#),
+        ("GET /x?api_key=abcd1234&n=1", "GET /x?api_key=[redacted:token]&n=1"),
+        ("bearer eyJhbGciOi.J9", "bearer [redacted:token]"),
+        ("sk-abcd****wxyz", "sk-abcd****wxyz"),
+        ("Authorization: Bearer undefined", "Authorization: [redacted:token]"),
+        ("the bearer of this monkey=yes", "the bearer of this monkey=yes"),
+    ] {
+        assert_eq!(scanner.redact(text).as_str(), redacted);
+        assert_eq!(scanner.redact(redacted).as_str(), redacted, "redacting twice changes nothing");
+    }
+    assert_eq!(scanner.tokens(b"Bearer sk-abcd1234EFGH5678").len(), 2);
+    assert_eq!(scanner.tokens(b"sends `Authorization: Bearer`, as documented"), []);
+}
+
+#[test]
+fn scanner_that_grows_finds_old_and_new() {
+    let shared = SharedScanner::new(scanner());
+    for n in 0..300 {
+        let label = format!("SSL-label-number-{n}");
+        shared.add([Needle::new(NeedleKind::Completion, label.clone(), Sensitive::new(label))]);
+    }
+    let scanner = shared.snapshot();
+    assert!(scanner.segments.len() <= 8, "{} segments", scanner.segments.len());
+    let hits = scanner.scan(format!("{KEY} SSL-label-number-7 SSL-label-number-299").as_bytes());
+    let names: Vec<_> = hits.iter().map(|hit| hit.name.as_str()).collect();
+    assert!(names.contains(&"secret KEY of new"), "{names:?}");
+    assert!(names.contains(&"SSL-label-number-7"), "{names:?}");
+    assert!(names.contains(&"SSL-label-number-299"), "{names:?}");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    /// A secret planted in any bytes is found, in any encoding.
+    #[test]
+    fn planted_secret_is_found(
+        before in prop::collection::vec(any::<u8>(), 0..40),
+        after in prop::collection::vec(any::<u8>(), 0..40),
+        secret in "[A-Za-z0-9+/_-]{8,40}",
+        encoding in 0..5_usize,
+    ) {
+        let needle = Needle::new(NeedleKind::Credential, "k", Sensitive::new(secret.clone()));
+        let scanner = Scanner::new([needle]);
+        let raw = [&before[..], secret.as_bytes(), &after[..]].concat();
+        let text = match encoding {
+            0 => raw,
+            1 => STANDARD.encode(&raw).into_bytes(),
+            2 => raw.iter().map(|b| format!("{b:02x}")).collect::<String>().into_bytes(),
+            3 => raw.iter().map(|b| format!("%{b:02x}")).collect::<String>().into_bytes(),
+            _ => raw.iter().map(|b| format!("\\u{b:04X}")).collect::<String>().into_bytes(),
+        };
+        let hits = scanner.scan(&text);
+        prop_assert!(!hits.is_empty());
+        prop_assert!(hits.iter().all(|hit| hit.at.start < hit.at.end && hit.at.end <= text.len()));
+    }
+
+    /// Nothing of any needle is left in redacted text, however they overlap.
+    #[test]
+    fn redacted_text_holds_no_needle(
+        secrets in prop::collection::vec("[ab1]{8,12}", 1..5),
+        text in "[ab1 %\\\\+&é]{0,200}",
+        order in prop::collection::vec(0..5_usize, 0..8),
+    ) {
+        let needles = secrets.iter().enumerate().map(|(n, secret)| {
+            Needle::new(NeedleKind::Credential, n.to_string(), Sensitive::new(secret.clone()))
+        });
+        let scanner = Scanner::new(needles);
+        let mut text = text;
+        for n in order {
+            text.push_str(&secrets[n % secrets.len()]);
+        }
+        let redacted = scanner.redact(&text);
+        for secret in &secrets {
+            prop_assert!(!redacted.as_str().contains(secret.as_str()), "{redacted}");
+        }
+    }
+
+    /// Whatever the bytes: no panic.
+    #[test]
+    fn any_bytes_are_scanned(bytes in prop::collection::vec(any::<u8>(), 0..300), text in any::<String>()) {
+        let scanner = scanner();
+        drop(scanner.scan(&bytes));
+        drop(scanner.tokens(&bytes));
+        drop(scanner.redact(&text));
+    }
+}

@@ -1,0 +1,166 @@
+//! A text as it is, and with its escapes undone; each byte knows where it came from.
+
+use std::borrow::Cow;
+use std::ops::Range;
+
+use super::Form;
+
+/// A text to search in, with the way back to the bytes as they stand.
+pub(super) struct View<'b> {
+    bytes: Cow<'b, [u8]>,
+    /// For each byte where it came from, and at the end the length of the raw text; empty for the raw text itself.
+    from: Vec<usize>,
+    form: Form,
+}
+
+/// Undoes the escape at the beginning of these bytes: how many bytes it takes, and what it stands for.
+type Undo = fn(&[u8]) -> Option<(usize, Unescaped)>;
+
+/// Up to four bytes of UTF-8.
+type Unescaped = ([u8; 4], usize);
+
+impl View<'_> {
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    pub(super) fn form(&self) -> Form {
+        self.form
+    }
+
+    /// Returns where a range of this view stands in the raw text.
+    pub(super) fn raw(&self, range: Range<usize>) -> Range<usize> {
+        if self.from.is_empty() { range } else { self.from[range.start]..self.from[range.end] }
+    }
+
+    /// Undoes one kind of escape; `None` when there is none.
+    fn undone(&self, undo: Undo, form: Form) -> Option<View<'static>> {
+        let mut bytes = Vec::with_capacity(self.bytes.len());
+        let mut from = Vec::with_capacity(self.bytes.len() + 1);
+        let mut at = 0;
+        let mut any = false;
+        while let Some(&byte) = self.bytes.get(at) {
+            let raw = self.raw(at..at).start;
+            if let Some((taken, (text, n_text))) = undo(&self.bytes[at..]) {
+                any = true;
+                bytes.extend_from_slice(&text[..n_text]);
+                from.extend(std::iter::repeat_n(raw, n_text));
+                at += taken;
+            } else {
+                bytes.push(byte);
+                from.push(raw);
+                at += 1;
+            }
+        }
+        from.push(self.raw(at..at).start);
+        any.then_some(View { bytes: Cow::Owned(bytes), from, form })
+    }
+}
+
+/// Returns every view of a text that differs from the others.
+pub(super) fn all(raw: &[u8]) -> Vec<View<'_>> {
+    let plain = View { bytes: Cow::Borrowed(raw), from: Vec::new(), form: Form::Plain };
+    let mut views = Vec::new();
+    if let Some(percent) = plain.undone(percent, Form::Percent) {
+        views.extend(percent.undone(backslash, Form::EscapedTwice));
+        views.push(percent);
+    }
+    views.extend(plain.undone(form_field, Form::Percent));
+    if let Some(once) = plain.undone(backslash, Form::Escaped) {
+        if let Some(twice) = once.undone(backslash, Form::EscapedTwice) {
+            views.extend(twice.undone(backslash, Form::EscapedTwice));
+            views.push(twice);
+        }
+        views.extend(once.undone(percent, Form::EscapedTwice));
+        views.extend(once.undone(form_field, Form::EscapedTwice));
+        views.extend(once.undone(entity, Form::EscapedTwice));
+        views.push(once);
+    }
+    views.extend(plain.undone(entity, Form::Html));
+    views.insert(0, plain);
+    views
+}
+
+/// `%2F`.
+fn percent(bytes: &[u8]) -> Option<(usize, Unescaped)> {
+    let [b'%', high, low, ..] = *bytes else { return None };
+    Some((3, one(number(&[high, low], 16)?.try_into().ok()?)))
+}
+
+/// `%2F`, and `+` for a space.
+fn form_field(bytes: &[u8]) -> Option<(usize, Unescaped)> {
+    if bytes.first() == Some(&b'+') { Some((1, one(b' '))) } else { percent(bytes) }
+}
+
+/// `\n`, `\"`, `\/`, `\x41`, `\u0041`, `\ud83d\ude00`, `\u{1f600}`.
+fn backslash(bytes: &[u8]) -> Option<(usize, Unescaped)> {
+    let [b'\\', kind, rest @ ..] = bytes else { return None };
+    Some(match kind {
+        b'n' => (2, one(b'\n')),
+        b'r' => (2, one(b'\r')),
+        b't' => (2, one(b'\t')),
+        b'b' => (2, one(8)),
+        b'f' => (2, one(12)),
+        b'"' | b'\'' | b'\\' | b'/' => (2, one(*kind)),
+        b'x' => (4, one(number(rest.get(..2)?, 16)?.try_into().ok()?)),
+        b'u' if rest.first() == Some(&b'{') => {
+            let digits = rest.get(1..)?.split(|byte| *byte == b'}').next()?;
+            (4 + digits.len(), utf8(number(digits, 16)?)?)
+        }
+        b'u' => unicode(rest)?,
+        _ => return None,
+    })
+}
+
+/// What follows `\u`, with a second escape where it takes two.
+fn unicode(rest: &[u8]) -> Option<(usize, Unescaped)> {
+    let first = number(rest.get(..4)?, 16)?;
+    if let Some(text) = utf8(first) {
+        return Some((6, text));
+    }
+    let [b'\\', b'u', second @ ..] = rest.get(4..)? else { return None };
+    let second = number(second.get(..4)?, 16)?;
+    let high = first.checked_sub(0xd800).filter(|high| *high < 0x400)?;
+    let low = second.checked_sub(0xdc00).filter(|low| *low < 0x400)?;
+    Some((12, utf8(0x1_0000 + high * 0x400 + low)?))
+}
+
+/// `&amp;`, `&#39;`, `&#x27;`.
+fn entity(bytes: &[u8]) -> Option<(usize, Unescaped)> {
+    /// The longest of ours: `&#x10ffff;`.
+    const LEN_MAX: usize = 10;
+    let [b'&', rest @ ..] = bytes else { return None };
+    let end = rest.iter().take(LEN_MAX).position(|byte| *byte == b';')?;
+    let text = match &rest[..end] {
+        b"amp" => one(b'&'),
+        b"lt" => one(b'<'),
+        b"gt" => one(b'>'),
+        b"quot" => one(b'"'),
+        b"apos" => one(b'\''),
+        b"nbsp" => one(b' '),
+        [b'#', b'x' | b'X', digits @ ..] => utf8(number(digits, 16)?)?,
+        [b'#', digits @ ..] => utf8(number(digits, 10)?)?,
+        _ => return None,
+    };
+    Some((end + 2, text))
+}
+
+/// Reads a number of one to eight digits.
+fn number(digits: &[u8], radix: u32) -> Option<u32> {
+    if digits.is_empty() || digits.len() > 8 {
+        return None;
+    }
+    digits.iter().try_fold(0_u32, |number, digit| {
+        number.checked_mul(radix)?.checked_add(char::from(*digit).to_digit(radix)?)
+    })
+}
+
+fn one(byte: u8) -> Unescaped {
+    ([byte, 0, 0, 0], 1)
+}
+
+fn utf8(code: u32) -> Option<Unescaped> {
+    let mut text = [0; 4];
+    let n_text = char::from_u32(code)?.encode_utf8(&mut text).len();
+    Some((text, n_text))
+}
