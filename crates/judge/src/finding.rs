@@ -38,3 +38,49 @@ pub struct Finding {
     /// What to do.
     pub advice: String,
 }
+
+impl Finding {
+    /// Makes a finding that is not yet about any release or probe.
+    pub fn new(
+        severity: Severity,
+        code: &str,
+        expected: impl Into<String>,
+        seen: impl Into<String>,
+        advice: impl Into<String>,
+    ) -> Self {
+        Self {
+            code: code.to_owned(),
+            severity,
+            release: None,
+            probe: None,
+            mode: None,
+            expected: expected.into(),
+            seen: seen.into(),
+            advice: advice.into(),
+        }
+    }
+
+    /// Says which release it is about.
+    #[must_use]
+    pub fn of_release(self, role: Role) -> Self {
+        Self { release: Some(role), ..self }
+    }
+
+    /// Says which probe showed it.
+    #[must_use]
+    pub fn at_probe(self, probe: &str, mode: contract::Mode) -> Self {
+        Self { probe: Some(probe.to_owned()), mode: Some(mode), ..self }
+    }
+}
+
+impl Severity {
+    /// Returns the word used in reports.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Info => "info",
+            Self::Warn => "warn",
+            Self::Ambiguous => "ambiguous",
+            Self::Fail => "fail",
+        }
+    }
+}

@@ -3,16 +3,23 @@
 //! Pure: an observation, an outcome and a log reading in; findings and a verdict out. No I/O, no clock, no chance.
 #![warn(clippy::wildcard_enum_match_arm)]
 
+mod answer;
+mod attempts;
 pub mod catalogue;
+pub mod compare;
 mod fact;
 mod finding;
+pub mod gates;
 mod identity;
+pub mod judging;
+pub mod logs;
 mod observation;
 mod outcome;
 mod probe;
 mod stimulus;
 mod verdict;
 
+pub use answer::{AnswerRelation, relate};
 pub use fact::{Fact, Item, Phase, Planned, Probed, ReleaseIdentity, Subject};
 pub use finding::{Finding, Severity};
 pub use identity::{AskId, Fingerprint, Lane, Marker, RequestType, Role};

@@ -1,0 +1,159 @@
+//! Judges how often a release called, and how it spaced its attempts.
+
+use crate::judging::{Case, Policy};
+use crate::{AnsweredBy, Attempts, Exchange, Finding, Severity};
+
+/// Below this, two attempts are as good as immediate. Stock SDKs wait 100 ms and more (contracts.md section 6.2).
+const SPACED_MS: u64 = 50;
+
+/// How much earlier than the floor an attempt may come: clocks and rounding.
+const FLOOR_SLACK_MS: u64 = 60;
+/// An HTTP date has whole seconds: a whole one may be lost to rounding, at either end.
+const DATE_SLACK_MS: u64 = 1_100;
+
+/// Returns the exchanges that are calls of the probed surface: what a release asked its provider for.
+pub(crate) fn calls(exchanges: &[Exchange]) -> impl Iterator<Item = &Exchange> {
+    exchanges.iter().filter(|exchange| exchange.request.method == "POST")
+}
+
+/// Judges the attempts of one ask.
+pub(crate) fn judge(case: &Case<'_>, findings: &mut Vec<Finding>) {
+    let all: Vec<&Exchange> = calls(&case.observation.exchanges).collect();
+    if all.iter().any(|exchange| exchange.answered_by == AnsweredBy::Guard) && all.len() > 1 {
+        findings.push(Finding::new(
+            Severity::Fail,
+            "retry-storm",
+            format!("at most {} attempts", case.policy.max_attempts),
+            format!("{} attempts, then stopped by surestep", all.len()),
+            "Bound the retries of all layers together: SDK, HTTP client, your own loop and any gateway. Give one layer the policy and switch the others off.",
+        ));
+        return;
+    }
+    let groups = by_model(&all);
+    let guards = usize::try_from(case.policy.calls_per_ask.saturating_sub(1)).unwrap_or(usize::MAX);
+    for group in &groups {
+        // A guard call that uses the same model comes on top.
+        let n = if groups.len() > 1 { group.len() } else { group.len().saturating_sub(guards).max(1) };
+        judge_count(case, n, findings);
+        judge_gaps(case, group, findings);
+    }
+    if case.probe.attempts == Attempts::Recovers {
+        let enough = all.len() > 1;
+        if !enough && !all.is_empty() {
+            findings.push(Finding::new(
+                Severity::Warn,
+                "transient-error-not-retried",
+                "a second attempt after a 503",
+                "1 attempt",
+                "A short overload becomes an error for the user. Retry 429, 5xx and timeouts once or twice, with backoff, or declare `retry: { max_attempts: 1 }`.",
+            ));
+        }
+    }
+}
+
+/// Groups calls by the model they name, in the order of their first call.
+fn by_model<'e>(calls: &[&'e Exchange]) -> Vec<Vec<&'e Exchange>> {
+    let mut groups: Vec<Vec<&Exchange>> = Vec::new();
+    for &call in calls {
+        match groups.iter_mut().find(|group| group.iter().any(|other| other.request.model == call.request.model)) {
+            Some(group) => group.push(call),
+            None => groups.push(vec![call]),
+        }
+    }
+    groups
+}
+
+fn judge_count(case: &Case<'_>, n: usize, findings: &mut Vec<Finding>) {
+    let Policy { max_attempts, .. } = *case.policy;
+    let within_policy = u32::try_from(n).unwrap_or(u32::MAX) <= max_attempts;
+    let seen = format!("{n} attempts");
+    match case.probe.attempts {
+        Attempts::One if n > 1 => findings.push(Finding::new(
+            Severity::Fail,
+            "non-retryable-retried",
+            "1 attempt: sending the same request again cannot help",
+            seen,
+            "Do not retry 400, 401, 402, 403, 404, 413, 422 or a redirect. Check each layer: SDK `max_retries`, HTTP client, your own loop.",
+        )),
+        Attempts::OneOrWarn if n > 1 && within_policy => findings.push(Finding::new(
+            Severity::Warn,
+            "non-retryable-retried",
+            "1 attempt: the error code says that sending it again cannot help",
+            seen,
+            "The status alone misleads here. Look at the error code before a retry (`x-should-retry: false` or `max_retries=0` with a policy of your own).",
+        )),
+        Attempts::One
+        | Attempts::OneOrWarn
+        | Attempts::Policy
+        | Attempts::PolicyAfterFloor
+        | Attempts::PolicyAfterFloorOrWarn
+        | Attempts::Recovers => {
+            if !within_policy {
+                findings.push(Finding::new(
+                    Severity::Fail,
+                    "retry-budget-exceeded",
+                    format!("at most {max_attempts} attempts, all layers together"),
+                    seen,
+                    "Two layers retry, or one retries too often. Give one layer the policy, or raise `retry.max_attempts` if so many are meant.",
+                ));
+            }
+        }
+    }
+}
+
+fn judge_gaps(case: &Case<'_>, group: &[&Exchange], findings: &mut Vec<Finding>) {
+    let pairs: Vec<(&Exchange, &Exchange)> =
+        group.iter().zip(group.iter().skip(1)).map(|(a, b)| (*a, *b)).collect();
+    let gaps: Vec<u64> =
+        pairs.iter().map(|(before, after)| after.started_ms.saturating_sub(before.ended_ms)).collect();
+    if let (Some(first), Some(last)) = (group.first(), group.last()) {
+        let elapsed = last.started_ms.saturating_sub(first.started_ms);
+        if elapsed > case.policy.max_elapsed_ms {
+            findings.push(Finding::new(
+                Severity::Warn,
+                "retry-time-exceeded",
+                format!("the last attempt starts within {} ms of the first", case.policy.max_elapsed_ms),
+                format!("{elapsed} ms"),
+                "Bound the whole call by one deadline, waits between attempts included.",
+            ));
+        }
+    }
+    let severity = match case.probe.attempts {
+        Attempts::PolicyAfterFloor => Severity::Fail,
+        Attempts::PolicyAfterFloorOrWarn => Severity::Warn,
+        Attempts::One | Attempts::OneOrWarn | Attempts::Policy | Attempts::Recovers => {
+            judge_spacing(case, &gaps, findings);
+            return;
+        }
+    };
+    let slack = if case.probe.id.ends_with("-date") { DATE_SLACK_MS } else { FLOOR_SLACK_MS };
+    for ((before, _), gap) in pairs.iter().zip(&gaps) {
+        let Some(floor) = before.response.as_ref().and_then(|response| response.retry_after_ms) else { continue };
+        if gap + slack < floor {
+            findings.push(Finding::new(
+                severity,
+                "retry-after-ignored",
+                format!("the next attempt after {floor} ms or later, or none"),
+                format!("after {gap} ms"),
+                "Take `retry-after` (seconds, HTTP date) as the least time to wait; when it is longer than your deadline, give up at once.",
+            ));
+            return;
+        }
+    }
+}
+
+fn judge_spacing(case: &Case<'_>, gaps: &[u64], findings: &mut Vec<Finding>) {
+    let immediate = gaps.iter().filter(|gap| **gap < SPACED_MS).count();
+    if immediate == 0 || case.probe.attempts == Attempts::One {
+        return;
+    }
+    // One immediate repetition is bounded; several in a row hit a provider that is already in trouble.
+    let severity = if immediate > 1 { Severity::Fail } else { Severity::Warn };
+    findings.push(Finding::new(
+        severity,
+        "retry-without-backoff",
+        format!("{SPACED_MS} ms and more between attempts, growing"),
+        format!("gaps of {gaps:?} ms"),
+        "Wait before each further attempt, longer each time, with jitter.",
+    ));
+}

@@ -1,0 +1,487 @@
+//! The six gates and the decision: pure functions of stored facts and a time.
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::catalogue::AUTH_GROUP;
+use crate::{Fact, Finding, Item, Phase, Planned, Probed, ReleaseIdentity, Role, Severity, Subject, Verdict};
+
+/// One of the six release gates.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Gate {
+    /// Every contract source has a review within its limit.
+    ContractReviewed,
+    /// All required probes of `new` pass.
+    NewReleaseSmoke,
+    /// All required probes of `rollback` pass.
+    RollbackReleaseSmoke,
+    /// An invalid credential is handled as an error by both, without retry.
+    NegativeAuth,
+    /// The logs of both carry what an incident review needs, and nothing that they must not.
+    Observability,
+    /// The route was moved to `new` and back, and the user-facing path was proven on each side.
+    RollbackSwitchDrill,
+}
+
+impl Gate {
+    /// All six, in the order in which they are reported.
+    pub const ALL: [Self; 6] = [
+        Self::ContractReviewed,
+        Self::NewReleaseSmoke,
+        Self::RollbackReleaseSmoke,
+        Self::NegativeAuth,
+        Self::Observability,
+        Self::RollbackSwitchDrill,
+    ];
+
+    /// Returns the word used in configuration and reports.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::ContractReviewed => "contract_reviewed",
+            Self::NewReleaseSmoke => "new_release_smoke",
+            Self::RollbackReleaseSmoke => "rollback_release_smoke",
+            Self::NegativeAuth => "negative_auth",
+            Self::Observability => "observability",
+            Self::RollbackSwitchDrill => "rollback_switch_drill",
+        }
+    }
+
+    /// Returns the gate of a name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|gate| gate.as_str() == name)
+    }
+}
+
+/// What the gates are told beside the facts.
+#[derive(Clone, Debug)]
+pub struct GateContext {
+    /// What the evidence must be about.
+    pub subject: Subject,
+    /// The time at which the question is asked.
+    pub now: Timestamp,
+    /// Evidence counts only while younger.
+    pub max_age: SignedDuration,
+    /// Whether warnings block.
+    pub strict: bool,
+}
+
+/// A judged gate.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GateReport {
+    /// Which.
+    pub gate: Gate,
+    /// The verdict.
+    pub verdict: Verdict,
+    /// Why it does not pass; empty when it does.
+    pub reasons: Vec<String>,
+    /// When the oldest evidence that it rests on was made.
+    pub since: Option<Timestamp>,
+}
+
+/// What traffic may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Decision {
+    /// Nothing moves.
+    Hold,
+    /// A little traffic may go to `new`.
+    PromoteSmallStep,
+    /// Traffic had been moved, and was moved back.
+    Rollback,
+}
+
+impl Decision {
+    /// Returns the word used in reports.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Hold => "hold",
+            Self::PromoteSmallStep => "promote_small_step",
+            Self::Rollback => "rollback",
+        }
+    }
+}
+
+/// The decision with its reason.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Decided {
+    /// What traffic may do.
+    pub decision: Decision,
+    /// The worst verdict of the required gates.
+    pub verdict: Verdict,
+    /// Every gate, required or not.
+    pub gates: Vec<GateReport>,
+}
+
+/// Judges all six gates and decides. Only `required` gates count; all are reported.
+pub fn decide(items: &[Item], context: &GateContext, required: &[Gate]) -> Decided {
+    let gates: Vec<GateReport> = Gate::ALL.into_iter().map(|gate| judge_gate(gate, items, context)).collect();
+    let verdict = gates
+        .iter()
+        .filter(|report| required.contains(&report.gate))
+        .fold(Verdict::Pass, |verdict, report| verdict.and(report.verdict));
+    // No gate required is nothing proven.
+    let verdict = if required.is_empty() { Verdict::Ambiguous } else { verdict };
+    let decision = match verdict {
+        Verdict::Pass => Decision::PromoteSmallStep,
+        Verdict::Fail if failed_after_traffic_moved(items, context) => Decision::Rollback,
+        Verdict::Fail | Verdict::Ambiguous => Decision::Hold,
+    };
+    Decided { decision, verdict, gates }
+}
+
+/// Judges one gate.
+pub fn judge_gate(gate: Gate, items: &[Item], context: &GateContext) -> GateReport {
+    let mut bench = Bench::default();
+    match gate {
+        Gate::ContractReviewed => contract_reviewed(items, context, &mut bench),
+        Gate::NewReleaseSmoke => smoke(Role::New, items, context, &mut bench),
+        Gate::RollbackReleaseSmoke => smoke(Role::Rollback, items, context, &mut bench),
+        Gate::NegativeAuth => {
+            for role in Role::BOTH {
+                probes(role, Phase::Smoke, items, context, &mut bench, |group| group == AUTH_GROUP);
+            }
+        }
+        Gate::Observability => {
+            for role in Role::BOTH {
+                observability(role, items, context, &mut bench);
+            }
+        }
+        Gate::RollbackSwitchDrill => switch_drill(items, context, &mut bench),
+    }
+    bench.report(gate)
+}
+
+/// Collects what a gate rests on.
+#[derive(Default)]
+struct Bench {
+    verdict: Option<Verdict>,
+    reasons: Vec<String>,
+    since: Option<Timestamp>,
+}
+
+impl Bench {
+    fn add(&mut self, verdict: Verdict, at: Timestamp) {
+        self.verdict = Some(self.verdict.map_or(verdict, |so_far| so_far.and(verdict)));
+        self.since = Some(self.since.map_or(at, |since| since.min(at)));
+    }
+
+    fn missing(&mut self, reason: String) {
+        self.verdict = Some(self.verdict.map_or(Verdict::Ambiguous, |so_far| so_far.and(Verdict::Ambiguous)));
+        if !self.reasons.contains(&reason) {
+            self.reasons.push(reason);
+        }
+    }
+
+    fn findings(&mut self, findings: &[Finding], strict: bool, at: Timestamp) {
+        self.add(Verdict::of(findings, strict), at);
+        for finding in findings {
+            let blocks = match finding.severity {
+                Severity::Fail | Severity::Ambiguous => true,
+                Severity::Warn => strict,
+                Severity::Info => false,
+            };
+            if blocks {
+                let reason = reason_of(finding);
+                if !self.reasons.contains(&reason) {
+                    self.reasons.push(reason);
+                }
+            }
+        }
+    }
+
+    /// Nothing at all is nothing proven.
+    fn report(self, gate: Gate) -> GateReport {
+        match self.verdict {
+            Some(verdict) => GateReport { gate, verdict, reasons: self.reasons, since: self.since },
+            None => GateReport {
+                gate,
+                verdict: Verdict::Ambiguous,
+                reasons: vec!["no evidence".to_owned()],
+                since: None,
+            },
+        }
+    }
+}
+
+/// Words a finding as a reason.
+fn reason_of(finding: &Finding) -> String {
+    let mut place: Vec<&str> = Vec::new();
+    place.extend(finding.release.map(Role::as_str));
+    place.extend(finding.probe.as_deref());
+    place.extend(finding.mode.map(contract::Mode::as_str));
+    if place.is_empty() {
+        format!("{}: {}", finding.code, finding.seen)
+    } else {
+        format!("{} ({}): {}", finding.code, place.join(", "), finding.seen)
+    }
+}
+
+/// Returns why an item does not count for the context, if it does not.
+fn discounted(item: &Item, context: &GateContext) -> Option<String> {
+    if item.subject != context.subject {
+        return Some(format!("evidence is about {}", difference(&item.subject, &context.subject)));
+    }
+    let age = context.now.duration_since(item.at);
+    if age >= context.max_age {
+        return Some(format!("evidence is stale: {} old", in_words(age)));
+    }
+    if age < SignedDuration::from_secs(-300) {
+        return Some("evidence is from the future: the clocks disagree".to_owned());
+    }
+    None
+}
+
+fn in_words(age: SignedDuration) -> String {
+    let minutes = age.as_mins();
+    if minutes >= 120 { format!("{} hours", minutes / 60) } else { format!("{minutes} minutes") }
+}
+
+/// Names the first thing in which two subjects differ.
+fn difference(seen: &Subject, wanted: &Subject) -> String {
+    if seen.service != wanted.service {
+        return "another service".to_owned();
+    }
+    if seen.environment != wanted.environment {
+        return "another environment".to_owned();
+    }
+    for (role, seen, wanted) in
+        [(Role::New, &seen.new, &wanted.new), (Role::Rollback, &seen.rollback, &wanted.rollback)]
+    {
+        if let Some(what) = release_difference(seen, wanted) {
+            return format!("another {what} of `{role}`");
+        }
+    }
+    if seen.configuration == wanted.configuration {
+        "another contract or other reviews".to_owned()
+    } else {
+        "another configuration".to_owned()
+    }
+}
+
+fn release_difference(seen: &ReleaseIdentity, wanted: &ReleaseIdentity) -> Option<&'static str> {
+    if seen.version != wanted.version {
+        Some("version")
+    } else if seen.image != wanted.image {
+        Some("image")
+    } else if seen.credential != wanted.credential {
+        Some("credential")
+    } else if seen.run != wanted.run {
+        Some("way to run it, or build,")
+    } else {
+        None
+    }
+}
+
+/// Returns the items of the newest run that has what is wanted and counts; else says why there is none.
+fn newest_run<'i>(
+    items: &'i [Item],
+    context: &GateContext,
+    wanted: impl Fn(&Fact) -> bool,
+) -> Result<Vec<&'i Item>, String> {
+    let mut candidates: Vec<&Item> = items.iter().filter(|item| wanted(&item.fact)).collect();
+    candidates.sort_by_key(|item| item.at);
+    let mut why = None;
+    for candidate in candidates.iter().rev() {
+        match discounted(candidate, context) {
+            None => {
+                return Ok(items
+                    .iter()
+                    .filter(|item| item.run == candidate.run && item.subject == context.subject)
+                    .collect());
+            }
+            Some(reason) => why = why.or(Some(reason)),
+        }
+    }
+    Err(why.unwrap_or_else(|| "no evidence".to_owned()))
+}
+
+fn plans(fact: &Fact, role: Role, phase: Phase) -> bool {
+    match fact {
+        Fact::Planned { probes } => {
+            probes.iter().any(|planned| planned.role == role && planned.phase == phase)
+        }
+        Fact::Probed(_)
+        | Fact::Compared { .. }
+        | Fact::Reviewed { .. }
+        | Fact::Stepped { .. }
+        | Fact::Withheld { .. } => false,
+    }
+}
+
+/// Judges the planned probes of one release in one phase.
+fn probes(
+    role: Role,
+    phase: Phase,
+    items: &[Item],
+    context: &GateContext,
+    bench: &mut Bench,
+    wanted_group: impl Fn(&str) -> bool,
+) {
+    let run = match newest_run(items, context, |fact| plans(fact, role, phase)) {
+        Ok(run) => run,
+        Err(why) => return bench.missing(format!("{role}: {why}")),
+    };
+    withheld(&run, bench);
+    for item in &run {
+        let Fact::Planned { probes } = &item.fact else { continue };
+        for planned in probes.iter().filter(|planned| planned.role == role && planned.phase == phase) {
+            match probed(&run, planned) {
+                None => bench.missing(format!(
+                    "{role}: {} ({}) was planned and not probed",
+                    planned.probe, planned.mode
+                )),
+                Some((probed, at)) if wanted_group(&probed.group) => {
+                    if let Some(why) = discounted_age(at, context) {
+                        bench.missing(format!("{role}: {why}"));
+                    }
+                    bench.findings(&probed.findings, context.strict, at);
+                    // The stored verdict is not trusted to be better than its findings, nor the other way round.
+                    bench.add(probed.verdict, at);
+                }
+                Some(_) => {}
+            }
+        }
+    }
+}
+
+fn discounted_age(at: Timestamp, context: &GateContext) -> Option<String> {
+    let age = context.now.duration_since(at);
+    (age >= context.max_age).then(|| format!("evidence is stale: {} old", in_words(age)))
+}
+
+fn withheld(run: &[&Item], bench: &mut Bench) {
+    for item in run {
+        if let Fact::Withheld { what } = &item.fact {
+            bench.missing(format!("a record was withheld, because a secret was found in it: {what}"));
+        }
+    }
+}
+
+/// Returns the judged probe for a planned one; with several, the worst, and with equal ones the newest.
+fn probed<'i>(run: &[&'i Item], planned: &Planned) -> Option<(&'i Probed, Timestamp)> {
+    run.iter()
+        .filter_map(|item| match &item.fact {
+            Fact::Probed(probed) if probed.planned == *planned => Some((probed, item.at)),
+            Fact::Probed(_)
+            | Fact::Planned { .. }
+            | Fact::Compared { .. }
+            | Fact::Reviewed { .. }
+            | Fact::Stepped { .. }
+            | Fact::Withheld { .. } => None,
+        })
+        .max_by_key(|(probed, at)| {
+            let badness = match probed.verdict {
+                Verdict::Pass => 0,
+                Verdict::Ambiguous => 1,
+                Verdict::Fail => 2,
+            };
+            (badness, *at)
+        })
+}
+
+fn contract_reviewed(items: &[Item], context: &GateContext, bench: &mut Bench) {
+    match newest_run(items, context, |fact| matches!(fact, Fact::Reviewed { .. })) {
+        Err(why) => bench.missing(why),
+        Ok(run) => {
+            for item in run {
+                if let Fact::Reviewed { verdict, findings } = &item.fact {
+                    bench.findings(findings, context.strict, item.at);
+                    bench.add(*verdict, item.at);
+                }
+            }
+        }
+    }
+}
+
+fn smoke(role: Role, items: &[Item], context: &GateContext, bench: &mut Bench) {
+    probes(role, Phase::Smoke, items, context, bench, |group| group != AUTH_GROUP);
+    // What the comparison of the pair found about this release.
+    if let Ok(run) = newest_run(items, context, |fact| matches!(fact, Fact::Compared { .. })) {
+        for item in run {
+            if let Fact::Compared { findings, .. } = &item.fact {
+                let own: Vec<Finding> =
+                    findings.iter().filter(|finding| finding.release == Some(role)).cloned().collect();
+                if !own.is_empty() {
+                    bench.findings(&own, context.strict, item.at);
+                }
+            }
+        }
+    }
+}
+
+fn observability(role: Role, items: &[Item], context: &GateContext, bench: &mut Bench) {
+    let run = match newest_run(items, context, |fact| plans(fact, role, Phase::Smoke)) {
+        Ok(run) => run,
+        Err(why) => return bench.missing(format!("{role}: {why}")),
+    };
+    withheld(&run, bench);
+    let mut judged = 0_u32;
+    for item in &run {
+        if let Fact::Probed(probed) = &item.fact
+            && probed.planned.role == role
+        {
+            judged += u32::from(probed.logs_judged);
+            bench.findings(&probed.log_findings, context.strict, item.at);
+        }
+    }
+    if judged == 0 {
+        bench.missing(format!("{role}: the log of no ask could be judged"));
+    }
+}
+
+/// The steps that the switch gate rests on: compare, switch, serve by new, switch back, serve by rollback.
+const SWITCH_STEPS: [u8; 5] = [3, 4, 5, 6, 7];
+
+fn switch_drill(items: &[Item], context: &GateContext, bench: &mut Bench) {
+    let run = match newest_run(items, context, |fact| plans(fact, Role::Rollback, Phase::AfterSwitch)) {
+        Ok(run) => run,
+        Err(why) => return bench.missing(why),
+    };
+    withheld(&run, bench);
+    for step in SWITCH_STEPS {
+        let mut found = false;
+        for item in &run {
+            if let Fact::Stepped { step: number, verdict, findings, .. } = &item.fact
+                && *number == step
+            {
+                found = true;
+                bench.findings(findings, context.strict, item.at);
+                bench.add(*verdict, item.at);
+            }
+        }
+        if !found {
+            bench.missing(format!("step {step} of the drill was not made"));
+        }
+    }
+    for item in &run {
+        if let Fact::Compared { findings, .. } = &item.fact {
+            let of_pair: Vec<Finding> =
+                findings.iter().filter(|finding| finding.release.is_none()).cloned().collect();
+            bench.findings(&of_pair, context.strict, item.at);
+        }
+    }
+    // Without the switch there is nothing to come back from, and "planned and not probed" would only repeat it.
+    let switched = run.iter().any(|item| matches!(&item.fact, Fact::Stepped { step: 6, .. }));
+    if switched {
+        probes(Role::Rollback, Phase::AfterSwitch, items, context, bench, |_| true);
+    }
+}
+
+/// Returns whether the newest drill had moved traffic when something failed.
+fn failed_after_traffic_moved(items: &[Item], context: &GateContext) -> bool {
+    let Ok(run) = newest_run(items, context, |fact| plans(fact, Role::Rollback, Phase::AfterSwitch)) else {
+        return false;
+    };
+    let moved = run.iter().any(|item| {
+        matches!(&item.fact, Fact::Stepped { step: 4, percent_new: Some(percent), .. } if *percent > 0)
+    });
+    let failed = run.iter().any(|item| match &item.fact {
+        Fact::Stepped { step, verdict, .. } => *step > 4 && *verdict == Verdict::Fail,
+        Fact::Probed(probed) => {
+            probed.planned.phase == Phase::AfterSwitch && probed.verdict == Verdict::Fail
+        }
+        Fact::Planned { .. } | Fact::Compared { .. } | Fact::Reviewed { .. } | Fact::Withheld { .. } => false,
+    });
+    moved && failed
+}

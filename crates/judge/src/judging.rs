@@ -1,0 +1,207 @@
+//! Judges one probe: observation, outcome and logs in; findings out.
+
+use contract::{ContractVerdict, Surface};
+
+use crate::logs::LogReading;
+use crate::{
+    AnswerRelation, AnsweredBy, AuthScheme, Exchange, Expect, Finding, Observation, Outcome,
+    OutcomeKind, Probe, Role, Severity, attempts,
+};
+
+mod live;
+mod observability;
+mod outcome;
+mod wire;
+
+pub use live::Control;
+pub use observability::{LeakKind, LeakSeen, LogEvidence};
+
+/// What a release has to keep to, as configured.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Policy {
+    /// The surface under test.
+    pub surface: Surface,
+    /// The model setting.
+    pub model: String,
+    /// Further models that a normal ask uses.
+    pub models: Vec<String>,
+    /// Declared fallbacks.
+    pub fallback_models: Vec<String>,
+    /// Attempts at most of one upstream call.
+    pub max_attempts: u32,
+    /// Time from the first attempt's start to the last one's at most.
+    pub max_elapsed_ms: u64,
+    /// Upstream calls that one ask makes.
+    pub calls_per_ask: u32,
+    /// JSON pointers that the application needs in a reply.
+    pub required_fields: Vec<String>,
+    /// Whether production uses streams only.
+    pub streams_only: bool,
+}
+
+/// All that is known of one probe.
+#[derive(Clone, Copy, Debug)]
+pub struct Case<'a> {
+    /// Which release was asked.
+    pub role: Role,
+    /// The experiment.
+    pub probe: &'a Probe,
+    /// What the release has to keep to.
+    pub policy: &'a Policy,
+    /// What the tap saw.
+    pub observation: &'a Observation,
+    /// What the release made of it.
+    pub outcome: &'a Outcome,
+    /// How its answer relates to what was delivered.
+    pub answer: AnswerRelation,
+    /// How surestep's own call to the provider fared, in the same mode.
+    pub control: Option<&'a Control>,
+    /// What the logs of this ask carry.
+    pub logs: &'a LogEvidence,
+}
+
+/// What a probe amounts to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Judged {
+    /// What the smoke gates look at.
+    pub findings: Vec<Finding>,
+    /// What the observability gate looks at.
+    pub log_findings: Vec<Finding>,
+}
+
+/// Judges one probe.
+pub fn judge(case: &Case<'_>) -> Judged {
+    let mut findings = Vec::new();
+    judge_probe(case, &mut findings);
+    let mut log_findings = Vec::new();
+    observability::judge(case, &mut log_findings);
+    let name = |finding: Finding| finding.of_release(case.role).at_probe(case.probe.id, case.probe.mode);
+    Judged {
+        findings: findings.into_iter().map(name).collect(),
+        log_findings: log_findings.into_iter().map(name).collect(),
+    }
+}
+
+fn judge_probe(case: &Case<'_>, findings: &mut Vec<Finding>) {
+    if case.observation.lost > 0 {
+        findings.push(Finding::new(
+            Severity::Ambiguous,
+            "observation-lost",
+            "every exchange observed",
+            format!("{} observations lost", case.observation.lost),
+            "Run again with fewer probes at once (`--jobs 1`); if it stays, report it as a bug of surestep.",
+        ));
+        return;
+    }
+    if let Outcome::Crashed { how, .. } = case.outcome {
+        findings.push(outcome::crashed(how));
+    }
+    if attempts::calls(&case.observation.exchanges).next().is_none() {
+        not_observed(case, findings);
+        return;
+    }
+    if case.probe.mode == contract::Mode::Stream
+        && !attempts::calls(&case.observation.exchanges).any(|exchange| exchange.request.stream)
+    {
+        findings.push(Finding::new(
+            Severity::Ambiguous,
+            "mode-not-exercised",
+            "a request with `stream: true` on the wire",
+            "requests without it",
+            "The release's stream entry does not stream from the provider, so streams remain untested. Mend it, or take `stream` out of `provider.modes`.",
+        ));
+        return;
+    }
+    wire::judge(case, findings);
+    attempts::judge(case, findings);
+    if case.probe.stimulus.is_live() && live::judge(case, findings) == live::Blame::NotTheRelease {
+        return;
+    }
+    outcome::judge(case, findings);
+}
+
+/// No call arrived at the tap.
+fn not_observed(case: &Case<'_>, findings: &mut Vec<Finding>) {
+    if case.outcome.kind() == OutcomeKind::Answered && case.probe.expect != Expect::Refusal
+        || case.outcome.kind() == OutcomeKind::Answered && !connection_was_refused(case)
+    {
+        findings.push(Finding::new(
+            Severity::Fail,
+            "answer-without-provider",
+            "a call to the provider for each answer",
+            "an answer, and no call at the tap",
+            "A mock or a cache answers, or the release calls another address than the one it is given. Switch the mock off, vary the cache key by the prompt, and see that the base URL comes from the configuration.",
+        ));
+        return;
+    }
+    if connection_was_refused(case) {
+        // Nobody can call when nobody listens: only the outcome is judged.
+        outcome::judge(case, findings);
+        return;
+    }
+    let strays = case.observation.stray_connections;
+    let unattributed = case.observation.unattributed;
+    let seen = if unattributed > 0 {
+        format!("{unattributed} calls that carry no marker of any ask")
+    } else if strays > 0 {
+        format!("{strays} connections without a request")
+    } else {
+        match case.outcome {
+            Outcome::Refused { how, .. } => format!("no connection; the release refused ({how})"),
+            Outcome::TimedOut { elapsed_ms } => format!("no connection; no outcome after {elapsed_ms} ms"),
+            Outcome::Crashed { .. } => "no connection; the release crashed".to_owned(),
+            Outcome::Answered { .. } => "no connection".to_owned(),
+        }
+    };
+    findings.push(Finding::new(
+        Severity::Ambiguous,
+        "not-observed",
+        "a call at the tap",
+        seen,
+        "Likely causes: the base URL is not read, blank or misspelt; a key is missing, or has a newline or blanks round it; a setting is missing, so that the client cannot be constructed; proxy variables lead elsewhere; a cooldown after earlier faults. The release's own log tells more.",
+    ));
+}
+
+fn connection_was_refused(case: &Case<'_>) -> bool {
+    case.probe.needs_own_port()
+}
+
+/// Returns the last call of the probed surface.
+pub(crate) fn last_call<'a>(case: &Case<'a>) -> Option<&'a Exchange> {
+    attempts::calls(&case.observation.exchanges).last()
+}
+
+/// Returns whether a reply of the provider can be relied on.
+pub(crate) fn is_good_reply(exchange: &Exchange) -> bool {
+    exchange.response.as_ref().is_some_and(|response| {
+        (200..300).contains(&response.status) && response.judgement.verdict != ContractVerdict::Hold
+    })
+}
+
+/// Returns whether a scheme carries a credential.
+pub(crate) fn carries_credential(scheme: AuthScheme) -> bool {
+    match scheme {
+        AuthScheme::Bearer | AuthScheme::Basic | AuthScheme::ApiKeyHeader | AuthScheme::Other => true,
+        AuthScheme::None | AuthScheme::BearerBlank => false,
+    }
+}
+
+/// Returns whether the provider itself answered.
+pub(crate) fn is_from_provider(exchange: &Exchange) -> bool {
+    match exchange.answered_by {
+        AnsweredBy::Provider => true,
+        AnsweredBy::Tap | AnsweredBy::ProviderUnreachable | AnsweredBy::Guard => false,
+    }
+}
+
+/// Returns what is missing from the logs of an ask that could be read.
+pub(crate) fn missing(reading: LogReading) -> impl Iterator<Item = (&'static str, &'static str)> {
+    [
+        (reading.version, "log-version-missing", "the release's version"),
+        (reading.route, "log-route-missing", "the route or path of the call"),
+        (reading.timestamp, "log-timestamp-missing", "a timestamp"),
+        (reading.status, "log-status-missing", "a status"),
+    ]
+    .into_iter()
+    .filter_map(|(there, code, what)| (!there).then_some((code, what)))
+}

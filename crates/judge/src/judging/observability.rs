@@ -1,0 +1,120 @@
+//! What the logs of an ask must carry, and what they must not.
+
+use super::{Case, missing};
+use crate::logs::LogReading;
+use crate::{Finding, Outcome, Severity, catalogue};
+
+/// What the logs of one ask showed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LogEvidence {
+    /// What they carry; `None` where the lines cannot be told from those of other asks.
+    pub reading: Option<LogReading>,
+    /// What they must not carry and do.
+    pub leaks: Vec<LeakSeen>,
+    /// Whether a part was lost at the capture limit.
+    pub cut: bool,
+}
+
+/// Something sensitive, found where it must not be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LeakSeen {
+    /// What it is.
+    pub kind: LeakKind,
+    /// What it is called, for example `secret COMETAPI_API_KEY`.
+    pub name: String,
+    /// In which form: `plain`, `base64`, `url-encoded`, `json-escaped`, `badly masked`.
+    pub form: String,
+    /// Where: `its log`, `the error it shows its user`.
+    pub place: &'static str,
+}
+
+/// What leaked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LeakKind {
+    /// A credential.
+    Credential,
+    /// A prompt.
+    Prompt,
+    /// A completion.
+    Completion,
+}
+
+/// Probes whose asks must be found again in the logs: one that goes well, one that is refused, one that fails upstream.
+const LOGGED_PROBES: &[&str] = &[catalogue::HAPPY_LIVE, "auth-invalid-credential", "request-400", "overload-500"];
+
+/// Judges the logs of one ask.
+pub(super) fn judge(case: &Case<'_>, findings: &mut Vec<Finding>) {
+    for leak in &case.logs.leaks {
+        findings.push(leaked(leak));
+    }
+    let was_called = !case.observation.exchanges.is_empty();
+    let Some(reading) = case.logs.reading else { return };
+    if !was_called || !LOGGED_PROBES.contains(&case.probe.id) || matches!(case.outcome, Outcome::Crashed { .. }) {
+        return;
+    }
+    if case.logs.cut {
+        findings.push(Finding::new(
+            Severity::Ambiguous,
+            "log-cut",
+            "the whole log of an ask",
+            "more than surestep keeps",
+            "The release writes so much that the log of one ask could not be read whole. Lower its log level.",
+        ));
+        return;
+    }
+    if !reading.any {
+        findings.push(Finding::new(
+            Severity::Fail,
+            "log-missing",
+            "at least one log line for each ask",
+            "nothing in the configured log sources",
+            "Write one line for each upstream call, with time, version, route, status and request id; or name where the log is under `logs`.",
+        ));
+        return;
+    }
+    for (code, what) in missing(reading) {
+        findings.push(Finding::new(
+            Severity::Fail,
+            code,
+            format!("{what} in the log of each ask"),
+            "none",
+            "An incident review needs time, version, route, status and request id of each upstream call. Add it as a field of its own.",
+        ));
+    }
+    if reading.request_id == Some(false) {
+        // A stream's or an error's request id is hard to get at in some SDKs; the one of a plain reply is not.
+        let is_plain = case.probe.id == catalogue::HAPPY_LIVE
+            && (case.probe.mode == contract::Mode::Unary || case.policy.streams_only);
+        findings.push(Finding::new(
+            if is_plain { Severity::Fail } else { Severity::Warn },
+            "log-request-id-missing",
+            "the provider's request id (or the reply's id) in the log of each ask",
+            "none",
+            "Without it the provider's support cannot find the call. Log the `x-request-id` header, the id in CometAPI's error message, or the reply's `id`.",
+        ));
+    }
+}
+
+fn leaked(leak: &LeakSeen) -> Finding {
+    let (code, advice) = match leak.kind {
+        LeakKind::Credential => (
+            "log-leaks-credential",
+            "A key in a log has to be treated as stolen: rotate it. Keep header dumps, settings dumps and raw exceptions out of logs, and mask all but a few characters.",
+        ),
+        LeakKind::Prompt => (
+            "log-leaks-prompt",
+            "What users ask must not be in logs. Log sizes, ids and classes instead.",
+        ),
+        LeakKind::Completion => (
+            "log-leaks-completion",
+            "What the model answered must not be in logs. Log sizes, ids and classes instead.",
+        ),
+    };
+    Finding::new(
+        Severity::Fail,
+        code,
+        format!("no {} in {}", leak.name, leak.place),
+        format!("found ({})", leak.form),
+        advice,
+    )
+}

@@ -1,0 +1,168 @@
+//! What the release made of it, against what the probe expects.
+
+use super::{Case, is_good_reply, last_call};
+use crate::{AnswerRelation, CrashKind, Expect, Finding, OutcomeKind, Severity};
+
+/// Judges the outcome. Crashes are reported by the caller already.
+pub(super) fn judge(case: &Case<'_>, findings: &mut Vec<Finding>) {
+    match case.outcome.kind() {
+        OutcomeKind::Crashed => {}
+        OutcomeKind::TimedOut => findings.push(hung(case)),
+        OutcomeKind::Answered => match case.probe.expect {
+            Expect::Answer | Expect::AnswerOrWarn => answer_to_a_good_reply(case, findings),
+            Expect::Refusal => findings.extend(answer_to_an_error(case, Severity::Fail)),
+            Expect::RefusalOrWarn => tolerable_answer(case, findings),
+            // A slow reply may be taken or given up; but what is taken must be whole.
+            Expect::AnyOutcome => answer_to_a_good_reply(case, findings),
+        },
+        OutcomeKind::Refused => match case.probe.expect {
+            Expect::Answer => findings.push(refused(case, Severity::Fail)),
+            Expect::AnswerOrWarn => findings.push(refused(case, Severity::Warn)),
+            Expect::Refusal | Expect::RefusalOrWarn | Expect::AnyOutcome => {}
+        },
+    }
+}
+
+pub(super) fn crashed(how: &CrashKind) -> Finding {
+    let seen = match how {
+        CrashKind::Signal { number } => format!("ended by signal {number}"),
+        CrashKind::Exited { status } => format!("the service's process ended with status {status}"),
+        CrashKind::ConnectionLost => "the service closed the connection without a reply".to_owned(),
+    };
+    Finding::new(
+        Severity::Fail,
+        "crashed",
+        "an answer or a reported error",
+        seen,
+        "Handle this reply as an error of the provider; a user, and everybody else the process serves, must not lose it.",
+    )
+}
+
+fn hung(case: &Case<'_>) -> Finding {
+    Finding::new(
+        Severity::Fail,
+        "hung",
+        "an answer or a reported error by the deadline",
+        format!("no outcome after {} ms", case.outcome.elapsed_ms()),
+        "Give the whole call one deadline of its own, streams and waits between attempts included. SDK timeouts are per read (Python), end at the headers (Node) or are reset by keep-alive comments.",
+    )
+}
+
+fn refused(case: &Case<'_>, severity: Severity) -> Finding {
+    let how = match case.outcome {
+        crate::Outcome::Refused { how, .. } => how.as_str(),
+        crate::Outcome::Answered { .. } | crate::Outcome::TimedOut { .. } | crate::Outcome::Crashed { .. } => "",
+    };
+    let transient = case.probe.attempts == crate::Attempts::Recovers;
+    if transient {
+        return Finding::new(
+            Severity::Warn,
+            "transient-error-not-recovered",
+            "an answer from the second attempt",
+            format!("refused ({how})"),
+            "A short overload becomes an error for the user. Retry 429, 5xx and timeouts once or twice, with backoff.",
+        );
+    }
+    let (code, expected, advice) = if case.probe.group == "tolerated" || case.probe.group == "stream" {
+        (
+            "tolerated-variation-refused",
+            "an answer: this variation is legal, and providers send it",
+            "The parser is stricter than the contract. Ignore what is unknown, treat optional fields as optional, and read event streams by the SSE rules.",
+        )
+    } else {
+        (
+            "happy-path-refused",
+            "an answer to a documented reply",
+            "The release cannot take the reply that the provider documents. Its own log tells which part it stumbled over.",
+        )
+    };
+    Finding::new(severity, code, expected, format!("refused ({how})"), advice)
+}
+
+/// The reply was good: the answer must be what was delivered.
+fn answer_to_a_good_reply(case: &Case<'_>, findings: &mut Vec<Finding>) {
+    let simulated = !case.probe.stimulus.is_live();
+    let finding = match case.answer {
+        AnswerRelation::Whole => return,
+        AnswerRelation::Labelled if !simulated => return,
+        AnswerRelation::Labelled => Finding::new(
+            Severity::Fail,
+            "answer-damaged",
+            "the delivered text, unchanged",
+            "the label, with other text round it than was delivered",
+            "Text is lost or changed between provider and user: bytes decoded chunk by chunk, escapes undone by hand, or pieces dropped. Decode whole lines as UTF-8 and JSON with a library.",
+        ),
+        AnswerRelation::Partial => Finding::new(
+            if simulated { Severity::Fail } else { Severity::Warn },
+            "answer-incomplete",
+            "the whole delivered text",
+            "a part of it",
+            "Pieces of the reply do not reach the user. Concatenate every delta, and return only when the reply is whole.",
+        ),
+        AnswerRelation::Empty | AnswerRelation::None => Finding::new(
+            Severity::Fail,
+            "empty-answer",
+            "the delivered text",
+            "an empty answer",
+            "The reply had text, and none of it reached the user.",
+        ),
+        AnswerRelation::Unrelated => Finding::new(
+            Severity::Fail,
+            "answer-not-from-provider",
+            "the text that the provider delivered",
+            "other text",
+            "The answer does not come from this reply: a placeholder, a cache, a mock, or a default in place of an error.",
+        ),
+        AnswerRelation::UnrelatedToOffTopic => Finding::new(
+            Severity::Warn,
+            "answer-differs",
+            "the text that the provider delivered",
+            "other text; the provider had not given the label that was asked for",
+            "The application rewrites replies, or the answer comes from elsewhere; with this provider it cannot be told which.",
+        ),
+    };
+    findings.push(finding);
+}
+
+/// An error became an answer.
+fn answer_to_an_error(case: &Case<'_>, severity: Severity) -> Option<Finding> {
+    let (code, seen, advice) = match case.answer {
+        AnswerRelation::Whole | AnswerRelation::Labelled | AnswerRelation::Partial
+            if last_call(case).is_some_and(is_good_reply) =>
+        {
+            // The provider recovered, or the release has found a good reply elsewhere: nothing was invented.
+            return None;
+        }
+        AnswerRelation::Whole | AnswerRelation::Labelled | AnswerRelation::Partial => (
+            "incomplete-reply-accepted",
+            "the part that had arrived, as if it were the answer",
+            "Completion is proven by a non-null `finish_reason` of `stop` (chat) or by `response.completed` (responses), never by the end of the stream or by [DONE]. Refuse everything else.",
+        ),
+        AnswerRelation::Empty | AnswerRelation::None => (
+            "error-became-empty-answer",
+            "an empty answer",
+            "An error was swallowed. Treat a reply without text and without proof of completion as an error, and tell the user.",
+        ),
+        AnswerRelation::Unrelated | AnswerRelation::UnrelatedToOffTopic => (
+            "error-became-answer",
+            "text that the provider never delivered (an error text or a placeholder)",
+            "An error was shown as if the model had said it. Report it as an error: a status of 400 and up, a non-zero exit status, or an error event.",
+        ),
+    };
+    Some(Finding::new(severity, code, "a reported error", seen, advice))
+}
+
+/// The form was wrong, the content may be right.
+fn tolerable_answer(case: &Case<'_>, findings: &mut Vec<Finding>) {
+    match case.answer {
+        AnswerRelation::Whole => {}
+        AnswerRelation::Labelled => findings.extend(answer_to_an_error(case, Severity::Warn)),
+        AnswerRelation::None
+        | AnswerRelation::Empty
+        | AnswerRelation::Partial
+        | AnswerRelation::Unrelated
+        | AnswerRelation::UnrelatedToOffTopic => {
+            findings.extend(answer_to_an_error(case, Severity::Fail));
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! What a release puts on the wire, whatever the stimulus: path, credential, model, extra calls.
+
+use super::{Case, carries_credential, is_good_reply};
+use crate::{AuthScheme, Exchange, Finding, RequestType, Severity, attempts};
+
+pub(super) fn judge(case: &Case<'_>, findings: &mut Vec<Finding>) {
+    let calls: Vec<&Exchange> = attempts::calls(&case.observation.exchanges).collect();
+    for call in &calls {
+        for finding in [path(case, call), credential(call), model(case, call)].into_iter().flatten() {
+            if !findings.contains(&finding) {
+                findings.push(finding);
+            }
+        }
+    }
+    redirect(case, findings);
+    extra_calls(case, &calls, findings);
+}
+
+fn path(case: &Case<'_>, call: &Exchange) -> Option<Finding> {
+    let path = call.request.path.as_str();
+    let expected = format!("/v1{}", case.policy.surface.resource_path());
+    if path == expected {
+        return None;
+    }
+    let (severity, code, advice) = if path.replace("//", "/") == expected {
+        (
+            Severity::Warn,
+            "path-has-double-slash",
+            "Join the base URL and the path with one slash; some servers answer 404 or a redirect here.",
+        )
+    } else if path.contains("/v1/v1") {
+        (
+            Severity::Fail,
+            "path-has-doubled-version",
+            "The base URL ends in /v1 and the release adds another one: the provider answers 404 or a web page. Leave it to one of the two.",
+        )
+    } else if !path.contains("/v1/") {
+        (
+            Severity::Fail,
+            "path-lacks-version",
+            "The release drops the /v1 that the base URL ends in: the provider answers 404 or a web page.",
+        )
+    } else {
+        (
+            Severity::Fail,
+            "path-is-not-the-surface",
+            "The release calls another endpoint than the configured surface. Correct `provider.surface`, or the release.",
+        )
+    };
+    Some(Finding::new(severity, code, expected, printable(path), advice))
+}
+
+/// Cuts a path from the wire down to what may be shown: it is short, and has nothing but what paths have.
+fn printable(path: &str) -> String {
+    path.chars().filter(|c| c.is_ascii_graphic()).take(80).collect()
+}
+
+fn credential(call: &Exchange) -> Option<Finding> {
+    let scheme = call.request.auth;
+    if scheme == AuthScheme::Basic {
+        return Some(Finding::new(
+            Severity::Fail,
+            "credential-not-bearer",
+            "authorization: Bearer",
+            "authorization: Basic",
+            "A user name in the base URL replaces the key in common SDKs. Take it out of the URL.",
+        ));
+    }
+    if carries_credential(scheme) {
+        return None;
+    }
+    let seen = match scheme {
+        AuthScheme::BearerBlank => "authorization: Bearer with nothing (or `undefined`, `null`, `None`) behind it",
+        AuthScheme::None
+        | AuthScheme::Bearer
+        | AuthScheme::Basic
+        | AuthScheme::ApiKeyHeader
+        | AuthScheme::Other => "no credential",
+    };
+    Some(Finding::new(
+        Severity::Fail,
+        "credential-blank",
+        "a credential on every call",
+        seen,
+        "The release's secret is missing or blank. A mock that does not check keys would have let this pass.",
+    ))
+}
+
+fn model(case: &Case<'_>, call: &Exchange) -> Option<Finding> {
+    let policy = case.policy;
+    let model = call.request.model.as_deref()?;
+    let is_usual = model == policy.model || policy.models.iter().any(|known| known == model);
+    if is_usual {
+        return None;
+    }
+    let declared = policy.fallback_models.iter().any(|known| known == model);
+    let shown: String = model.chars().filter(|c| c.is_ascii_graphic()).take(80).collect();
+    if case.probe.request_type() == RequestType::HappyPath && call.attempt == 1 {
+        return Some(Finding::new(
+            Severity::Fail,
+            "wrong-model",
+            format!("model `{}`, as configured", policy.model),
+            format!("model `{shown}`"),
+            "The model is hard-coded, or the setting is not read. Take it from the configuration, or declare it under `models`.",
+        ));
+    }
+    Some(if declared {
+        Finding::new(
+            Severity::Info,
+            "declared-fallback",
+            format!("model `{}`, or a declared fallback", policy.model),
+            format!("model `{shown}`"),
+            "The fallback is declared in `fallback_models`.",
+        )
+    } else {
+        Finding::new(
+            Severity::Fail,
+            "silent-fallback",
+            format!("model `{}` only", policy.model),
+            format!("model `{shown}` after trouble"),
+            "Another model answers than the one that was asked for, and nobody has declared it. Declare it under `fallback_models`, or take the fallback out.",
+        )
+    })
+}
+
+fn redirect(case: &Case<'_>, findings: &mut Vec<Finding>) {
+    let followed = case.observation.exchanges.iter().any(|exchange| exchange.request.path.starts_with("/moved/"));
+    if followed {
+        findings.push(Finding::new(
+            Severity::Warn,
+            "redirect-followed",
+            "a redirect of an API call reported as an error",
+            "the redirect was followed",
+            "A redirect means a wrong path. Following it turns the POST into a GET, and may carry the credential elsewhere. Switch it off in the HTTP client.",
+        ));
+    }
+}
+
+/// More calls than an ask makes, although the replies were good.
+fn extra_calls(case: &Case<'_>, calls: &[&Exchange], findings: &mut Vec<Finding>) {
+    let good = calls.iter().filter(|call| is_good_reply(call)).count();
+    let expected = usize::try_from(case.policy.calls_per_ask).unwrap_or(usize::MAX);
+    if good > expected {
+        findings.push(Finding::new(
+            Severity::Fail,
+            "extra-calls",
+            format!("{expected} upstream calls for one ask"),
+            format!("{good} that got a good reply"),
+            "Each call is billed. A client that reconnects after the end of a stream repeats the whole request; a guard or a summary call is declared with `calls_per_ask`.",
+        ));
+    }
+}
