@@ -85,25 +85,31 @@ pub struct ErrorReply {
 
 /// Returns the error reply of the context's provider, in its own words: some clients classify errors by them.
 pub fn error(kind: ErrorKind, ctx: &ReplyContext<'_>) -> ErrorReply {
-    let body = match ctx.profile {
-        Profile::Openai => {
-            let Wording { message, kind, param, code } = openai(kind, ctx);
-            json!({ "error": { "message": message, "type": kind, "param": param, "code": code } })
-        }
-        Profile::Cometapi => {
-            let Wording { message, kind: r#type, param, code } = cometapi(kind, ctx);
-            let message = format!("{message} (request id: {})", ctx.request_id);
-            let code = if code.is_null() { "".into() } else { code };
-            match param {
-                // What the router in front says itself has no `param` and another order of fields.
-                None => json!({ "error": { "code": code, "message": message, "type": r#type } }),
-                Some(param) => {
-                    json!({ "error": { "message": message, "type": r#type, "param": param, "code": code } })
-                }
-            }
-        }
+    let body = if ctx.profile == Profile::Cometapi {
+        cometapi_envelope(kind, ctx)
+    } else {
+        openai_envelope(kind, ctx)
     };
     ErrorReply { status: kind.status(ctx.profile), headers: headers(kind, ctx), body }
+}
+
+/// Returns OpenAI's envelope, which all providers but CometAPI get: it is what their clients are written for.
+fn openai_envelope(kind: ErrorKind, ctx: &ReplyContext<'_>) -> Value {
+    let Wording { message, kind, param, code } = openai(kind, ctx);
+    json!({ "error": { "message": message, "type": kind, "param": param, "code": code } })
+}
+
+fn cometapi_envelope(kind: ErrorKind, ctx: &ReplyContext<'_>) -> Value {
+    let Wording { message, kind, param, code } = cometapi(kind, ctx);
+    let message = format!("{message} (request id: {})", ctx.request_id);
+    let code = if code.is_null() { "".into() } else { code };
+    match param {
+        // What the router in front says itself has no `param` and another order of fields.
+        None => json!({ "error": { "code": code, "message": message, "type": kind } }),
+        Some(param) => {
+            json!({ "error": { "message": message, "type": kind, "param": param, "code": code } })
+        }
+    }
 }
 
 fn headers(kind: ErrorKind, ctx: &ReplyContext<'_>) -> Vec<(String, String)> {
