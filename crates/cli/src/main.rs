@@ -1,3 +1,6 @@
 //! The binary `surestep`.
 
+mod config;
+mod environment;
+
 fn main() {}

@@ -1,0 +1,136 @@
+//! The one table of keys: what the reader accepts, what the JSON Schema says and what docs/configuration.md explains.
+
+mod sections;
+
+pub(crate) use sections::*;
+
+/// A mapping with known keys.
+#[derive(Debug)]
+pub(crate) struct Section {
+    /// Its heading in the documentation.
+    pub(crate) title: &'static str,
+    /// What it is about, one or two sentences.
+    pub(crate) about: &'static str,
+    /// Its keys, in the order of the documentation.
+    pub(crate) keys: &'static [Key],
+}
+
+impl Section {
+    /// Returns the key of this name.
+    pub(crate) fn key(&self, name: &str) -> Option<&'static Key> {
+        self.keys.iter().find(|key| key.name == name)
+    }
+}
+
+/// One key.
+#[derive(Debug)]
+pub(crate) struct Key {
+    /// Its name.
+    pub(crate) name: &'static str,
+    /// What its value is.
+    pub(crate) kind: Kind,
+    /// What holds when it is absent.
+    pub(crate) default: Default,
+    /// What it means.
+    pub(crate) means: &'static str,
+    /// A value as one writes it.
+    pub(crate) example: &'static str,
+}
+
+/// What holds when a key is absent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Default {
+    /// It must not be.
+    Required,
+    /// This value, as one would write it.
+    Value(&'static str),
+    /// What these words say.
+    Otherwise(&'static str),
+}
+
+/// What a value is.
+#[derive(Debug)]
+pub(crate) enum Kind {
+    /// Any text; a number written without quotes is text too.
+    Text,
+    /// A whole number.
+    Integer {
+        /// The least.
+        min: u32,
+        /// The greatest.
+        max: u32,
+    },
+    /// `true` or `false`.
+    Boolean,
+    /// `500ms`, `30s`, `2m`, `24h`.
+    Duration,
+    /// `2026-11-20`.
+    Date,
+    /// A JSON pointer: `/choices/0/message/content`.
+    Pointer,
+    /// `127.0.0.1:8080`.
+    Address,
+    /// A reference to a secret.
+    Secret,
+    /// Any value; it becomes JSON.
+    Json,
+    /// One of these words.
+    Word(&'static [&'static str]),
+    /// A mapping with known keys.
+    Section(&'static Section),
+    /// A list.
+    List(&'static Self),
+    /// A mapping with names of the user's choice.
+    Map(&'static Self),
+    /// Any of these.
+    Either(&'static [Self]),
+}
+
+impl Kind {
+    /// Names it in a message or a table.
+    pub(crate) fn describe(&self) -> String {
+        match self {
+            Self::Text => "text".to_owned(),
+            Self::Integer { min, max } if *max == u32::MAX => {
+                format!("a whole number from {min} on")
+            }
+            Self::Integer { min, max } => format!("a whole number from {min} to {max}"),
+            Self::Boolean => "`true` or `false`".to_owned(),
+            Self::Duration => "a duration such as `30s`".to_owned(),
+            Self::Date => "a date such as `2026-11-20`".to_owned(),
+            Self::Pointer => "a JSON pointer".to_owned(),
+            Self::Address => "an address such as `127.0.0.1:8080`".to_owned(),
+            Self::Secret => "a reference to a secret".to_owned(),
+            Self::Json => "any value".to_owned(),
+            Self::Word(words) => {
+                let quoted: Vec<_> = words.iter().map(|word| format!("`{word}`")).collect();
+                quoted.join(" or ")
+            }
+            Self::Section(section) => format!("a mapping ({})", section.title),
+            Self::List(item) => format!("a list, each {}", item.describe()),
+            Self::Map(value) => format!("a mapping from names to {}", value.describe()),
+            Self::Either(kinds) => {
+                kinds.iter().map(Self::describe).collect::<Vec<_>>().join("; or ")
+            }
+        }
+    }
+
+    /// Returns the sections that lie directly below.
+    pub(crate) fn sections(&self) -> Vec<&'static Section> {
+        match self {
+            Self::Section(section) => vec![section],
+            Self::List(inner) | Self::Map(inner) => inner.sections(),
+            Self::Either(kinds) => kinds.iter().flat_map(Self::sections).collect(),
+            Self::Text
+            | Self::Integer { .. }
+            | Self::Boolean
+            | Self::Duration
+            | Self::Date
+            | Self::Pointer
+            | Self::Address
+            | Self::Secret
+            | Self::Json
+            | Self::Word(_) => Vec::new(),
+        }
+    }
+}
