@@ -1,1 +1,34 @@
-//! Adapters that run a release and ask it.
+//! Adapters that run a release and ask it: a process for each ask, a service started for the run, or a URL.
+//!
+//! [`ReleaseRunner`] implements [`drill::ports::Releases`]; what it starts is a [`Running`]. A page's worth of how:
+//!
+//! - `environment` and `placeholders` make what a process gets; nothing of surestep's own environment leaks into it.
+//! - `process` spawns, `tree` finds and ends every descendant, [`supervise`] sees to that even when surestep is killed.
+//! - `command` and `service` run the two kinds of process; `capture` and `logs` keep what they write, within limits.
+//! - `http` asks, `mapped` and `gateway` read the reply, `front` puts any release behind an HTTP address of ours.
+//!
+//! Invariants: answers and logs are [`evidence::Sensitive`]; nothing here prints; no wait and no buffer is without a limit.
+
+mod capture;
+mod command;
+mod environment;
+mod front;
+mod gateway;
+mod http;
+mod logs;
+mod mapped;
+mod outcome;
+mod placeholders;
+mod process;
+mod program;
+mod relay;
+mod runner;
+mod running;
+mod service;
+mod sse;
+mod supervise;
+mod tree;
+
+pub use runner::{ReleaseRunner, RunnerConfig};
+pub use running::Running;
+pub use supervise::supervise;

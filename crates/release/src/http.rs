@@ -1,0 +1,237 @@
+//! Asks over HTTP: sends one request, reads the reply until a reader has seen enough, and says what came of it.
+
+use std::future::Future;
+use std::io;
+use std::ops::ControlFlow;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use drill::ports::{Ask, Asked};
+use http::{Request, StatusCode};
+use http_body_util::combinators::BoxBody;
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::Incoming;
+use hyper_rustls::builderstates::WantsSchemes;
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use judge::CrashKind;
+use rustls::ClientConfig;
+use tokio::sync::watch;
+use tokio::time::{Instant, timeout, timeout_at};
+
+use crate::outcome::{Reply, crash_kind, crashed, timed_out};
+use crate::process::Ended;
+
+/// Kept of a reply: more than any answer, and an endless reply must not fill the memory.
+pub(crate) const REPLY_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// How long a process's end may take to be known after its connection broke, and a reply after its process has ended.
+const END_IS_KNOWN_WITHIN: Duration = Duration::from_millis(200);
+
+/// A request's body.
+pub(crate) type Body = BoxBody<Bytes, hyper::Error>;
+
+/// Makes one connection for each request: a kept one would hide that a release restarted, and be retried in silence.
+#[derive(Clone, Debug)]
+pub(crate) struct Http {
+    client: Client<HttpsConnector<HttpConnector>, Body>,
+}
+
+impl Http {
+    /// Makes a client for plain HTTP.
+    pub(crate) fn plain() -> Self {
+        let config = ClientConfig::builder_with_provider(provider())
+            .with_safe_default_protocol_versions()
+            .expect("the provider that is built in supports the default versions")
+            .with_root_certificates(rustls::RootCertStore::empty())
+            .with_no_client_auth();
+        Self::with(HttpsConnectorBuilder::new().with_tls_config(config))
+    }
+
+    /// Makes a client that trusts the certificates that this machine trusts.
+    pub(crate) fn with_platform_trust() -> io::Result<Self> {
+        let builder =
+            HttpsConnectorBuilder::new().with_provider_and_native_roots(provider())?;
+        Ok(Self::with(builder))
+    }
+
+    fn with(builder: HttpsConnectorBuilder<WantsSchemes>) -> Self {
+        let mut tcp = HttpConnector::new();
+        tcp.enforce_http(false);
+        tcp.set_nodelay(true);
+        let client = Client::builder(TokioExecutor::new())
+            .pool_max_idle_per_host(0)
+            .retry_canceled_requests(false)
+            .build(builder.https_or_http().enable_http1().wrap_connector(tcp));
+        Self { client }
+    }
+
+    /// Sends a request and returns the head of its reply. Redirects are replies like others.
+    pub(crate) async fn send(
+        &self,
+        request: Request<Body>,
+    ) -> Result<http::Response<Incoming>, hyper_util::client::legacy::Error> {
+        self.client.request(request).await
+    }
+
+    /// Returns the status that a GET is answered with.
+    pub(crate) async fn status(&self, uri: &str) -> Result<StatusCode, String> {
+        let request = Request::get(uri).body(body(Bytes::new())).map_err(|e| e.to_string())?;
+        self.send(request).await.map(|reply| reply.status()).map_err(|error| {
+            use std::error::Error as _;
+            error.source().map_or_else(|| error.to_string(), ToString::to_string)
+        })
+    }
+}
+
+fn provider() -> Arc<rustls::crypto::CryptoProvider> {
+    Arc::new(rustls::crypto::aws_lc_rs::default_provider())
+}
+
+/// Makes a body of bytes.
+pub(crate) fn body(bytes: Bytes) -> Body {
+    Full::new(bytes).map_err(|never| match never {}).boxed()
+}
+
+/// Reads one kind of reply. A status from 300 on never gets here.
+pub(crate) trait ReplyReader: Send {
+    /// Takes the next bytes; breaks when nothing more needs to come.
+    fn take(&mut self, bytes: &[u8]) -> ControlFlow<()>;
+
+    /// Says what the reply amounts to, after `take` broke off or the reply's clean end.
+    fn finish(&mut self) -> Reply;
+
+    /// Returns what has been answered so far.
+    fn partial(&self) -> Option<String>;
+
+    /// How a reply that broke off is called.
+    fn broke_off(&self) -> &'static str;
+}
+
+/// Whether the process behind an address lives; an address that is not ours is always held to.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Life(pub(crate) Option<watch::Receiver<Option<Ended>>>);
+
+impl Life {
+    /// Waits for its end.
+    pub(crate) async fn ended(&self) -> Ended {
+        if let Some(watched) = &self.0 {
+            let mut watched = watched.clone();
+            if let Ok(ended) = watched.wait_for(Option::is_some).await
+                && let Some(ended) = *ended
+            {
+                return ended;
+            }
+        }
+        std::future::pending().await
+    }
+}
+
+/// How an exchange ended, before the life of the process behind it is looked at.
+enum Exchange {
+    Replied(Reply),
+    NoReply,
+    BrokeOff,
+}
+
+/// Sends the request and reads its reply, by the ask's deadline.
+pub(crate) async fn ask(
+    http: &Http,
+    request: Request<Body>,
+    reader: &mut dyn ReplyReader,
+    ask: &Ask,
+    life: &Life,
+) -> Asked {
+    let start = Instant::now();
+    let patience = ask.leave_after.map_or(ask.deadline, |leave| leave.min(ask.deadline));
+    let until = start + patience;
+    let came = {
+        let mut exchange = pin!(exchange(http, request, &mut *reader));
+        tokio::select! {
+            biased;
+            came = timeout_at(until, &mut exchange) => came.map_err(|_| None),
+            ended = life.ended() => with_ended(exchange, ended).await,
+        }
+    };
+    let elapsed = start.elapsed();
+    match came {
+        Ok(Exchange::Replied(reply)) => reply.into_asked(elapsed),
+        Err(None) => timed_out(elapsed, reader.partial()),
+        Err(Some(ended)) => crashed(elapsed, crash_kind(ended), reader.partial()),
+        Ok(broken @ (Exchange::NoReply | Exchange::BrokeOff)) => {
+            if let Ok(ended) = timeout(END_IS_KNOWN_WITHIN, life.ended()).await {
+                return crashed(elapsed, crash_kind(ended), reader.partial());
+            }
+            if matches!(broken, Exchange::NoReply) {
+                return crashed(elapsed, CrashKind::ConnectionLost, None);
+            }
+            Reply::refused(reader.broke_off()).after(reader.partial()).into_asked(elapsed)
+        }
+    }
+}
+
+/// A service that answered in full and then ended has answered; everything less is a crash.
+async fn with_ended(
+    exchange: std::pin::Pin<&mut impl Future<Output = Exchange>>,
+    ended: Ended,
+) -> Result<Exchange, Option<Ended>> {
+    match timeout(END_IS_KNOWN_WITHIN, exchange).await {
+        Ok(Exchange::Replied(reply)) => Ok(Exchange::Replied(reply)),
+        Ok(Exchange::NoReply | Exchange::BrokeOff) | Err(_) => Err(Some(ended)),
+    }
+}
+
+async fn exchange(http: &Http, request: Request<Body>, reader: &mut dyn ReplyReader) -> Exchange {
+    let Ok(reply) = http.send(request).await else { return Exchange::NoReply };
+    let (head, mut body) = (reply.status(), reply.into_body());
+    if head.as_u16() >= 300 {
+        // How it is shown matters to the judge; that it is not whole does not.
+        let shown = match collect(&mut body).await {
+            Ok(bytes) | Err((_, bytes)) => String::from_utf8_lossy(&bytes).into_owned(),
+        };
+        let how = format!("status {}", head.as_u16());
+        return Exchange::Replied(
+            Reply::refused(how).showing((!shown.is_empty()).then_some(shown)),
+        );
+    }
+    let mut n_bytes = 0;
+    while let Some(frame) = body.frame().await {
+        let Ok(frame) = frame else { return Exchange::BrokeOff };
+        let Ok(bytes) = frame.into_data() else { continue };
+        n_bytes += bytes.len();
+        if n_bytes > REPLY_BYTES_MAX {
+            let how = format!("a reply of more than {REPLY_BYTES_MAX} bytes");
+            return Exchange::Replied(Reply::refused(how).after(reader.partial()));
+        }
+        if reader.take(&bytes).is_break() {
+            break;
+        }
+    }
+    Exchange::Replied(reader.finish())
+}
+
+/// Why a body was not read to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unread {
+    BrokeOff,
+    TooLong,
+}
+
+/// Reads a body up to the limit.
+pub(crate) async fn collect(body: &mut Incoming) -> Result<Vec<u8>, (Unread, Vec<u8>)> {
+    let mut collected = Vec::new();
+    while let Some(frame) = body.frame().await {
+        let Ok(frame) = frame else { return Err((Unread::BrokeOff, collected)) };
+        if let Ok(bytes) = frame.into_data() {
+            if collected.len() + bytes.len() > REPLY_BYTES_MAX {
+                return Err((Unread::TooLong, collected));
+            }
+            collected.extend_from_slice(&bytes);
+        }
+    }
+    Ok(collected)
+}

@@ -1,0 +1,336 @@
+//! A service: started once, ready before it is asked, its end noticed at once, its output read all the time.
+
+use std::ffi::OsString;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use drill::ports::{LogPosition, PortError};
+use drill::settings::{LogSource, Release, ServiceRun};
+use evidence::Sensitive;
+use rustix::process::Signal;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep, timeout};
+
+use crate::environment::{self, Variables};
+use crate::http::{Http, Life};
+use crate::logs::{FileLog, PipeLog};
+use crate::placeholders::Placeholders;
+use crate::process::{Ended, KILLED_WITHIN, Process, Spawn, on_blocking_thread};
+use crate::program;
+use crate::tree::Tree;
+
+/// Ports tried when the chosen one is taken before the service listens on it.
+const PORTS_TRIED_MAX: u32 = 3;
+
+/// The first wait between two looks at the ready path, and the longest: it grows by half each time.
+const READY_POLL: Duration = Duration::from_millis(30);
+const READY_POLL_MAX: Duration = Duration::from_millis(500);
+
+/// A ready path that hangs is asked anew after this long.
+const READY_ANSWER_WITHIN: Duration = Duration::from_secs(2);
+
+/// How long a service may take to end after it was asked to.
+const STOP_GRACE: Duration = Duration::from_secs(2);
+
+/// Shown of a failed service's output: what fits a screen or two.
+const SHOWN_BYTES_MAX: usize = 8 * 1024;
+
+/// How long output may go on after the process has ended.
+const OUTPUT_AFTER_END: Duration = Duration::from_millis(200);
+
+/// What a service is started with.
+#[derive(Clone, Copy)]
+pub(crate) struct ServiceStart<'a> {
+    pub(crate) run: &'a ServiceRun,
+    pub(crate) release: &'a Release,
+    pub(crate) secrets: &'a [(String, Sensitive)],
+    pub(crate) own_environment: &'a Variables,
+    pub(crate) supervisor: Option<&'a [OsString]>,
+    pub(crate) placeholders: &'a Placeholders,
+    pub(crate) http: &'a Http,
+}
+
+/// A running service. Dropping it kills its processes.
+#[derive(Debug)]
+pub(crate) struct Service {
+    tree: Tree,
+    address: SocketAddr,
+    ended: watch::Receiver<Option<Ended>>,
+    logs: Logs,
+}
+
+#[derive(Debug)]
+struct Logs {
+    stdout: Arc<PipeLog>,
+    stderr: Arc<PipeLog>,
+    sources: Vec<Source>,
+}
+
+#[derive(Debug)]
+enum Source {
+    Stdout,
+    Stderr,
+    File(FileLog),
+}
+
+/// Why a service did not get ready, and what it answered last.
+enum NotReady {
+    Ended(Ended),
+    TimedOut { last: String },
+}
+
+impl Service {
+    /// Starts a service and waits until it is ready.
+    pub(crate) async fn start(start: ServiceStart<'_>) -> Result<Self, PortError> {
+        for tried in 1.. {
+            let port = free_port().await?;
+            let mut service = Self::spawn(start, port)?;
+            let not_ready = match service.get_ready(start, port).await {
+                Ok(()) => return Ok(service),
+                Err(not_ready) => not_ready,
+            };
+            service.stop().await;
+            match not_ready {
+                NotReady::Ended(_) if tried < PORTS_TRIED_MAX && is_taken(port).await => {}
+                NotReady::Ended(ended) => {
+                    return Err(PortError::Release {
+                        code: "release-exited",
+                        what: format!(
+                            "the service {} ended before it was ready: {ended}",
+                            start.run.command.join(" ")
+                        ),
+                        advice: "look at the end of its output; run the command by hand with the same environment".to_owned(),
+                        output: service.output_tail(),
+                    });
+                }
+                NotReady::TimedOut { last } => {
+                    return Err(PortError::Release {
+                        code: "release-not-ready",
+                        what: format!(
+                            "the service {} was not ready within {:?}: {last}",
+                            start.run.command.join(" "),
+                            start.run.ready_within
+                        ),
+                        advice: "let it listen on the port that `env_port` or {port} names, correct `ready`, or raise `ready_within`".to_owned(),
+                        output: service.output_tail(),
+                    });
+                }
+            }
+        }
+        unreachable!("the loop ends by a return at the last try")
+    }
+
+    fn spawn(start: ServiceStart<'_>, port: u16) -> Result<Self, PortError> {
+        let mut placeholders = start.placeholders.clone();
+        placeholders.port = Some(port);
+        let mut variables = environment::build(
+            start.own_environment,
+            start.release,
+            start.secrets,
+            &placeholders,
+        );
+        if let Some(name) = &start.run.env_port {
+            variables.insert(name.into(), port.to_string().into());
+        }
+        let words: Vec<String> =
+            start.run.command.iter().map(|word| placeholders.expand(word)).collect();
+        let directory = &start.release.directory;
+        let did_not_start = |what, advice| PortError::Release {
+            code: "release-did-not-start",
+            what,
+            advice,
+            output: None,
+        };
+        let program = words.first().map_or("", String::as_str);
+        program::check(program, directory, &variables)
+            .map_err(|hindrance| did_not_start(hindrance.what, hindrance.advice))?;
+        // From their end now, before the process can write.
+        let sources = start
+            .release
+            .logs
+            .iter()
+            .map(|source| match source {
+                LogSource::Stdout => Source::Stdout,
+                LogSource::Stderr => Source::Stderr,
+                LogSource::File(path) => Source::File(FileLog::from_its_end(path.clone())),
+            })
+            .collect();
+        let (process, output) = Process::spawn(&Spawn {
+            words: &words,
+            directory,
+            variables: &variables,
+            with_stdin: false,
+            supervisor: start.supervisor,
+        })
+        .map_err(|error| {
+            did_not_start(
+                format!("the program `{program}` could not be started: {error}"),
+                "correct the command; very long arguments and missing rights are other causes"
+                    .to_owned(),
+            )
+        })?;
+        let tree = process.tree();
+        let logs = Logs {
+            stdout: Arc::new(PipeLog::new(output.stdout)),
+            stderr: Arc::new(PipeLog::new(output.stderr)),
+            sources,
+        };
+        let (report_end, ended) = watch::channel(None);
+        tokio::spawn(watch_over(
+            process,
+            Arc::clone(&logs.stdout),
+            Arc::clone(&logs.stderr),
+            report_end,
+        ));
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        Ok(Self { tree, address, ended, logs })
+    }
+
+    /// Waits until the service is ready, and finds out on which loopback address it listens.
+    async fn get_ready(&mut self, start: ServiceStart<'_>, port: u16) -> Result<(), NotReady> {
+        let mut last = "nothing listened on its port".to_owned();
+        let until = Instant::now() + start.run.ready_within;
+        let mut pause = READY_POLL;
+        let life = self.life();
+        let look = async {
+            loop {
+                // `localhost` is the one or the other, by the platform's mood.
+                for ip in [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()] {
+                    let address = SocketAddr::new(ip, port);
+                    if TcpStream::connect(address).await.is_err() {
+                        continue;
+                    }
+                    let Some(path) = &start.run.ready else { return address };
+                    let uri = format!("http://{address}{path}");
+                    match timeout(READY_ANSWER_WITHIN, start.http.status(&uri)).await {
+                        Ok(Ok(status)) if status.is_success() => return address,
+                        Ok(Ok(status)) => last = format!("{path} answered {}", status.as_u16()),
+                        Ok(Err(error)) => last = format!("{path} did not answer: {error}"),
+                        Err(_) => {
+                            last = format!("{path} did not answer within {READY_ANSWER_WITHIN:?}");
+                        }
+                    }
+                }
+                sleep(pause).await;
+                pause = (pause * 3 / 2).min(READY_POLL_MAX);
+            }
+        };
+        let address = tokio::select! {
+            biased;
+            ended = life.ended() => return Err(NotReady::Ended(ended)),
+            address = tokio::time::timeout_at(until, look) => address,
+        };
+        self.address = address.map_err(|_| NotReady::TimedOut { last })?;
+        Ok(())
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    pub(crate) fn life(&self) -> Life {
+        Life(Some(self.ended.clone()))
+    }
+
+    /// Returns what the log sources got since a position, and the position of their ends.
+    pub(crate) fn logs_since(&self, since: &LogPosition) -> (Sensitive, LogPosition) {
+        let mut text = String::new();
+        let mut ends = Vec::new();
+        for (index, source) in self.logs.sources.iter().enumerate() {
+            let position = since.0.get(index).copied();
+            let (bytes, end) = match source {
+                Source::Stdout => self.logs.stdout.since(position.unwrap_or_default()),
+                Source::Stderr => self.logs.stderr.since(position.unwrap_or_default()),
+                Source::File(log) => {
+                    let (bytes, end, _) = log.since(position.unwrap_or_else(|| log.start()));
+                    (bytes, end)
+                }
+            };
+            if !text.is_empty() && !text.ends_with('\n') {
+                text.push('\n');
+            }
+            text.push_str(&String::from_utf8_lossy(&bytes));
+            ends.push(end);
+        }
+        (Sensitive::new(text), LogPosition(ends))
+    }
+
+    /// Ends the service and waits until it has gone with all that it started.
+    pub(crate) async fn stop(&self) {
+        if self.ended.borrow().is_some() {
+            return;
+        }
+        let life = self.life();
+        let tree = self.tree.clone();
+        on_blocking_thread(move || tree.signal(Signal::TERM)).await;
+        if timeout(STOP_GRACE, life.ended()).await.is_ok() {
+            return;
+        }
+        let tree = self.tree.clone();
+        on_blocking_thread(move || tree.kill()).await;
+        if timeout(KILLED_WITHIN, life.ended()).await.is_err() {
+            let tree = self.tree.clone();
+            on_blocking_thread(move || tree.kill_with_root()).await;
+        }
+    }
+
+    /// Returns the end of what it wrote, standard output first.
+    fn output_tail(&self) -> Option<Sensitive> {
+        let mut bytes = self.logs.stdout.since(0).0;
+        bytes.extend(self.logs.stderr.since(0).0);
+        let tail = &bytes[bytes.len().saturating_sub(SHOWN_BYTES_MAX)..];
+        let text = String::from_utf8_lossy(tail);
+        (!text.trim().is_empty()).then(|| Sensitive::new(text))
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        if self.ended.borrow().is_none() {
+            self.tree.kill_with_root();
+        }
+    }
+}
+
+/// Reads the service's output and reports its end, once all that it left behind has gone.
+async fn watch_over(
+    mut process: Process,
+    stdout: Arc<PipeLog>,
+    stderr: Arc<PipeLog>,
+    report_end: watch::Sender<Option<Ended>>,
+) {
+    let reading = async { tokio::join!(stdout.keep_reading(), stderr.keep_reading()) };
+    let mut reading = std::pin::pin!(reading);
+    let mut output_has_ended = false;
+    let ended = tokio::select! {
+        ended = process.wait() => ended,
+        _ = &mut reading => {
+            output_has_ended = true;
+            process.wait().await
+        }
+    };
+    process.sweep().await;
+    if !output_has_ended && timeout(OUTPUT_AFTER_END, reading).await.is_err() {
+        // Somebody else holds the pipe; what was written so far is read by position.
+    }
+    report_end.send_replace(Some(ended));
+}
+
+/// Chooses a port that is free now. Whoever takes it before the service does is met by another try.
+async fn free_port() -> Result<u16, PortError> {
+    let environment = |error| PortError::Environment {
+        what: "no free port could be found on 127.0.0.1".to_owned(),
+        advice: "look at the limits on ports and open files".to_owned(),
+        source: Some(Box::new(error)),
+    };
+    let listener =
+        TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(environment)?;
+    Ok(listener.local_addr().map_err(environment)?.port())
+}
+
+async fn is_taken(port: u16) -> bool {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.is_err()
+        || TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)).await.is_err()
+}
