@@ -4,11 +4,20 @@
 #![warn(clippy::wildcard_enum_match_arm)]
 
 mod fingerprint;
+mod journal;
+mod lease;
+mod ledger;
 mod record;
 mod scan;
 mod sensitive;
 
 pub use fingerprint::Fingerprinter;
+pub use journal::{Durable, Intent, Journal, RecordedIntent, UnfinishedRun, unfinished};
+pub use lease::{Acquire, Holder, Lease};
+pub use ledger::{
+    Break, BreakKind, Head, LEDGER_FORMAT, Ledger, LedgerError, LedgerFault, Receipt, RecordFilter,
+    StoredRecord, VerifyReport,
+};
 pub use record::{
     CheckId, FallbackDecision, Fingerprints, HttpStatusClass, OperatorNote, ParserResult,
     RECORD_FORMAT, Record, RecordError, RedactionStatus, RequiredFields, RetryDecision, Sealed,
