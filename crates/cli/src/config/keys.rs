@@ -1,8 +1,28 @@
 //! The one table of keys: what the reader accepts, what the JSON Schema says and what docs/configuration.md explains.
 
-mod sections;
+mod provider;
+mod release;
+mod run;
+mod top;
 
-pub(crate) use sections::*;
+pub(crate) use provider::{PROVIDER, RELEASE_PROVIDER};
+pub(crate) use release::{RELEASE, RELEASES, RETRY, TAP};
+pub(crate) use run::{ASK, COMMAND_STREAM, GATEWAY, REFUSED, RUN, STREAM};
+pub(crate) use top::{CONTRACT, GATES_SECTION, REVIEW, ROOT, ROUTE};
+
+/// The names of the gates, in the order of the reports.
+pub(crate) const GATES: [&str; 6] = [
+    "contract_reviewed",
+    "new_release_smoke",
+    "rollback_release_smoke",
+    "negative_auth",
+    "observability",
+    "rollback_switch_drill",
+];
+
+/// The switches of the grammar. All but the first belong to later versions.
+pub(crate) const SWITCHES: [&str; 6] =
+    ["embedded", "envoy", "haproxy", "nginx", "gateway-api", "command"];
 
 /// A mapping with known keys.
 #[derive(Debug)]
@@ -133,4 +153,14 @@ impl Kind {
             | Self::Word(_) => Vec::new(),
         }
     }
+}
+
+const fn key(
+    name: &'static str,
+    kind: Kind,
+    default: Default,
+    means: &'static str,
+    example: &'static str,
+) -> Key {
+    Key { name, kind, default, means, example }
 }

@@ -65,7 +65,7 @@ pub(crate) fn cover(text: &str, hidden: impl IntoIterator<Item = Range<usize>>) 
 }
 
 fn credentials(text: &str) -> Vec<Range<usize>> {
-    let mut found = Vec::new();
+    let mut found = in_urls(text);
     let mut word_start = None;
     for (at, character) in text.char_indices().chain([(text.len(), ' ')]) {
         let in_word = character.is_ascii_alphanumeric() || matches!(character, '-' | '_' | '.');
@@ -83,11 +83,24 @@ fn credentials(text: &str) -> Vec<Range<usize>> {
     found
 }
 
+/// `user:password@` in URLs.
+fn in_urls(text: &str) -> Vec<Range<usize>> {
+    let starts = text.match_indices("://").map(|(at, mark)| at + mark.len());
+    let found = starts.filter_map(|start| {
+        let rest = &text[start..];
+        let end =
+            rest.find(|c: char| c.is_whitespace() || matches!(c, '/' | '?' | '#' | '"' | '\''));
+        let at = rest[..end.unwrap_or(rest.len())].rfind('@')?;
+        Some(start..start + at)
+    });
+    found.collect()
+}
+
 fn is_key(word: &str) -> bool {
     KEY_PREFIXES.iter().any(|(prefix, more)| {
         word.strip_prefix(prefix).is_some_and(|rest| {
-            // A model or file name of words joined by dashes has no digit, or is short.
-            rest.len() >= *more && rest.bytes().any(|byte| byte.is_ascii_alphanumeric())
+            // Names of words joined by dashes have no digit; keys practically always do.
+            rest.len() >= *more && rest.bytes().any(|byte| byte.is_ascii_digit())
         })
     })
 }
@@ -100,6 +113,7 @@ mod tests {
     fn keys_are_covered_and_positions_stay() {
         let text = "key: sk-abcdefghijkl1234 # ü";
         assert_eq!(cover(text, []), "key: ******************* # ü");
+        assert_eq!(cover("https://u:p@host/v1", []), "https://***@host/v1");
         assert_eq!(cover("a: b\nc", std::iter::once(3..6)), "a: *\n*");
     }
 

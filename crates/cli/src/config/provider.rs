@@ -90,7 +90,9 @@ impl Reader<'_> {
                 Some((_, None)) => Some(ProviderEndpoint::Simulated),
                 None => {
                     let known = BUILT_IN.map(|(name, _)| name);
-                    let help = match scalar::closest(name, known) {
+                    let help = match scalar::closest(name, known)
+                        .or_else(|| scalar::containing(name, known))
+                    {
                         Some(close) => {
                             format!("did you mean `name: {close}`? Otherwise add `base_url`")
                         }

@@ -103,15 +103,17 @@ impl Reader<'_> {
             entries: BTreeMap::new(),
             spans: BTreeMap::new(),
         };
+        let mut meant = BTreeSet::new();
         for entry in entries {
             let Some(key) = section.key(&entry.key) else {
-                self.unknown_key(entry, &fields);
+                meant.extend(self.unknown_key(entry, &fields));
                 continue;
             };
             if entry.value.is_null() && !matches!(key.kind, Kind::Json) {
                 let message = format!("`{}` has no value", fields.path(&entry.key));
-                let help =
-                    format!("remove the key, or give it a value, for example `{}`", key.example);
+                let or =
+                    if key.default == keys::Default::Required { "" } else { "remove the key, or " };
+                let help = format!("{or}give it a value, for example `{}`", key.example);
                 self.report(Problem::new(entry.key_span.clone(), message).help(help));
                 fields.spans.insert(&entry.key, entry.key_span.clone());
             } else {
@@ -120,16 +122,24 @@ impl Reader<'_> {
             }
         }
         for key in section.keys {
-            if key.default == keys::Default::Required && !fields.spans.contains_key(key.name) {
+            let is_there = fields.spans.contains_key(key.name) || meant.contains(key.name);
+            if key.default == keys::Default::Required && !is_there {
                 let message = format!("`{}` is missing", fields.path(key.name));
                 let help = format!("add it, for example `{}: {}`", key.name, key.example);
-                self.report(Problem::new(fields.at.clone(), message).help(help));
+                // The top level has no key of its own to point at.
+                let problem = if fields.path.is_empty() {
+                    Problem::of_file(message)
+                } else {
+                    Problem::new(fields.at.clone(), message)
+                };
+                self.report(problem.help(help));
             }
         }
         Some(fields)
     }
 
-    fn unknown_key(&mut self, entry: &Entry, fields: &Fields<'_>) {
+    /// Reports a key that is not in the table, and returns the one that was meant, if it is absent.
+    fn unknown_key(&mut self, entry: &Entry, fields: &Fields<'_>) -> Option<&'static str> {
         let place = if fields.path.is_empty() {
             "at the top level".to_owned()
         } else {
@@ -137,20 +147,22 @@ impl Reader<'_> {
         };
         let message = format!("unknown key `{}` {place}", shortened(&entry.key));
         let names = || fields.section.keys.iter().map(|key| key.name);
-        let help = match scalar::closest(&entry.key, names()) {
-            Some(close) => format!("did you mean `{close}`?"),
-            None => match elsewhere(&entry.key) {
-                Some(title) => format!("`{}` belongs into `{title}`", entry.key),
-                None => format!("known here: {}", names().collect::<Vec<_>>().join(", ")),
-            },
+        let close = scalar::closest(&entry.key, names());
+        let meant = close.or_else(|| scalar::containing(&entry.key, names()));
+        let help = match (meant, elsewhere(&entry.key)) {
+            (Some(meant), None) => format!("did you mean `{meant}`?"),
+            (Some(meant), Some(_)) if close.is_some() => format!("did you mean `{meant}`?"),
+            (_, Some(title)) => format!("`{}` belongs into `{title}`", entry.key),
+            (None, None) => format!("known here: {}", names().collect::<Vec<_>>().join(", ")),
         };
-        // What stands behind a misspelt `key` may be anything.
         self.report(Problem::new(entry.key_span.clone(), message).help(help));
+        // What stands behind a misspelt `key` may be anything.
         if masking::names_credential(&entry.key)
             && matches!(entry.value.value, Value::Scalar { .. })
         {
             self.hide(entry.value.span.clone());
         }
+        meant
     }
 
     /// Keeps a place out of every excerpt.
@@ -169,15 +181,16 @@ impl Reader<'_> {
 
     /// Says that something else was expected.
     pub(super) fn expected(&mut self, node: &Node, path: &str, what: &str, help: Option<String>) {
-        let name = if path.is_empty() { "the file" } else { path };
+        let name = if path.is_empty() { "the file".to_owned() } else { format!("`{path}`") };
         let found = match &node.value {
-            Value::Scalar { .. } if !node.is_null() => {
-                format!("{} `{}`", node.kind(), self.quote(node))
+            Value::Scalar { plain: true, .. } if !node.is_null() => {
+                format!("`{}`", self.quote(node))
             }
+            Value::Scalar { .. } if !node.is_null() => format!("the text `{}`", self.quote(node)),
             _ => node.kind().to_owned(),
         };
         let problem =
-            Problem::new(node.span.clone(), format!("`{name}` must be {what}, not {found}"));
+            Problem::new(node.span.clone(), format!("{name} must be {what}, not {found}"));
         let help = help.or_else(|| unquoted_placeholder(node));
         self.report(match help {
             Some(help) => problem.help(help),
@@ -379,7 +392,8 @@ impl Reader<'_> {
             return Some(items);
         }
         let help = matches!(node.value, Value::Scalar { .. })
-            .then(|| format!("write it as a list: `{name}: [{}]`", self.quote(node)));
+            .then(|| self.quote(node).split_whitespace().collect::<Vec<_>>().join(", "))
+            .map(|words| format!("write it as a list: `{name}: [{words}]`"));
         self.expected(node, &fields.path(name), "a list", help);
         None
     }
@@ -408,12 +422,16 @@ impl Reader<'_> {
         let path = fields.path(name);
         let node = fields.get(name)?;
         let mut words = Vec::new();
-        for word in self.items(fields, name)? {
+        let items = self.items(fields, name)?;
+        for word in items {
             if let Some(text) = self.text_of(word, &path) {
                 self.refuse_credential(word, &path, &text);
                 self.look_at_placeholders(word, &text);
                 words.push(text);
             }
+        }
+        if words.len() < items.len() {
+            return None;
         }
         if words.first().is_none_or(|program| program.trim().is_empty()) {
             self.report(

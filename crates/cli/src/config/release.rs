@@ -41,7 +41,7 @@ impl Reader<'_> {
         let env = self.release_env(fields);
         let secrets = self.release_secrets(fields, &env);
         let inherit = self.inherit(fields, &env, &secrets);
-        let tap = self.tap(fields, run.as_ref());
+        let tap = self.tap(fields);
         let deadline = self.duration(fields, "deadline").unwrap_or(DEADLINE);
         let retry = self.retry(fields);
         let calls_per_ask = self.integer(fields, "calls_per_ask").unwrap_or(1);
@@ -187,11 +187,16 @@ impl Reader<'_> {
         names
     }
 
-    fn tap(&mut self, fields: &Fields<'_>, run: Option<&Run>) -> Option<TapMode> {
+    fn tap(&mut self, fields: &Fields<'_>) -> Option<TapMode> {
+        let runs_by = |form| {
+            let has = |name| fields.get("run").is_some_and(|run| run.has_key(name));
+            has(form)
+                && ["command", "service", "url"].into_iter().filter(|name| has(name)).count() == 1
+        };
         let path = fields.path("tap");
         let help = "this instance's base URL is set once and for all: write `tap: { reverse: 127.0.0.1:9001 }` and point it there";
         let Some(node) = fields.get("tap") else {
-            if matches!(run, Some(Run::Url { .. })) {
+            if runs_by("url") {
                 let message = format!(
                     "`{path}` is missing: nothing leads the calls of a running instance to the tap"
                 );
@@ -202,7 +207,7 @@ impl Reader<'_> {
         if let Value::Map { .. } = &node.value {
             let tap = self.open(node, &keys::TAP, path.clone())?;
             let listen = self.address(&tap, "reverse")?;
-            if matches!(run, Some(Run::Command(_))) {
+            if runs_by("command") {
                 self.report(
                     Problem::new(node.at.clone(), format!("`{path}`: a fixed address is for `service` and `url`"))
                         .help("write `tap: reverse`: each process of a command gets a listener of its own"),
@@ -222,7 +227,7 @@ impl Reader<'_> {
                 );
                 None
             }
-            _ if matches!(run, Some(Run::Url { .. })) => {
+            _ if runs_by("url") => {
                 let message =
                     format!("`{path}: reverse` gives no address to an instance that runs already");
                 self.report(Problem::new(node.span.clone(), message).help(help));

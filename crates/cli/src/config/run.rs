@@ -204,7 +204,7 @@ impl Reader<'_> {
     }
 
     fn http_ask(&mut self, fields: &Fields<'_>) -> Option<HttpAsk> {
-        let gateway = fields.get("ask").filter(|node| has_key(node, "openai"));
+        let gateway = fields.get("ask").filter(|node| node.has_key("openai"));
         if let Some(node) = gateway {
             if fields.get("stream").is_some() {
                 self.report(
@@ -384,14 +384,7 @@ impl Reader<'_> {
 }
 
 fn streams_by_command(fields: &Fields<'_>) -> bool {
-    fields.get("stream").is_some_and(|node| has_key(node, "command"))
-}
-
-fn has_key(node: &Node, name: &str) -> bool {
-    match &node.value {
-        Value::Map { entries, .. } => entries.iter().any(|entry| entry.key == name),
-        Value::Scalar { .. } | Value::List(_) => false,
-    }
+    fields.get("stream").is_some_and(|node| node.has_key("command"))
 }
 
 fn unary_answer(text: &str) -> Result<AnswerAt, scalar::Refusal> {

@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+/// Words that are compared with others are at most this long; the longest key has 15 letters.
+const WORD_BYTES_MAX: usize = 64;
+
 /// Why a word is not what it should be: what is wrong, and what to write.
 pub(crate) type Refusal = (String, String);
 
@@ -130,14 +133,32 @@ pub(crate) fn closest<'a>(
     word: &str,
     candidates: impl IntoIterator<Item = &'a str>,
 ) -> Option<&'a str> {
-    let word = word.to_lowercase().replace(['-', ' '], "_");
+    let word = plain(word)?;
     let limit = (word.chars().count() / 3).clamp(1, 3);
     candidates
         .into_iter()
-        .map(|candidate| (distance(&word, &candidate.to_lowercase().replace('-', "_")), candidate))
+        .filter_map(|candidate| Some((distance(&word, &plain(candidate)?), candidate)))
         .filter(|(distance, _)| *distance <= limit)
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, candidate)| candidate)
+}
+
+/// Returns the candidate that contains a word or is contained in it: `comet` for `cometapi`, `api_key` for `key`.
+pub(crate) fn containing<'a>(
+    word: &str,
+    candidates: impl IntoIterator<Item = &'a str>,
+) -> Option<&'a str> {
+    let word = plain(word)?;
+    candidates.into_iter().find(|candidate| {
+        let Some(candidate) = plain(candidate) else { return false };
+        word.len().min(candidate.len()) >= 3
+            && (candidate.contains(&word) || word.contains(&candidate))
+    })
+}
+
+/// Spelling variants are no differences. Longer words are none of ours.
+fn plain(word: &str) -> Option<String> {
+    (word.len() <= WORD_BYTES_MAX).then(|| word.to_lowercase().replace(['-', ' '], "_"))
 }
 
 /// Edits between two words: insertions, deletions, replacements and swaps of neighbours.
@@ -223,5 +244,8 @@ mod tests {
             Some("fallback_models")
         );
         assert_eq!(closest("colour", ["env", "secrets"]), None);
+        assert_eq!(containing("comet", ["openai", "cometapi"]), Some("cometapi"));
+        assert_eq!(containing("api_key", ["name", "key"]), Some("key"));
+        assert_eq!(containing("xy", ["xyz"]), None);
     }
 }

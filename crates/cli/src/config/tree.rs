@@ -74,12 +74,17 @@ impl Node {
     pub(crate) fn kind(&self) -> &'static str {
         match &self.value {
             Value::Scalar { .. } if self.is_null() => "nothing",
-            Value::Scalar { plain: false, .. } => "text",
-            Value::Scalar { text, .. } if text.parse::<f64>().is_ok() => "a number",
-            Value::Scalar { text, .. } if matches!(text.as_str(), "true" | "false") => "a boolean",
             Value::Scalar { .. } => "text",
             Value::List(_) => "a list",
             Value::Map { .. } => "a mapping",
+        }
+    }
+
+    /// Tells whether it is a mapping with such a key.
+    pub(crate) fn has_key(&self, name: &str) -> bool {
+        match &self.value {
+            Value::Map { entries, .. } => entries.iter().any(|entry| entry.key == name),
+            Value::Scalar { .. } | Value::List(_) => false,
         }
     }
 
@@ -256,6 +261,9 @@ impl<'s> Composer<'s, '_> {
         }
         if line.contains("${") && line.contains(['[', '{']) {
             return problem.help("inside `[…]` and `{…}`, put quotes round it: \"${NAME}\"");
+        }
+        if error.info().contains("simple key") {
+            return problem.help("a key needs a colon and a blank behind it: `key: value`");
         }
         if line.contains(": \"") || line.contains(": '") {
             return problem.help("is a quote missing, on this line or above?");

@@ -1,0 +1,177 @@
+//! The keys of `releases`. What is added here must be read in its section's reader.
+
+use super::Default::{Otherwise, Required, Value};
+use super::provider::RELEASE_PROVIDER;
+use super::run::RUN;
+use super::{Kind, Section, key};
+
+/// `releases`.
+pub(crate) static RELEASES: Section = Section {
+    title: "releases",
+    about: "The release about to get traffic and the one to return to.",
+    keys: &[
+        key(
+            "new",
+            Kind::Section(&RELEASE),
+            Required,
+            "The release about to get traffic.",
+            "{ version: 2.4.0, run: … }",
+        ),
+        key(
+            "rollback",
+            Kind::Section(&RELEASE),
+            Required,
+            "The release to return to.",
+            "{ version: 2.3.1, run: … }",
+        ),
+    ],
+};
+
+/// A release.
+pub(crate) static RELEASE: Section = Section {
+    title: "releases.new and releases.rollback",
+    about: "A version of the service, how it runs, and what it may do.",
+    keys: &[
+        key(
+            "version",
+            Kind::Text,
+            Required,
+            "Its version (`{version}`); its logs must carry it.",
+            "2.4.0",
+        ),
+        key(
+            "image",
+            Kind::Text,
+            Otherwise("none"),
+            "The image that it is deployed from; part of its identity in evidence.",
+            "registry.example/support-bot@sha256:…",
+        ),
+        key(
+            "run",
+            Kind::Section(&RUN),
+            Required,
+            "How it runs and is asked.",
+            "{ command: [python3, app.py, \"{prompt}\"] }",
+        ),
+        key(
+            "provider",
+            Kind::Section(&RELEASE_PROVIDER),
+            Otherwise("the top level's"),
+            "Its own provider: the promotion of a fallback. Host, credential and model may then differ from the other release's.",
+            "{ name: openai, key: env:OPENAI_API_KEY }",
+        ),
+        key(
+            "model",
+            Kind::Text,
+            Otherwise("the top level's"),
+            "Its own model setting.",
+            "fallback-model",
+        ),
+        key(
+            "directory",
+            Kind::Text,
+            Otherwise("the configuration's folder"),
+            "Where its processes run; relative programs and log files start here.",
+            "releases/2.4.0",
+        ),
+        key(
+            "env",
+            Kind::Map(&Kind::Text),
+            Value("{}"),
+            "Its environment variables, with placeholders. Never secrets.",
+            "{ COMETAPI_BASE_URL: \"{tap}\", SUPPORT_MODEL: \"{model}\" }",
+        ),
+        key(
+            "secrets",
+            Kind::Map(&Kind::Secret),
+            Value("{}"),
+            "Environment variables that take secrets, each from the release's own source. `{key}` hands it the control's credential, and so proves nothing about its own.",
+            "{ COMETAPI_API_KEY: \"file:/run/secrets/comet\" }",
+        ),
+        key(
+            "inherit",
+            Kind::List(&Kind::Text),
+            Value("[]"),
+            "Names taken over from surestep's environment beside PATH, HOME, LANG, TZ and TMPDIR.",
+            "[SSL_CERT_FILE]",
+        ),
+        key(
+            "tap",
+            Kind::Either(&[Kind::Word(&["reverse", "forward"]), Kind::Section(&TAP)]),
+            Value("reverse"),
+            "How its calls reach the tap. `forward` is not available in this version.",
+            "reverse",
+        ),
+        key(
+            "deadline",
+            Kind::Duration,
+            Value("30s"),
+            "An ask without outcome by then is hung.",
+            "30s",
+        ),
+        key(
+            "retry",
+            Kind::Section(&RETRY),
+            Otherwise("3 attempts within 20s"),
+            "The retry policy of one upstream call, all layers together.",
+            "{ max_attempts: 3, max_elapsed: 20s }",
+        ),
+        key(
+            "calls_per_ask",
+            Kind::Integer { min: 1, max: 100 },
+            Value("1"),
+            "Upstream calls that one ask makes, retries aside: a guard call and then the answer are 2.",
+            "1",
+        ),
+        key(
+            "models",
+            Kind::List(&Kind::Text),
+            Value("[]"),
+            "Further models that a normal ask uses.",
+            "[guard-model]",
+        ),
+        key(
+            "fallback_models",
+            Kind::List(&Kind::Text),
+            Value("[]"),
+            "Declared fallbacks. Anything else that gets called is silent fallback.",
+            "[small-model]",
+        ),
+        key(
+            "logs",
+            Kind::List(&Kind::Text),
+            Value("[stderr]"),
+            "Where its logs are: `stderr`, `stdout` or `file:PATH`.",
+            "[stderr, \"file:logs/app.log\"]",
+        ),
+    ],
+};
+
+/// `tap: { reverse: … }`.
+pub(crate) static TAP: Section = Section {
+    title: "releases.*.tap",
+    about: "The tap at a fixed address, for an instance whose base URL is set once and for all.",
+    keys: &[key("reverse", Kind::Address, Required, "Where the tap listens.", "127.0.0.1:9001")],
+};
+
+/// `retry`.
+pub(crate) static RETRY: Section = Section {
+    title: "releases.*.retry",
+    about: "How often one upstream call may be tried, all layers (SDK, own loop, gateway) together.",
+    keys: &[
+        key(
+            "max_attempts",
+            Kind::Integer { min: 1, max: 100 },
+            Value("3"),
+            "Attempts at most, the first included.",
+            "3",
+        ),
+        key(
+            "max_elapsed",
+            Kind::Duration,
+            Value("20s"),
+            "Time from the first attempt's start to the last one's at most.",
+            "20s",
+        ),
+    ],
+};
