@@ -1,5 +1,8 @@
 //! What a request asks for, read from its body.
 
+use serde_json::{Map, Value};
+
+use crate::smoke::label_asked;
 use crate::{Shape, Surface};
 
 /// The facts of a request that the tap and the simulated provider act on.
@@ -31,9 +34,185 @@ pub enum RequestFault {
 }
 
 impl RequestFacts {
-    /// Reads the body of a request to `surface`.
+    /// Reads the body of a request to `surface`. The whole body is parsed: the caller bounds its size.
     pub fn read(surface: Surface, body: &[u8]) -> Self {
-        let _: (Surface, &[u8]) = (surface, body);
-        Self::default()
+        let Ok(Value::Object(fields)) = serde_json::from_slice(body) else {
+            // A label is worth finding even here: the tap attributes what it can.
+            let label = label_asked(&String::from_utf8_lossy(body)).map(str::to_owned);
+            return Self { label, fault: Some(RequestFault::NotJson), ..Self::default() };
+        };
+        let is_true = |value: Option<&Value>| value.and_then(Value::as_bool) == Some(true);
+        let prompt = fields.get(prompt_field(surface));
+        Self {
+            model: fields
+                .get("model")
+                .and_then(Value::as_str)
+                .filter(|model| !model.is_empty())
+                .map(str::to_owned),
+            stream: is_true(fields.get("stream")),
+            include_usage: is_true(
+                fields.get("stream_options").and_then(|options| options.get("include_usage")),
+            ),
+            label: prompt.and_then(last_label).map(str::to_owned),
+            fault: fault(surface, &fields),
+            shape: Shape::default(),
+        }
+    }
+}
+
+/// Returns the field in which the surface takes its prompt.
+fn prompt_field(surface: Surface) -> &'static str {
+    match surface {
+        Surface::Chat => "messages",
+        Surface::Responses => "input",
+    }
+}
+
+/// Returns the label that the last text with one asks for: earlier messages are history. Text stands in strings, in parts
+/// of a content array, and, where a service wraps the question, escaped inside another document; the label itself needs no
+/// escape, so it is found there as well.
+fn last_label(value: &Value) -> Option<&str> {
+    match value {
+        Value::String(text) => label_asked(text),
+        Value::Array(items) => items.iter().rev().find_map(last_label),
+        Value::Object(fields) => fields.values().rev().find_map(last_label),
+        Value::Null | Value::Bool(_) | Value::Number(_) => None,
+    }
+}
+
+/// Returns the first thing that a documented provider would refuse. The model is looked at first: gateways route by it.
+fn fault(surface: Surface, fields: &Map<String, Value>) -> Option<RequestFault> {
+    match fields.get("model") {
+        None | Some(Value::Null) => return Some(RequestFault::Missing("model")),
+        Some(Value::String(model)) if model.is_empty() => {
+            return Some(RequestFault::Missing("model"));
+        }
+        Some(Value::String(_)) => {}
+        Some(_) => return Some(RequestFault::WrongType("model")),
+    }
+    let prompt = prompt_field(surface);
+    match (surface, fields.get(prompt)) {
+        (_, None | Some(Value::Null)) => return Some(RequestFault::Missing(prompt)),
+        (_, Some(Value::Array(items))) if items.is_empty() => {
+            return Some(RequestFault::Missing(prompt));
+        }
+        (_, Some(Value::Array(items))) if items.iter().all(Value::is_object) => {}
+        (Surface::Responses, Some(Value::String(_))) => {}
+        (_, Some(_)) => return Some(RequestFault::WrongType(prompt)),
+    }
+    match fields.get("stream") {
+        None | Some(Value::Null | Value::Bool(_)) => None,
+        Some(_) => Some(RequestFault::WrongType("stream")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::smoke::prompt;
+
+    fn read(surface: Surface, body: &Value) -> RequestFacts {
+        RequestFacts::read(surface, body.to_string().as_bytes())
+    }
+
+    #[track_caller]
+    fn check_fault(surface: Surface, body: &Value, expected: Option<RequestFault>) {
+        assert_eq!(read(surface, body).fault, expected, "{body}");
+    }
+
+    #[test]
+    fn facts_of_a_chat_stream_are_read() {
+        let body = json!({
+            "model": "gpt-5.4-mini",
+            "messages": [
+                { "role": "system", "content": "Be brief." },
+                { "role": "user", "content": prompt("ssm-1", "SSL-22") },
+            ],
+            "stream": true,
+            "stream_options": { "include_usage": true },
+        });
+        let facts = read(Surface::Chat, &body);
+        assert_eq!(facts.model.as_deref(), Some("gpt-5.4-mini"));
+        assert_eq!(facts.label.as_deref(), Some("SSL-22"));
+        assert!(facts.stream && facts.include_usage);
+        assert_eq!(facts.fault, None);
+    }
+
+    #[test]
+    fn what_is_not_asked_for_is_off() {
+        let body = json!({ "model": "m", "messages": [{}], "stream": false, "stream_options": { "include_usage": false } });
+        let facts = read(Surface::Chat, &body);
+        assert!(!facts.stream && !facts.include_usage);
+        assert_eq!(facts.label, None);
+        assert!(!read(Surface::Chat, &json!({ "stream": "true" })).stream);
+    }
+
+    #[test]
+    fn label_is_found_wherever_the_prompt_stands() {
+        let asked = prompt("ssm-1", "SSL-22");
+        let bodies = [
+            (
+                Surface::Chat,
+                json!({ "messages": [{ "content": [{ "type": "text", "text": asked }] }] }),
+            ),
+            (
+                Surface::Chat,
+                json!({ "messages": [{ "content": asked }, { "content": "Answer in English." }] }),
+            ),
+            (
+                Surface::Chat,
+                json!({ "messages": [{ "content": json!({ "question": asked }).to_string() }] }),
+            ),
+            (Surface::Responses, json!({ "input": asked })),
+            (Surface::Responses, json!({ "input": [{ "content": asked }] })),
+            (
+                Surface::Responses,
+                json!({ "input": [{ "content": [{ "type": "input_text", "text": asked }] }] }),
+            ),
+        ];
+        for (surface, body) in bodies {
+            assert_eq!(read(surface, &body).label.as_deref(), Some("SSL-22"), "{body}");
+        }
+    }
+
+    #[test]
+    fn the_last_message_counts() {
+        let body = json!({ "messages": [{ "content": prompt("a", "SSL-1") }, { "content": prompt("b", "SSL-2") }] });
+        assert_eq!(read(Surface::Chat, &body).label.as_deref(), Some("SSL-2"));
+    }
+
+    #[test]
+    fn faults_are_named() {
+        use RequestFault::{Missing, NotJson, WrongType};
+        let message = json!([{ "role": "user", "content": "hello" }]);
+        let chat = |body: Value, expected| check_fault(Surface::Chat, &body, expected);
+        chat(json!([1]), Some(NotJson));
+        chat(json!({ "messages": message }), Some(Missing("model")));
+        chat(json!({ "model": "", "messages": message }), Some(Missing("model")));
+        chat(json!({ "model": 4, "messages": message }), Some(WrongType("model")));
+        chat(json!({ "model": "m" }), Some(Missing("messages")));
+        chat(json!({ "model": "m", "messages": [] }), Some(Missing("messages")));
+        chat(json!({ "model": "m", "messages": "hello" }), Some(WrongType("messages")));
+        chat(json!({ "model": "m", "messages": ["hello"] }), Some(WrongType("messages")));
+        chat(
+            json!({ "model": "m", "messages": message, "stream": "yes" }),
+            Some(WrongType("stream")),
+        );
+        chat(json!({ "model": "m", "messages": message, "stream": null }), None);
+        let responses = |body: Value, expected| check_fault(Surface::Responses, &body, expected);
+        responses(json!({ "model": "m" }), Some(Missing("input")));
+        responses(json!({ "model": "m", "input": 1 }), Some(WrongType("input")));
+        responses(json!({ "model": "m", "input": "hello" }), None);
+        responses(json!({ "model": "m", "input": message }), None);
+    }
+
+    #[test]
+    fn a_body_that_is_no_json_still_shows_its_label() {
+        let facts = RequestFacts::read(Surface::Chat, prompt("ssm-1", "SSL-22").as_bytes());
+        assert_eq!(facts.fault, Some(RequestFault::NotJson));
+        assert_eq!(facts.label.as_deref(), Some("SSL-22"));
+        assert_eq!(RequestFacts::read(Surface::Chat, b"").fault, Some(RequestFault::NotJson));
     }
 }

@@ -93,14 +93,14 @@ impl Running {
     pub fn describe(&self) -> String {
         let config = &self.desk.config;
         let keys = match config.keys.len() {
-            0 => "any bearer key that does not say it is invalid".to_owned(),
+            0 => "any bearer key but one with `invalid` in it".to_owned(),
             1 => "one bearer key".to_owned(),
             n_keys => format!("{n_keys} bearer keys"),
         };
         let models =
             if config.models.is_empty() { "any".to_owned() } else { config.models.join(", ") };
-        // Its word in the configuration, in quotes.
         let profile = serde_json::json!(config.profile);
+        let profile = profile.as_str().unwrap_or("unknown");
         let lacks = match config.drop_fields.as_slice() {
             [] => String::new(),
             fields => format!("  lacks      {}\n", fields.join(", ")),

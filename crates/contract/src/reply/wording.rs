@@ -114,7 +114,7 @@ pub(super) fn cometapi(kind: ErrorKind, ctx: &ReplyContext<'_>) -> Wording {
     const COMET: &str = "comet_api_error";
     let ReplyContext { model, surface, .. } = ctx;
     match kind {
-        ErrorKind::MissingKey | ErrorKind::InvalidKey => Wording::new(COMET, "", "invalid token"),
+        ErrorKind::MissingKey | ErrorKind::InvalidKey => Wording::new(COMET, "", "Invalid token"),
         ErrorKind::Forbidden => Wording::new(
             COMET,
             "permission_denied",

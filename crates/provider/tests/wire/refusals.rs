@@ -36,7 +36,7 @@ fn check(reply: &Reply, status: u16, code: impl Into<Value>, words: &str) {
 async fn credentials_are_checked() {
     for (profile, code, words) in [
         (Profile::Openai, json!("invalid_api_key"), "Incorrect API key provided"),
-        (Profile::Cometapi, json!(""), "invalid token (request id: "),
+        (Profile::Cometapi, json!(""), "Invalid token (request id: "),
     ] {
         let provider = of(profile).await;
         let body = hello().to_string();

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use crate::support::{KEY, exchange, get, post, request, start, until};
+use crate::support::{KEY, exchange, get, in_time, post, request, start, until};
 
 const CHAT: &str = "/v1/chat/completions";
 const RESPONSES: &str = "/v1/responses";
@@ -179,10 +179,13 @@ async fn a_caller_that_leaves_a_stream_is_noticed() {
         .await
         .unwrap();
     // The first event leaves without waiting for the second.
-    let mut received = Vec::new();
-    while !received.ends_with(b"\n\n\r\n") {
-        assert_ne!(caller.read_buf(&mut received).await.unwrap(), 0, "the stream ended early");
-    }
+    let first_event = async {
+        let mut received = Vec::new();
+        while !received.ends_with(b"\n\n\r\n") {
+            assert_ne!(caller.read_buf(&mut received).await.unwrap(), 0, "the stream ended early");
+        }
+    };
+    in_time("the first event", first_event).await;
     drop(caller);
     until("the stream is abandoned", || provider.calls().streams_abandoned == 1).await;
 }
@@ -217,7 +220,10 @@ async fn description_tells_how_to_call_and_no_key() {
     let provider =
         start(ProviderConfig { keys: vec!["sk-planted".to_owned()], ..Default::default() }).await;
     let text = provider.describe();
-    assert!(text.contains(&provider.base_url()) && text.contains("cometapi"), "{text}");
+    assert!(
+        text.contains(&provider.base_url()) && text.contains("profile    cometapi\n"),
+        "{text}"
+    );
     assert!(!text.contains("sk-planted"), "{text}");
     assert!(!format!("{provider:?}").contains("sk-planted"));
 }

@@ -95,7 +95,7 @@ pub(crate) async fn exchange(address: SocketAddr, request: &[u8]) -> Reply {
         stream.read_to_end(&mut received).await.unwrap();
         received
     };
-    parse(&tokio::time::timeout(PATIENCE, received).await.expect("a reply in time"))
+    parse(&in_time("a reply", received).await)
 }
 
 /// Waits for a condition, at most a while.
@@ -105,7 +105,12 @@ pub(crate) async fn until(what: &str, holds: impl Fn() -> bool) {
             tokio::task::yield_now().await;
         }
     };
-    assert!(tokio::time::timeout(PATIENCE, reached).await.is_ok(), "not in time: {what}");
+    in_time(what, reached).await;
+}
+
+/// Waits for something to be done, at most a while.
+pub(crate) async fn in_time<T>(what: &str, work: impl Future<Output = T>) -> T {
+    tokio::time::timeout(PATIENCE, work).await.unwrap_or_else(|_| panic!("not in time: {what}"))
 }
 
 fn parse(received: &[u8]) -> Reply {
