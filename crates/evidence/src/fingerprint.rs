@@ -30,6 +30,7 @@ impl Fingerprinter {
 
     /// Returns the fingerprint of these bytes. The domain (`credential`, `configuration`, …) keeps equal bytes of different
     /// meaning apart.
+    #[expect(clippy::missing_panics_doc, reason = "HMAC takes keys of any length")]
     pub fn fingerprint(&self, domain: &str, bytes: &[u8]) -> Fingerprint {
         let mut mac =
             Hmac::<Sha256>::new_from_slice(&*self.0).expect("HMAC takes keys of any length");

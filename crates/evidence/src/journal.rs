@@ -135,6 +135,7 @@ impl Journal {
     }
 
     /// Records an intent. Once this returns, it is on disk; only then may it be carried out.
+    #[expect(clippy::missing_panics_doc, reason = "an intent always serialises")]
     pub async fn record(
         &self,
         run: &str,

@@ -209,7 +209,7 @@ impl Scanner {
                 segment.scan(&view, &mut hits);
             }
         }
-        hits.sort_by(|a, b| (a.at.start, a.at.end, a.form).cmp(&(b.at.start, b.at.end, b.form)));
+        hits.sort_by_key(|hit| (hit.at.start, hit.at.end, hit.form));
         joined(hits)
     }
 

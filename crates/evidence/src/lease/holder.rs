@@ -17,7 +17,7 @@ impl Holder {
     pub fn this_process() -> Self {
         let pid = std::process::id();
         match (place(), start_of(pid)) {
-            (Some(place), Some(Some(start))) => Self(format!("{place}/{pid}/{start}")),
+            (Some(place), Process::Since(start)) => Self(format!("{place}/{pid}/{start}")),
             _ => Self(format!("pid {pid}")),
         }
     }
@@ -42,9 +42,9 @@ impl Holder {
         let (stored_place, pid, start) = process;
         stored_place == place
             && match start_of(pid) {
-                Some(Some(now)) => now != start,
-                Some(None) => true,
-                None => false,
+                Process::Since(now) => now != start,
+                Process::Gone => true,
+                Process::Unknown => false,
             }
     }
 
@@ -73,29 +73,40 @@ fn place() -> Option<String> {
     Some(format!("{}/{}", boot.trim(), namespace.to_str()?))
 }
 
-/// Returns when a process started, in ticks since boot; `Some(None)` when there is none, or only what waits to be reaped;
-/// `None` when it cannot be told.
-fn start_of(pid: u32) -> Option<Option<u64>> {
+/// What can be told of a process number.
+enum Process {
+    /// It lives since then, in ticks since boot.
+    Since(u64),
+    /// There is none, or only what waits to be reaped.
+    Gone,
+    /// It cannot be told.
+    Unknown,
+}
+
+fn start_of(pid: u32) -> Process {
     /// Fields behind the program's name, counted from 0, of `man 5 proc_pid_stat`.
     const STATE: usize = 0;
     const START: usize = 19;
     let stat = match fs::read_to_string(format!("/proc/{pid}/stat")) {
         Ok(stat) => stat,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Some(None),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Process::Gone,
         // Hidden or gone in this moment: it may live.
-        Err(_) => return None,
+        Err(_) => return Process::Unknown,
     };
     // The name stands in brackets and may itself hold brackets and spaces.
-    let (_, fields) = stat.rsplit_once(") ")?;
-    let fields: Vec<&str> = fields.split(' ').collect();
-    match *fields.get(STATE)? {
-        "Z" | "X" | "x" => Some(None),
-        _ => Some(fields.get(START)?.parse().ok()),
+    let fields = stat.rsplit_once(") ").map_or(Vec::new(), |(_, rest)| rest.split(' ').collect());
+    match (fields.get(STATE), fields.get(START).map(|start| start.parse())) {
+        (Some(&("Z" | "X" | "x")), _) => Process::Gone,
+        (Some(_), Some(Ok(start))) => Process::Since(start),
+        _ => Process::Unknown,
     }
 }
 
 /// Returns when a living process started.
 #[cfg(test)]
 pub(super) fn tests_start_of(pid: u32) -> u64 {
-    start_of(pid).flatten().expect("the process lives, and /proc is there")
+    match start_of(pid) {
+        Process::Since(start) => start,
+        Process::Gone | Process::Unknown => panic!("the process lives, and /proc is there"),
+    }
 }

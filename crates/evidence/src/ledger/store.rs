@@ -204,14 +204,18 @@ pub(super) fn bytes(row: &Row, column: usize) -> Option<Vec<u8>> {
 fn check_header(path: &Path) -> Result<(), LedgerError> {
     const MAGIC: &[u8; 16] = b"SQLite format 3\0";
     let mut header = Vec::new();
-    let file = File::open(path).map_err(|source| match source.kind() {
-        io::ErrorKind::NotFound => LedgerError::Missing { path: path.to_owned() },
-        _ => LedgerError::CannotOpen { path: path.to_owned(), source: source.into() },
+    let file = File::open(path).map_err(|source| {
+        if source.kind() == io::ErrorKind::NotFound {
+            LedgerError::Missing { path: path.to_owned() }
+        } else {
+            LedgerError::CannotOpen { path: path.to_owned(), source: source.into() }
+        }
     })?;
     file.take(MAGIC.len() as u64).read_to_end(&mut header).map_err(|source| {
-        match source.kind() {
-            io::ErrorKind::IsADirectory => LedgerError::NotADatabase { path: path.to_owned() },
-            _ => LedgerError::Io { path: path.to_owned(), source: source.into() },
+        if source.kind() == io::ErrorKind::IsADirectory {
+            LedgerError::NotADatabase { path: path.to_owned() }
+        } else {
+            LedgerError::Io { path: path.to_owned(), source: source.into() }
         }
     })?;
     if header == MAGIC {

@@ -130,7 +130,7 @@ fn wording(text: &str) -> Vec<Part<'_>> {
             && text.contains(|c: char| c.is_ascii_digit())
             && !text.contains(char::is_whitespace);
         let whole_word = n_chars < TEXT_MIN;
-        if (whole_word && !is_label) || (!is_label && !is_telling(text, LABEL_MIN)) {
+        if !is_label && (whole_word || !is_telling(text, LABEL_MIN)) {
             return Vec::new();
         }
         return vec![Part { text, offset: 0, form: Form::Plain, whole_word }];
