@@ -56,7 +56,7 @@ const LEFT_OUT =
   {
     "logs-without-request-id": ["request_id"],
     "logs-without-route": ["route", "path"],
-    "logs-without-status": ["status"],
+    "logs-without-status": ["status", "outcome", "reason"],
     "logs-without-timestamp": ["time"],
     "logs-without-version": ["version"],
   }[DEFECT] ?? [];
