@@ -4,18 +4,29 @@
 //! Start at [`ResponseJudge`]: it is fed a response as it arrives and says at the end what it was.
 #![warn(clippy::wildcard_enum_match_arm)]
 
+mod chat;
+mod error;
+mod json;
 mod judgement;
 pub mod reply;
+mod report;
 mod request;
 mod response;
+mod responses;
+mod rule;
+mod scene;
 mod shape;
 pub mod smoke;
+mod sse;
 mod surface;
+mod tool_call;
+mod usage;
 
 pub use judgement::{
     BodyKind, Completion, ContractFinding, ContractVerdict, ErrorClass, ErrorFacts, Judgement,
 };
 pub use request::{RequestFacts, RequestFault};
 pub use response::{BodyEnd, DeliveredText, ResponseJudge};
-pub use shape::{Kind, Shape};
+pub use rule::{Rule, rules};
+pub use shape::{FieldState, Kind, Shape, UnknownKind};
 pub use surface::{Mode, Profile, Surface};

@@ -1,8 +1,22 @@
 //! Judges one response while it arrives.
 
+mod body;
+mod encoding;
+mod events;
+mod head;
+
 use std::fmt;
 
-use crate::{BodyKind, Completion, ContractVerdict, Judgement, Mode, Profile, Shape, Surface};
+use body::Body;
+use encoding::Decoder;
+use head::Head;
+
+use crate::error::ErrorParts;
+use crate::scene::Scene;
+use crate::{BodyKind, Completion, ContractVerdict, Judgement, Mode, Profile, Surface, rule};
+
+/// Most bytes of delivered text that are kept, to compare with what a release answers.
+const TEXT_BYTES_MAX: usize = 256 * 1024;
 
 /// How the body of a response ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +36,15 @@ impl DeliveredText {
     pub fn expose(&self) -> &str {
         &self.0
     }
+
+    /// Appends as much as fits.
+    pub(crate) fn append(&mut self, text: &str) {
+        let mut end = text.len().min(TEXT_BYTES_MAX - self.0.len());
+        while !text.is_char_boundary(end) {
+            end -= 1;
+        }
+        self.0.push_str(text.get(..end).unwrap_or_default());
+    }
 }
 
 impl fmt::Debug for DeliveredText {
@@ -30,44 +53,157 @@ impl fmt::Debug for DeliveredText {
     }
 }
 
-/// Judges one response, fed as it arrives.
+/// Judges one response, fed as it arrives. What it keeps is bounded, whatever comes.
 #[derive(Debug)]
 pub struct ResponseJudge {
     surface: Surface,
     mode: Mode,
-    profile: Profile,
+    head: Head,
+    scene: Scene,
+    decoder: Decoder,
+    body: Body,
 }
 
 impl ResponseJudge {
     /// Starts on a response to a request of this surface and mode.
     pub fn new(surface: Surface, mode: Mode, profile: Profile) -> Self {
-        Self { surface, mode, profile }
+        Self {
+            surface,
+            mode,
+            head: Head::default(),
+            scene: Scene::new(profile),
+            decoder: Decoder::default(),
+            body: Body::new(surface, mode, false),
+        }
     }
 
     /// Takes the status and the headers.
-    pub fn head<'h>(&mut self, status: u16, headers: impl IntoIterator<Item = (&'h str, &'h [u8])>) {
-        let _: (u16, usize) = (status, headers.into_iter().count());
+    pub fn head<'h>(
+        &mut self,
+        status: u16,
+        headers: impl IntoIterator<Item = (&'h str, &'h [u8])>,
+    ) {
+        self.head = Head::read(status, headers, &mut self.scene.report);
+        self.decoder = Decoder::new(&self.head.encoding, &mut self.scene.report);
+        self.body = Body::new(self.surface, self.mode, self.head.is_event_stream());
+        if !self.head.is_success() {
+            // The grammar of an answer is not asked of an error.
+            self.body.expect_error();
+        }
     }
 
     /// Takes bytes of the body, cut anywhere.
     pub fn push(&mut self, bytes: &[u8]) {
-        let _: &[u8] = bytes;
+        let Self { scene, decoder, body, .. } = self;
+        decoder.push(bytes, scene, &mut |plain, scene| body.push(plain, scene));
     }
 
     /// Ends the body and judges. The text is what the model delivered, up to a limit.
     pub fn finish(self, end: BodyEnd) -> (Judgement, DeliveredText) {
-        let _: BodyEnd = end;
-        let judgement = Judgement {
-            verdict: ContractVerdict::Hold,
-            completion: Completion::Nothing,
-            findings: Vec::new(),
-            error: None,
-            body: BodyKind::Empty,
-            shape: Shape::default(),
-            events: 0,
-            response_id: None,
-            model: None,
+        let Self { surface: _, mode, head, mut scene, decoder, mut body } = self;
+        decoder.finish(end, &mut scene, &mut |plain, scene| body.push(plain, scene));
+        let outcome = body.finish(end, &head, &mut scene);
+        let completion = if head.is_success() {
+            check_content_type(mode, &head, outcome.body, &mut scene);
+            without_error_text(outcome.completion, &mut scene)
+        } else {
+            judge_status(&head, outcome.completion, &mut scene)
         };
-        (judgement, DeliveredText::default())
+        let error = scene.error.as_ref().map(|parts| {
+            let mut facts = parts.facts(head.status, head.request_id.as_deref());
+            // Asking again after a part of the answer was shown would show it twice.
+            facts.retry_safe &= !outcome.has_delivered;
+            facts
+        });
+        if let Some(facts) =
+            error.as_ref().filter(|facts| ErrorParts::status_misleads(facts, head.status))
+        {
+            let at = format_args!("status {}", head.status);
+            scene.report.add(
+                &rule::ERROR_STATUS_MISLEADS,
+                at,
+                format_args!("{:?}, which stays", facts.class),
+            );
+        }
+        if scene.shape.has_overflowed() {
+            scene.report.add(&rule::SHAPE_TOO_WIDE, format_args!("/"), format_args!("more"));
+        }
+        // Whatever the findings say: only a finished answer may be relied on.
+        let floor = match completion {
+            Completion::Complete | Completion::LengthLimit => ContractVerdict::Pass,
+            Completion::Filtered
+            | Completion::Refused
+            | Completion::Truncated
+            | Completion::Error
+            | Completion::Nothing => ContractVerdict::Hold,
+        };
+        let judgement = Judgement {
+            verdict: scene.report.verdict().max(floor),
+            completion,
+            error,
+            body: outcome.body,
+            shape: scene.shape.to_shape(),
+            events: outcome.n_events,
+            response_id: scene.response_id,
+            model: scene.model,
+            findings: scene.report.into_findings(),
+        };
+        (judgement, scene.text)
     }
+}
+
+/// Notes a success whose type does not say what its bytes are.
+fn check_content_type(mode: Mode, head: &Head, body: BodyKind, scene: &mut Scene) {
+    let is_right = match (mode, body) {
+        (Mode::Unary, BodyKind::Json) => head.is_json(),
+        (Mode::Stream, BodyKind::Sse) => head.is_event_stream(),
+        // The body is a worse finding by itself.
+        (Mode::Unary | Mode::Stream, _) => true,
+    };
+    if !is_right {
+        scene.report.add(
+            &rule::CONTENT_TYPE_ODD,
+            format_args!("header content-type"),
+            format_args!("{}", head.content_type_class()),
+        );
+    }
+}
+
+/// Looks for an error text in place of an answer.
+fn without_error_text(completion: Completion, scene: &mut Scene) -> Completion {
+    match completion {
+        Completion::Complete | Completion::LengthLimit
+            if crate::error::reads_like_an_error(scene.text.expose()) =>
+        {
+            scene.report.add(
+                &rule::CONTENT_LIKE_ERROR,
+                format_args!("content"),
+                format_args!("the wording of an error"),
+            );
+            let parts = ErrorParts::of_text(scene.text.expose());
+            scene.error.get_or_insert(parts);
+            Completion::Error
+        }
+        completion => completion,
+    }
+}
+
+/// Judges a response that is no success by its status.
+fn judge_status(head: &Head, completion: Completion, scene: &mut Scene) -> Completion {
+    let status = head.status;
+    if (300..400).contains(&status) {
+        scene.report.add(
+            &rule::REDIRECT,
+            format_args!("status {status}"),
+            format_args!("a redirect"),
+        );
+        return completion;
+    }
+    scene.error.get_or_insert_with(ErrorParts::default);
+    scene.report.add(
+        &rule::ERROR_STATUS,
+        format_args!("status {status}"),
+        format_args!("HTTP {status}"),
+    );
+    Completion::Error
 }

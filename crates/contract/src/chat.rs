@@ -1,0 +1,9 @@
+//! The chat surface: `POST /v1/chat/completions`.
+
+mod choice;
+mod finish;
+mod stream;
+mod unary;
+
+pub(crate) use stream::ChatStream;
+pub(crate) use unary::judge_document;

@@ -1,0 +1,200 @@
+//! Puts the tool calls of a stream together, as far as judging them needs.
+
+use crate::json::Value;
+use crate::scene::{Scene, seen};
+use crate::tool_call::{check_arguments, check_arguments_value};
+use crate::{Kind, rule};
+
+/// Most calls of one choice followed.
+const CALLS_MAX: usize = 256;
+/// Most bytes of arguments kept of one call, and the reason why memory stays bounded: they are JSON only as a whole.
+const ARGUMENTS_BYTES_MAX: usize = 1024 * 1024;
+/// Longest id kept: some providers put a signature into it.
+const ID_BYTES_MAX: usize = 4096;
+/// Most bytes of arguments kept of all calls of a choice.
+const ALL_ARGUMENTS_BYTES_MAX: usize = 4 * ARGUMENTS_BYTES_MAX;
+
+#[derive(Debug, Default)]
+struct Call {
+    index: Option<i64>,
+    id: Option<String>,
+    has_type: bool,
+    has_name: bool,
+    is_custom: bool,
+    /// They came as something else than text, which was judged where it came.
+    is_not_text: bool,
+    arguments: Vec<u8>,
+}
+
+/// The tool calls of one choice.
+#[derive(Debug, Default)]
+pub(super) struct ToolCalls {
+    calls: Vec<Call>,
+    n_bytes: usize,
+}
+
+impl ToolCalls {
+    /// Takes one delta and returns how many bytes of arguments it has.
+    pub(super) fn delta(&mut self, number: u64, delta: Value<'_>, scene: &mut Scene) -> u64 {
+        if !delta.is_object() {
+            scene.report.add(
+                &rule::TOOLS_TYPE,
+                format_args!("event {number} /tool_calls"),
+                format_args!("{}", delta.kind()),
+            );
+            return 0;
+        }
+        let id = delta.get("id").and_then(Value::text).filter(|id| !id.is_empty());
+        let index = delta.get("index").and_then(Value::integer);
+        if index.is_none() {
+            scene.report.add(
+                &rule::TOOL_INDEX_MISSING,
+                format_args!("event {number} /tool_calls/index"),
+                format_args!("{}", seen(delta.get("index"))),
+            );
+        }
+        let place = match index {
+            Some(_) => self.calls.iter().rposition(|call| call.index == index),
+            // Without an index, a new id is a new call, and all else belongs to the last one.
+            None if id.is_some() => {
+                self.calls.iter().position(|call| call.id.as_deref() == id.as_deref())
+            }
+            None => self.calls.len().checked_sub(1),
+        };
+        let place = match place {
+            Some(place) if self.is_other_call(place, id.as_deref()) && index.is_some() => {
+                scene.report.add(
+                    &rule::TOOL_INDEX_SHARED,
+                    format_args!("event {number} /tool_calls/index"),
+                    format_args!("another id"),
+                );
+                None
+            }
+            place => place,
+        };
+        let place = place.unwrap_or_else(|| {
+            if index.is_some_and(|index| usize::try_from(index).ok() != Some(self.calls.len()))
+                && !scene.report.has(&rule::TOOL_INDEX_SHARED)
+            {
+                scene.report.add(
+                    &rule::TOOL_INDEX_GAP,
+                    format_args!("event {number} /tool_calls/index"),
+                    format_args!("a gap"),
+                );
+            }
+            self.calls.push(Call { index, ..Call::default() });
+            self.calls.len() - 1
+        });
+        if place >= CALLS_MAX {
+            self.calls.truncate(CALLS_MAX);
+            scene.report.add(
+                &rule::TOO_MANY_PARTS,
+                format_args!("event {number} /tool_calls"),
+                format_args!("more tool calls"),
+            );
+            return 0;
+        }
+        let n_bytes = &mut self.n_bytes;
+        self.calls
+            .get_mut(place)
+            .map_or(0, |call| call.delta(number, delta, id.as_deref(), n_bytes, scene))
+    }
+
+    fn is_other_call(&self, place: usize, id: Option<&str>) -> bool {
+        let known = self.calls.get(place).and_then(|call| call.id.as_deref());
+        known.zip(id).is_some_and(|(known, id)| known != id)
+    }
+
+    /// Judges the calls as wholes.
+    pub(super) fn finish(&mut self, at: &str, scene: &mut Scene) {
+        for (number, call) in self.calls.iter().enumerate() {
+            let at = format!("{at}/delta/tool_calls/{number}");
+            let report = &mut scene.report;
+            if call.id.is_none() {
+                report.add(
+                    &rule::TOOL_ID_MISSING,
+                    format_args!("{at}/id"),
+                    format_args!("absent, null or empty"),
+                );
+            }
+            if !call.has_type {
+                report.add(
+                    &rule::TOOL_TYPE_MISSING,
+                    format_args!("{at}/type"),
+                    format_args!("absent, null or empty"),
+                );
+            }
+            if !call.has_name {
+                report.add(
+                    &rule::TOOL_NAME_MISSING,
+                    format_args!("{at}/function/name"),
+                    format_args!("absent, null or empty"),
+                );
+            }
+            if !call.is_custom && !call.is_not_text {
+                check_arguments(&call.arguments, report, format_args!("{at}/function/arguments"));
+            }
+        }
+    }
+}
+
+impl Call {
+    fn delta(
+        &mut self,
+        number: u64,
+        delta: Value<'_>,
+        id: Option<&str>,
+        n_bytes: &mut usize,
+        scene: &mut Scene,
+    ) -> u64 {
+        if let Some(id) = id.filter(|id| self.id.is_none() && id.len() <= ID_BYTES_MAX) {
+            self.id = Some(id.to_owned());
+        }
+        self.has_type |= seen(delta.get("type")) == Kind::STRING;
+        let part = match delta.get_some("custom") {
+            Some(custom) => {
+                self.is_custom = true;
+                custom
+            }
+            None => match delta.get_some("function") {
+                Some(function) => function,
+                None => return 0,
+            },
+        };
+        self.has_name |= seen(part.get("name")) == Kind::STRING;
+        let Some(arguments) = part.get_some(if self.is_custom { "input" } else { "arguments" })
+        else {
+            return 0;
+        };
+        let Some(text) = arguments.text() else {
+            self.is_not_text = true;
+            let at = format_args!("event {number} /tool_calls/function/arguments");
+            check_arguments_value(Some(arguments), &mut scene.report, at);
+            return 0;
+        };
+        *n_bytes += text.len();
+        if *n_bytes > ALL_ARGUMENTS_BYTES_MAX {
+            scene.report.add(
+                &rule::ARGUMENTS_UNCHECKED,
+                format_args!("event {number} /tool_calls"),
+                format_args!("more than 4 MiB"),
+            );
+        } else if !self.is_custom {
+            append(&mut self.arguments, &text, number, scene);
+        }
+        text.len() as u64
+    }
+}
+
+/// Appends arguments up to the limit.
+pub(super) fn append(arguments: &mut Vec<u8>, text: &str, number: u64, scene: &mut Scene) {
+    if arguments.len() + text.len() > ARGUMENTS_BYTES_MAX {
+        let what = "more than 1 MiB";
+        return scene.report.add(
+            &rule::ARGUMENTS_UNCHECKED,
+            format_args!("event {number} /tool_calls"),
+            format_args!("{what}"),
+        );
+    }
+    arguments.extend_from_slice(text.as_bytes());
+}

@@ -1,0 +1,54 @@
+//! Collects findings: each code once, at the place where it was met first.
+
+use std::fmt;
+
+use crate::rule::Rule;
+use crate::{ContractFinding, ContractVerdict, Profile};
+
+/// The findings of one response.
+#[derive(Debug)]
+pub(crate) struct Report {
+    profile: Profile,
+    findings: Vec<ContractFinding>,
+}
+
+impl Report {
+    pub(crate) fn new(profile: Profile) -> Self {
+        Self { profile, findings: Vec::new() }
+    }
+
+    pub(crate) fn profile(&self) -> Profile {
+        self.profile
+    }
+
+    /// Adds a finding, unless the code is there already or the profile documents the deviation.
+    pub(crate) fn add(&mut self, rule: &Rule, at: fmt::Arguments<'_>, seen: fmt::Arguments<'_>) {
+        // A hold is never tolerated: no provider documents an unusable answer.
+        if rule.verdict == ContractVerdict::Warn && self.profile.tolerates(rule.code)
+            || self.has(rule)
+        {
+            return;
+        }
+        self.findings.push(ContractFinding {
+            code: rule.code,
+            verdict: rule.verdict,
+            at: at.to_string(),
+            expected: rule.expected.to_owned(),
+            seen: seen.to_string(),
+            breaks: rule.breaks.to_vec(),
+        });
+    }
+
+    pub(crate) fn has(&self, rule: &Rule) -> bool {
+        self.findings.iter().any(|finding| finding.code == rule.code)
+    }
+
+    /// Returns the worst verdict so far.
+    pub(crate) fn verdict(&self) -> ContractVerdict {
+        self.findings.iter().map(|finding| finding.verdict).max().unwrap_or(ContractVerdict::Pass)
+    }
+
+    pub(crate) fn into_findings(self) -> Vec<ContractFinding> {
+        self.findings
+    }
+}

@@ -1,0 +1,126 @@
+//! What the head of a response says.
+
+use crate::report::Report;
+use crate::rule;
+
+/// Longest header value looked at.
+const VALUE_BYTES_MAX: usize = 1024;
+/// The longest wait that a client should obey instead of failing, in seconds; openai-python has it too.
+const RETRY_AFTER_SECONDS_MAX: u64 = 120;
+
+/// The facts of a head.
+#[derive(Debug, Default)]
+pub(super) struct Head {
+    /// 0 as long as no head came.
+    pub(super) status: u16,
+    /// Media type in lower case, without parameters.
+    content_type: Option<String>,
+    /// `content-encoding` in lower case.
+    pub(super) encoding: String,
+    pub(super) request_id: Option<String>,
+}
+
+impl Head {
+    pub(super) fn read<'h>(
+        status: u16,
+        headers: impl IntoIterator<Item = (&'h str, &'h [u8])>,
+        report: &mut Report,
+    ) -> Self {
+        let mut head = Self { status, ..Self::default() };
+        for (name, value) in headers {
+            let name = name.to_ascii_lowercase();
+            let Ok(value) = std::str::from_utf8(value.get(..VALUE_BYTES_MAX).unwrap_or(value))
+            else {
+                continue;
+            };
+            let value = value.trim();
+            match name.as_str() {
+                "content-type" => {
+                    let media_type = value.split(';').next().unwrap_or_default().trim();
+                    head.content_type = Some(media_type.to_ascii_lowercase())
+                        .filter(|media_type| !media_type.is_empty());
+                }
+                "content-encoding" => head.encoding = value.to_ascii_lowercase(),
+                "retry-after" => check_retry_after(value, report),
+                _ if name.ends_with("request-id") => {
+                    head.request_id.get_or_insert(value.to_owned());
+                }
+                _ => {}
+            }
+        }
+        if (200..300).contains(&status) && status != 200 {
+            report.add(
+                &rule::STATUS_UNEXPECTED,
+                format_args!("status"),
+                format_args!("HTTP {status}"),
+            );
+        }
+        head
+    }
+
+    pub(super) fn is_success(&self) -> bool {
+        (200..300).contains(&self.status)
+    }
+
+    pub(super) fn is_event_stream(&self) -> bool {
+        self.content_type.as_deref() == Some("text/event-stream")
+    }
+
+    pub(super) fn is_json(&self) -> bool {
+        self.content_type.as_deref().is_some_and(|media_type| {
+            media_type == "application/json" || media_type.ends_with("+json")
+        })
+    }
+
+    /// Returns the media type if it is a common one: others could hold anything.
+    pub(super) fn content_type_class(&self) -> &'static str {
+        const COMMON: &[&str] = &[
+            "application/json",
+            "text/event-stream",
+            "text/plain",
+            "text/html",
+            "application/octet-stream",
+            "application/x-ndjson",
+            "text/json",
+            "application/xml",
+        ];
+        match &self.content_type {
+            None => "absent",
+            Some(media_type) => COMMON
+                .iter()
+                .find(|common| *common == media_type)
+                .copied()
+                .unwrap_or("another type"),
+        }
+    }
+}
+
+fn check_retry_after(value: &str, report: &mut Report) {
+    let at = format_args!("header retry-after");
+    match value.parse::<u64>() {
+        Ok(seconds) if seconds > RETRY_AFTER_SECONDS_MAX => report.add(
+            &rule::RETRY_AFTER_LONG,
+            at,
+            format_args!("more than {RETRY_AFTER_SECONDS_MAX} seconds"),
+        ),
+        Ok(_) => {}
+        Err(_) => {
+            let is_digits = !value.is_empty() && value.bytes().all(|b| b.is_ascii_digit());
+            // An HTTP date names its day and its zone; whether it is near, only a clock could tell.
+            let is_date = value.contains(',') && value.ends_with("GMT");
+            if is_digits {
+                report.add(
+                    &rule::RETRY_AFTER_LONG,
+                    at,
+                    format_args!("more than {RETRY_AFTER_SECONDS_MAX} seconds"),
+                );
+            } else if !is_date {
+                report.add(
+                    &rule::RETRY_AFTER_INVALID,
+                    at,
+                    format_args!("neither whole seconds nor a date"),
+                );
+            }
+        }
+    }
+}

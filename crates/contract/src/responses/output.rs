@@ -1,0 +1,176 @@
+//! Reads the `output` of a response object.
+
+use crate::json::Value;
+use crate::scene::{Scene, seen};
+use crate::tool_call::check_arguments_value;
+use crate::{Kind, rule};
+
+/// What an `output` holds.
+#[derive(Debug, Default)]
+pub(super) struct Output {
+    pub(super) n_items: usize,
+    pub(super) has_text: bool,
+    pub(super) has_tool_calls: bool,
+    pub(super) refused: bool,
+    /// Some item says that it is completed, and none says otherwise.
+    pub(super) is_proven: bool,
+    pub(super) has_unfinished: bool,
+    pub(super) has_wrong_type: bool,
+    pub(super) bytes: u64,
+    pub(super) text: Fingerprint,
+}
+
+/// A running fingerprint of text: enough to tell whether two texts are the same, and it holds neither.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Fingerprint {
+    hash: u64,
+    n_bytes: u64,
+}
+
+impl Default for Fingerprint {
+    fn default() -> Self {
+        Self { hash: 0xcbf2_9ce4_8422_2325, n_bytes: 0 }
+    }
+}
+
+impl Fingerprint {
+    pub(super) fn add(&mut self, text: &str) {
+        for byte in text.bytes() {
+            self.hash = (self.hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+        }
+        self.n_bytes += text.len() as u64;
+    }
+
+    pub(super) fn of(text: &str) -> Self {
+        let mut print = Self::default();
+        print.add(text);
+        print
+    }
+
+    pub(super) fn is_empty(self) -> bool {
+        self.n_bytes == 0
+    }
+}
+
+impl Output {
+    /// Reads the items. With `deliver`, their text counts as delivered.
+    pub(super) fn read(output: Value<'_>, at: &str, deliver: bool, scene: &mut Scene) -> Self {
+        let mut facts = Self::default();
+        for (number, item) in output.items().enumerate() {
+            facts.n_items += 1;
+            facts.item(item, &format!("{at}/output/{number}"), deliver, scene);
+        }
+        facts.is_proven &= !facts.has_unfinished;
+        facts
+    }
+
+    /// Reads one item.
+    pub(super) fn of_item(item: Value<'_>, at: &str, deliver: bool, scene: &mut Scene) -> Self {
+        let mut facts = Self { n_items: 1, ..Self::default() };
+        facts.item(item, at, deliver, scene);
+        facts
+    }
+
+    fn item(&mut self, item: Value<'_>, at: &str, deliver: bool, scene: &mut Scene) {
+        let Some(kind) = item.get("type").and_then(Value::text) else {
+            self.has_wrong_type = true;
+            return scene.report.add(
+                &rule::ITEM_TYPE,
+                format_args!("{at}/type"),
+                format_args!("{}", seen(item.get("type"))),
+            );
+        };
+        match item.get("status").and_then(Value::text).as_deref() {
+            Some("completed") => self.is_proven = true,
+            Some("in_progress" | "incomplete") => self.has_unfinished = true,
+            // Not all items have one, and tools have words of their own.
+            Some(_) | None => {}
+        }
+        match &*kind {
+            "message" => self.message(item, at, deliver, scene),
+            "function_call" => {
+                self.has_tool_calls = true;
+                if seen(item.get("call_id")) != Kind::STRING {
+                    scene.report.add(
+                        &rule::TOOL_ID_MISSING,
+                        format_args!("{at}/call_id"),
+                        format_args!("{}", seen(item.get("call_id"))),
+                    );
+                }
+                if seen(item.get("name")) != Kind::STRING {
+                    scene.report.add(
+                        &rule::TOOL_NAME_MISSING,
+                        format_args!("{at}/name"),
+                        format_args!("{}", seen(item.get("name"))),
+                    );
+                }
+                check_arguments_value(
+                    item.get("arguments"),
+                    &mut scene.report,
+                    format_args!("{at}/arguments"),
+                );
+                self.bytes +=
+                    item.get("arguments").and_then(Value::text).map_or(0, |text| text.len()) as u64;
+            }
+            // Thinking is no answer, and neither is the echo of a tool's result.
+            "reasoning" | "compaction" => {}
+            kind if kind.ends_with("_output") => {}
+            // An item that asks the client for something (approval, a shell or a computer action) is usable; the set grows.
+            kind if kind.ends_with("_call") || kind.ends_with("_request") => {
+                self.has_tool_calls = true
+            }
+            _ => {}
+        }
+    }
+
+    fn message(&mut self, item: Value<'_>, at: &str, deliver: bool, scene: &mut Scene) {
+        if !item.get("role").is_some_and(|role| role.is("assistant")) {
+            scene.report.add(
+                &rule::ROLE_ODD,
+                format_args!("{at}/role"),
+                format_args!("{}", seen(item.get("role"))),
+            );
+        }
+        let Some(content) = item.get_some("content").filter(|content| content.is_array()) else {
+            self.has_wrong_type = true;
+            return scene.report.add(
+                &rule::CONTENT_TYPE,
+                format_args!("{at}/content"),
+                format_args!("{}", seen(item.get("content"))),
+            );
+        };
+        for (number, part) in content.items().enumerate() {
+            match part.get("type").and_then(Value::text).as_deref() {
+                Some("output_text" | "text") => {
+                    let Some(text) = part.get("text").and_then(Value::text) else {
+                        self.has_wrong_type = true;
+                        let what = seen(part.get("text"));
+                        scene.report.add(
+                            &rule::CONTENT_TYPE,
+                            format_args!("{at}/content/{number}/text"),
+                            format_args!("{what}"),
+                        );
+                        continue;
+                    };
+                    self.has_text |= !text.trim().is_empty();
+                    self.bytes += text.len() as u64;
+                    self.text.add(&text);
+                    if deliver {
+                        scene.text.append(&text);
+                    }
+                }
+                Some("refusal") => self.refused = true,
+                // New part types are skipped, as clients must.
+                Some(_) => {}
+                None => {
+                    self.has_wrong_type = true;
+                    scene.report.add(
+                        &rule::ITEM_TYPE,
+                        format_args!("{at}/content/{number}/type"),
+                        format_args!("{}", seen(part.get("type"))),
+                    );
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,317 @@
+//! Follows the items of a responses stream: each is added, filled, done, and its final text must equal its deltas.
+
+use crate::json::Value;
+use crate::responses::output::{Fingerprint, Output};
+use crate::rule;
+use crate::scene::{Scene, seen};
+use crate::tool_call::check_arguments_value;
+
+/// Most items, and most parts of items, followed.
+const ITEMS_MAX: usize = 4096;
+
+#[derive(Debug, Default)]
+struct Item {
+    output_index: i64,
+    id: Option<String>,
+    was_added: bool,
+    is_done: bool,
+}
+
+/// One text that grows by deltas: a text part, a refusal, arguments.
+#[derive(Debug)]
+struct Growing {
+    /// `output_text`, `refusal`, `function_call_arguments`, …
+    what: String,
+    output_index: i64,
+    /// `content_index` or `summary_index`.
+    part_index: i64,
+    print: Fingerprint,
+}
+
+/// The items of one stream.
+#[derive(Debug, Default)]
+pub(super) struct Items {
+    items: Vec<Item>,
+    growing: Vec<Growing>,
+    /// Parts that were added, by output and content index.
+    parts: Vec<(i64, i64)>,
+    facts: Output,
+}
+
+impl Items {
+    /// Whether any part of an answer came.
+    pub(super) fn has_delivered(&self) -> bool {
+        self.facts.bytes > 0 || self.facts.has_tool_calls || self.facts.refused
+    }
+
+    /// Takes an event that is neither of the lifecycle nor an error.
+    pub(super) fn event(&mut self, number: u64, kind: &str, event: Value<'_>, scene: &mut Scene) {
+        let Some(kind) = kind.strip_prefix("response.") else { return };
+        let index = |key: &str| event.get(key).and_then(Value::integer);
+        let output_index = index("output_index").unwrap_or(0);
+        match kind {
+            "output_item.added" => self.added(number, output_index, event, scene),
+            "output_item.done" => self.done(number, output_index, event, scene),
+            "content_part.added" => {
+                self.expect_item(number, output_index, event, scene);
+                if self.parts.len() < ITEMS_MAX {
+                    self.parts.push((output_index, index("content_index").unwrap_or(0)));
+                }
+            }
+            _ => {
+                let Some((what, stage)) = kind.rsplit_once('.') else { return };
+                let (is_text, field) = match what {
+                    "output_text" => (true, "text"),
+                    "refusal" => (true, "refusal"),
+                    "function_call_arguments" | "mcp_call_arguments" => (false, "arguments"),
+                    "custom_tool_call_input" => (false, "input"),
+                    "reasoning_text" | "reasoning_summary_text" => (false, "text"),
+                    // All others carry no text that must add up; new ones appear with each release.
+                    _ => return,
+                };
+                self.expect_item(number, output_index, event, scene);
+                let part_index =
+                    index("content_index").or_else(|| index("summary_index")).unwrap_or(0);
+                if is_text && stage == "delta" && !self.parts.contains(&(output_index, part_index))
+                {
+                    scene.report.add(
+                        &rule::PART_NOT_ADDED,
+                        format_args!("event {number}"),
+                        format_args!("a delta before its part"),
+                    );
+                }
+                match stage {
+                    "delta" => self.grow(number, what, output_index, part_index, event, scene),
+                    "done" => {
+                        self.compare(number, what, field, (output_index, part_index), event, scene)
+                    }
+                    _ => {}
+                }
+            }
+        }
+    }
+
+    fn added(&mut self, number: u64, output_index: i64, event: Value<'_>, scene: &mut Scene) {
+        let id = event
+            .get("item")
+            .and_then(|item| item.get("id"))
+            .and_then(Value::text)
+            .filter(|id| !id.is_empty() && id.len() <= 4096);
+        if self.items.iter().any(|item| item.output_index == output_index && item.was_added) {
+            return scene.report.add(
+                &rule::ITEM_ADDED_TWICE,
+                format_args!("event {number} /output_index"),
+                format_args!("an index added before"),
+            );
+        }
+        if self.items.len() >= ITEMS_MAX {
+            return scene.report.add(
+                &rule::TOO_MANY_PARTS,
+                format_args!("event {number}"),
+                format_args!("more items"),
+            );
+        }
+        self.items.push(Item {
+            output_index,
+            id: id.map(|id| id.into_owned()),
+            was_added: true,
+            is_done: false,
+        });
+    }
+
+    /// Notes content for an item that was not added, and another id for one that was.
+    fn expect_item(&mut self, number: u64, output_index: i64, event: Value<'_>, scene: &mut Scene) {
+        match self.items.iter().find(|item| item.output_index == output_index) {
+            Some(item) => {
+                let id = event.get("item_id").and_then(Value::text);
+                if item.id.as_deref().zip(id.as_deref()).is_some_and(|(known, id)| known != id) {
+                    scene.report.add(
+                        &rule::ITEM_ID_CHANGED,
+                        format_args!("event {number} /item_id"),
+                        format_args!("another id"),
+                    );
+                }
+            }
+            None => {
+                scene.report.add(
+                    &rule::ITEM_NOT_ADDED,
+                    format_args!("event {number}"),
+                    format_args!("content before its item"),
+                );
+                if self.items.len() < ITEMS_MAX {
+                    self.items.push(Item { output_index, ..Item::default() });
+                }
+            }
+        }
+    }
+
+    fn grow(
+        &mut self,
+        number: u64,
+        what: &str,
+        output_index: i64,
+        part_index: i64,
+        event: Value<'_>,
+        scene: &mut Scene,
+    ) {
+        let Some(delta) = event.get("delta").and_then(Value::text) else {
+            let found = seen(event.get("delta"));
+            return scene.report.add(
+                &rule::DELTA_TYPE,
+                format_args!("event {number} /delta"),
+                format_args!("{found}"),
+            );
+        };
+        self.facts.bytes += delta.len() as u64;
+        match what {
+            "output_text" => {
+                self.facts.has_text |= !delta.trim().is_empty();
+                self.facts.text.add(&delta);
+                scene.text.append(&delta);
+            }
+            "refusal" => self.facts.refused = true,
+            "function_call_arguments" | "custom_tool_call_input" => {
+                self.facts.has_tool_calls = true
+            }
+            _ => {}
+        }
+        let is_it = |g: &Growing| {
+            g.output_index == output_index && g.part_index == part_index && g.what == what
+        };
+        // Deltas mostly continue the newest text.
+        if let Some(growing) = self.growing.iter_mut().rev().find(|g| is_it(g)) {
+            growing.print.add(&delta);
+        } else if self.growing.len() < ITEMS_MAX {
+            self.growing.push(Growing {
+                what: what.to_owned(),
+                output_index,
+                part_index,
+                print: Fingerprint::of(&delta),
+            });
+        } else {
+            scene.report.add(
+                &rule::TOO_MANY_PARTS,
+                format_args!("event {number}"),
+                format_args!("more texts"),
+            );
+        }
+    }
+
+    fn compare(
+        &mut self,
+        number: u64,
+        what: &str,
+        field: &str,
+        at: (i64, i64),
+        event: Value<'_>,
+        scene: &mut Scene,
+    ) {
+        let found = event.get(field);
+        if what == "function_call_arguments" {
+            self.facts.has_tool_calls = true;
+            check_arguments_value(
+                found,
+                &mut scene.report,
+                format_args!("event {number} /arguments"),
+            );
+        }
+        if what == "refusal" {
+            self.facts.refused = true;
+        }
+        // A gateway that leaves the final text out has at least delivered the deltas.
+        let Some(text) = found.and_then(Value::text) else { return };
+        let growing = self
+            .growing
+            .iter()
+            .rev()
+            .find(|g| (g.output_index, g.part_index) == at && g.what == what);
+        match growing {
+            Some(growing) if growing.print == Fingerprint::of(&text) => {}
+            None if text.is_empty() => {}
+            Some(_) => {
+                scene.report.add(
+                    &rule::DONE_DIFFERS,
+                    format_args!("event {number} /{field}"),
+                    format_args!("another text than the deltas"),
+                );
+            }
+            None => {
+                scene.report.add(
+                    &rule::DELTAS_MISSING,
+                    format_args!("event {number} /{field}"),
+                    format_args!("no delta"),
+                );
+                if what == "output_text" {
+                    self.facts.has_text |= !text.trim().is_empty();
+                    self.facts.bytes += text.len() as u64;
+                    self.facts.text.add(&text);
+                    scene.text.append(&text);
+                }
+            }
+        }
+    }
+
+    fn done(&mut self, number: u64, output_index: i64, event: Value<'_>, scene: &mut Scene) {
+        let Some(item) = event.get_some("item").filter(|item| item.is_object()) else {
+            return scene.report.add(
+                &rule::ITEM_TYPE,
+                format_args!("event {number} /item"),
+                format_args!("{}", seen(event.get("item"))),
+            );
+        };
+        let id = item.get("id").and_then(Value::text);
+        match self.items.iter_mut().find(|item| item.output_index == output_index) {
+            Some(known) => {
+                known.is_done = true;
+                if known.id.as_deref().zip(id.as_deref()).is_some_and(|(known, id)| known != id) {
+                    scene.report.add(
+                        &rule::ITEM_ID_CHANGED,
+                        format_args!("event {number} /item/id"),
+                        format_args!("another id"),
+                    );
+                }
+            }
+            None => {
+                scene.report.add(
+                    &rule::ITEM_NOT_ADDED,
+                    format_args!("event {number}"),
+                    format_args!("an item done that was not added"),
+                );
+                if self.items.len() < ITEMS_MAX {
+                    self.items.push(Item { output_index, is_done: true, ..Item::default() });
+                }
+            }
+        }
+        let had_text = !self.facts.text.is_empty();
+        let facts = Output::of_item(item, &format!("event {number} /item"), !had_text, scene);
+        self.facts.n_items += 1;
+        self.facts.has_tool_calls |= facts.has_tool_calls;
+        self.facts.refused |= facts.refused;
+        self.facts.has_wrong_type |= facts.has_wrong_type;
+        self.facts.is_proven |= facts.is_proven;
+        self.facts.has_unfinished |= facts.has_unfinished;
+        if !had_text && facts.has_text {
+            scene.report.add(
+                &rule::DELTAS_MISSING,
+                format_args!("event {number} /item"),
+                format_args!("no delta"),
+            );
+            self.facts.has_text = true;
+            self.facts.text = facts.text;
+            self.facts.bytes += facts.bytes;
+        }
+    }
+
+    /// Returns what was delivered.
+    pub(super) fn finish(&mut self, scene: &mut Scene) -> Output {
+        let open = self.items.iter().filter(|item| item.was_added && !item.is_done).count();
+        if open > 0 && self.facts.n_items > 0 {
+            scene.report.add(
+                &rule::ITEM_UNFINISHED,
+                format_args!("stream"),
+                format_args!("an item without output_item.done"),
+            );
+        }
+        std::mem::take(&mut self.facts)
+    }
+}

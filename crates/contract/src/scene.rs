@@ -1,0 +1,173 @@
+//! What every part of a judgement writes into, and the checks that both surfaces share.
+
+use crate::error::{ErrorParts, is_error_body};
+use crate::json::Value;
+use crate::report::Report;
+use crate::response::DeliveredText;
+use crate::rule::{self, Rule};
+use crate::shape::ShapeTrie;
+use crate::{Completion, Kind, Profile, Surface};
+
+/// Longest id or model name that is kept.
+const NAME_BYTES_MAX: usize = 256;
+
+/// The judgement in the making.
+#[derive(Debug)]
+pub(crate) struct Scene {
+    pub(crate) report: Report,
+    pub(crate) shape: ShapeTrie,
+    pub(crate) text: DeliveredText,
+    pub(crate) error: Option<ErrorParts>,
+    pub(crate) response_id: Option<String>,
+    pub(crate) model: Option<String>,
+}
+
+impl Scene {
+    pub(crate) fn new(profile: Profile) -> Self {
+        Self {
+            report: Report::new(profile),
+            shape: ShapeTrie::default(),
+            text: DeliveredText::default(),
+            error: None,
+            response_id: None,
+            model: None,
+        }
+    }
+
+    /// Takes a document into the shape and notes what is odd about its writing.
+    pub(crate) fn absorb(&mut self, document: Value<'_>, at: std::fmt::Arguments<'_>) {
+        self.shape.absorb(document);
+        if document.has_duplicate_key() {
+            self.report.add(&rule::JSON_DUPLICATE_KEY, at, format_args!("a key twice"));
+        }
+        if document.has_lone_surrogate() {
+            self.report.add(&rule::JSON_LONE_SURROGATE, at, format_args!("half a pair"));
+        }
+    }
+
+    /// Takes an error that stands inside of a success.
+    pub(crate) fn take_error(&mut self, rule: &Rule, body: Value<'_>, at: std::fmt::Arguments<'_>) {
+        self.report.add(rule, at, format_args!("an error"));
+        let parts = ErrorParts::read(body, &mut self.report);
+        self.error.get_or_insert(parts);
+    }
+
+    pub(crate) fn keep_id(&mut self, id: &str) {
+        keep(&mut self.response_id, id);
+    }
+
+    pub(crate) fn keep_model(&mut self, model: &str) {
+        keep(&mut self.model, model);
+    }
+
+    /// Checks `id` and `model`, which both surfaces have.
+    pub(crate) fn identity(&mut self, object: Value<'_>, at: std::fmt::Arguments<'_>) {
+        match object.get("id").and_then(Value::text).filter(|id| !id.is_empty()) {
+            Some(id) => self.keep_id(&id),
+            None => self.report.add(
+                &rule::ID_ODD,
+                format_args!("{at}/id"),
+                format_args!("{}", seen(object.get("id"))),
+            ),
+        }
+        match object.get("model").and_then(Value::text).filter(|model| !model.is_empty()) {
+            Some(model) => self.keep_model(&model),
+            None => self.report.add(
+                &rule::MODEL_ODD,
+                format_args!("{at}/model"),
+                format_args!("{}", seen(object.get("model"))),
+            ),
+        }
+    }
+}
+
+fn keep(place: &mut Option<String>, text: &str) {
+    if place.is_none() && !text.is_empty() && text.len() <= NAME_BYTES_MAX {
+        *place = Some(text.to_owned());
+    }
+}
+
+/// Returns the type of a value that may not be there.
+pub(crate) fn seen(value: Option<Value<'_>>) -> Kind {
+    value.map_or(Kind::ABSENT, Value::kind)
+}
+
+/// Looks for documents that are no reply of the surface at all, and says how far the answer came then.
+pub(crate) fn foreign_document(
+    surface: Surface,
+    body: Value<'_>,
+    scene: &mut Scene,
+) -> Option<Completion> {
+    let has = |key: &str| body.get(key).is_some();
+    // A failed response of the Responses surface carries its error where its status says so.
+    let is_response = surface == Surface::Responses
+        && body.get("object").is_some_and(|object| object.is("response"))
+        && has("status");
+    if !is_response && is_error_body(body) {
+        scene.take_error(&rule::ERROR_IN_SUCCESS, body, format_args!("/error"));
+        return Some(Completion::Error);
+    }
+    if body.is_null() {
+        scene.report.add(&rule::BODY_EMPTY, format_args!("/"), format_args!("null"));
+        return Some(Completion::Nothing);
+    }
+    if let Some(text) = body.text() {
+        let holds_json = text.trim_start().starts_with(['{', '[']);
+        let rule = if holds_json { &rule::JSON_DOUBLE } else { &rule::JSON_NOT_OBJECT };
+        scene.report.add(rule, format_args!("/"), format_args!("string"));
+        return Some(Completion::Nothing);
+    }
+    if !body.is_object() {
+        scene.report.add(
+            &rule::JSON_NOT_OBJECT,
+            format_args!("/"),
+            format_args!("{}", body.kind()),
+        );
+        return Some(Completion::Nothing);
+    }
+    let has_answer = match surface {
+        Surface::Chat => has("choices"),
+        Surface::Responses => has("output"),
+    };
+    if has_answer {
+        return None;
+    }
+    let is_other_surface = match surface {
+        Surface::Chat => {
+            has("output") && body.get("object").is_some_and(|object| object.is("response"))
+        }
+        Surface::Responses => has("choices"),
+    };
+    let is_other_api = has("candidates")
+        || has("promptFeedback")
+        || has("content") && body.get("type").is_some_and(|kind| kind.is("message"));
+    let is_house_envelope = ["data", "result", "response"]
+        .iter()
+        .any(|key| body.get(key).is_some_and(|value| value.is_object() || value.is_array()));
+    let is_running = body.get("status").and_then(Value::text).is_some_and(|status| {
+        ["queued", "pending", "processing", "in_progress", "running", "submitted"]
+            .contains(&status.to_ascii_lowercase().as_str())
+    });
+    if is_other_surface || is_other_api {
+        scene.report.add(
+            &rule::WRONG_SURFACE,
+            format_args!("/"),
+            format_args!("the reply of another endpoint"),
+        );
+    } else if is_running && surface == Surface::Chat {
+        scene.report.add(
+            &rule::NOT_FINISHED,
+            format_args!("/status"),
+            format_args!("a call that is still running"),
+        );
+    } else if is_house_envelope && !is_response {
+        scene.report.add(
+            &rule::ENVELOPE_FOREIGN,
+            format_args!("/"),
+            format_args!("an envelope around the reply"),
+        );
+    } else {
+        return None;
+    }
+    Some(Completion::Nothing)
+}
