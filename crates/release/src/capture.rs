@@ -40,7 +40,7 @@ impl HeadAndTail {
     /// Returns the text, with invalid UTF-8 replaced; where it is cut the end starts on a line of its own.
     pub(crate) fn text(&self) -> String {
         let mut bytes = self.head.clone();
-        if self.cut {
+        if self.cut && !self.tail.is_empty() {
             bytes.push(b'\n');
         }
         let (first, second) = self.tail.as_slices();

@@ -22,7 +22,7 @@ const LOOPBACK_HOSTS: [&str; 3] = ["127.0.0.1", "localhost", "::1"];
 ///
 /// Two additions of ours: loopback is appended to `NO_PROXY` and `no_proxy`, or calls to the tap would go to an egress proxy;
 /// `PYTHONUNBUFFERED=1` unless set, or the logs of a Python service arrive only when it ends. Neither changes what a release
-/// sends or decides.
+/// sends or decides. (A mark that names the ask comes on top, see `tree`.)
 pub(crate) fn build(
     own: &Variables,
     release: &Release,
@@ -92,8 +92,7 @@ mod tests {
         let mut variables: Variables =
             given.iter().map(|(name, value)| (name.into(), value.into())).collect();
         exempt_loopback(&mut variables);
-        let text =
-            |name: &str| variables[OsStr::new(name)].to_string_lossy().into_owned();
+        let text = |name: &str| variables[OsStr::new(name)].to_string_lossy().into_owned();
         (text("NO_PROXY"), text("no_proxy"))
     }
 

@@ -92,10 +92,8 @@ pub(crate) async fn read_ask(request: Request<Incoming>, longest: Duration) -> R
         Some("stream") => Mode::Stream,
         Some(_) => return Err("`mode` is neither unary nor stream".to_owned()),
     };
-    let deadline = document
-        .get("deadline_ms")
-        .and_then(Value::as_u64)
-        .map_or(longest, Duration::from_millis);
+    let deadline =
+        document.get("deadline_ms").and_then(Value::as_u64).map_or(longest, Duration::from_millis);
     Ok(Ask { prompt: Sensitive::new(prompt), mode, deadline, tap: None, leave_after: None })
 }
 

@@ -69,10 +69,8 @@ impl ReplyReader for DocumentReader {
 }
 
 fn chat_document(document: &Value) -> Reply {
-    let content = text_at(document, "/choices/0/message/content");
-    let reply = match content {
-        None => return Reply::refused("no answer at /choices/0/message/content"),
-        Some(content) => content,
+    let Some(reply) = text_at(document, "/choices/0/message/content") else {
+        return Reply::refused("no answer at /choices/0/message/content");
     };
     match document.pointer("/choices/0/finish_reason").and_then(Value::as_str) {
         None => Reply::refused("no finish_reason").after(Some(reply)),
@@ -191,9 +189,11 @@ impl<G: Grammar> ReplyReader for StreamReader<G> {
         {
             // Seen to the end either way.
         }
-        match self.ended.take().unwrap_or_else(|| {
-            self.grammar.at_end().map_err(|how| (how, String::new()))
-        }) {
+        match self
+            .ended
+            .take()
+            .unwrap_or_else(|| self.grammar.at_end().map_err(|how| (how, String::new())))
+        {
             Ok(()) => Reply::Answered(self.answer.take().unwrap_or_default()),
             Err((how, shown)) => Reply::refused(how)
                 .after(self.partial())
@@ -218,12 +218,10 @@ struct Chat {
 
 impl Grammar for Chat {
     fn see(&mut self, document: &Value, answer: &mut Option<String>) -> Seen {
-        let first = document
-            .get("choices")
-            .and_then(Value::as_array)
-            .into_iter()
-            .flatten()
-            .find(|choice| choice.get("index").and_then(Value::as_u64).unwrap_or_default() == 0);
+        let first =
+            document.get("choices").and_then(Value::as_array).into_iter().flatten().find(
+                |choice| choice.get("index").and_then(Value::as_u64).unwrap_or_default() == 0,
+            );
         if let Some(choice) = first {
             if let Some(piece) = text_at(choice, "/delta/content") {
                 answer.get_or_insert_default().push_str(&piece);
@@ -302,9 +300,7 @@ mod tests {
         let check = |body: Value, expected| {
             check(Surface::Chat, Mode::Unary, &body.to_string(), expected);
         };
-        let choice = |content: Value, reason: Value| {
-            json!({"choices": [{"message": {"content": content}, "finish_reason": reason}]})
-        };
+        let choice = |content: Value, reason: Value| json!({"choices": [{"message": {"content": content}, "finish_reason": reason}]});
         check(choice(json!("hi"), json!("stop")), Ok("hi"));
         check(choice(json!("hi"), json!("length")), Err("finish_reason length"));
         check(choice(json!("hi"), json!("content_filter")), Err("finish_reason content_filter"));
@@ -312,7 +308,10 @@ mod tests {
         check(choice(Value::Null, json!("stop")), Err("no answer at /choices/0/message/content"));
         check(json!({"choices": []}), Err("no answer at /choices/0/message/content"));
         check(json!({"error": {"message": "x"}}), Err("an error in the reply"));
-        check(json!({"error": null, "choices": []}), Err("no answer at /choices/0/message/content"));
+        check(
+            json!({"error": null, "choices": []}),
+            Err("no answer at /choices/0/message/content"),
+        );
     }
 
     #[test]

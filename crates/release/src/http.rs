@@ -29,8 +29,9 @@ use crate::process::Ended;
 /// Kept of a reply: more than any answer, and an endless reply must not fill the memory.
 pub(crate) const REPLY_BYTES_MAX: usize = 16 * 1024 * 1024;
 
-/// How long a process's end may take to be known after its connection broke, and a reply after its process has ended.
-const END_IS_KNOWN_WITHIN: Duration = Duration::from_millis(200);
+/// How long a process's end may take to be known after its connection broke, and a reply after its process has ended: more
+/// than a supervisor gives to what the process left behind.
+const END_IS_KNOWN_WITHIN: Duration = Duration::from_millis(500);
 
 /// A request's body.
 pub(crate) type Body = BoxBody<Bytes, hyper::Error>;
@@ -54,8 +55,7 @@ impl Http {
 
     /// Makes a client that trusts the certificates that this machine trusts.
     pub(crate) fn with_platform_trust() -> io::Result<Self> {
-        let builder =
-            HttpsConnectorBuilder::new().with_provider_and_native_roots(provider())?;
+        let builder = HttpsConnectorBuilder::new().with_provider_and_native_roots(provider())?;
         Ok(Self::with(builder))
     }
 
@@ -153,7 +153,7 @@ pub(crate) async fn ask(
         let mut exchange = pin!(exchange(http, request, &mut *reader));
         tokio::select! {
             biased;
-            came = timeout_at(until, &mut exchange) => came.map_err(|_| None),
+            came = timeout_at(until, &mut exchange) => came.map_err(|_elapsed| None),
             ended = life.ended() => with_ended(exchange, ended).await,
         }
     };
@@ -163,7 +163,9 @@ pub(crate) async fn ask(
         Err(None) => timed_out(elapsed, reader.partial()),
         Err(Some(ended)) => crashed(elapsed, crash_kind(ended), reader.partial()),
         Ok(broken @ (Exchange::NoReply | Exchange::BrokeOff)) => {
-            if let Ok(ended) = timeout(END_IS_KNOWN_WITHIN, life.ended()).await {
+            if life.0.is_some()
+                && let Ok(ended) = timeout(END_IS_KNOWN_WITHIN, life.ended()).await
+            {
                 return crashed(elapsed, crash_kind(ended), reader.partial());
             }
             if matches!(broken, Exchange::NoReply) {

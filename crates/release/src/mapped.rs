@@ -181,13 +181,11 @@ fn refusal(refused: &RefusedBy, event: &Event, document: Option<&Value>) -> Opti
         RefusedBy::Value { pointer, equals } => {
             (document?.pointer(pointer)? == equals).then(|| format!("{equals} at {pointer}"))
         }
-        RefusedBy::Event(mark) => {
-            matches_mark(mark, event, document).then(|| match mark {
-                EventMark::Name(name) => format!("event {name}"),
-                EventMark::Pointer(pointer) => format!("event with {pointer}"),
-                EventMark::Data(data) => format!("event data {data}"),
-            })
-        }
+        RefusedBy::Event(mark) => matches_mark(mark, event, document).then(|| match mark {
+            EventMark::Name(name) => format!("event {name}"),
+            EventMark::Pointer(pointer) => format!("event with {pointer}"),
+            EventMark::Data(data) => format!("event data {data}"),
+        }),
     }
 }
 
@@ -268,8 +266,7 @@ mod tests {
 
     #[test]
     fn pieces_are_joined_and_events_without_one_skipped() {
-        let stream =
-            "data: {\"delta\":\"a\"}\n\ndata: [DONE]\n\n: c\n\ndata: {\"delta\":null}\n\ndata: {\"delta\":\"b\"}\n\n";
+        let stream = "data: {\"delta\":\"a\"}\n\ndata: [DONE]\n\n: c\n\ndata: {\"delta\":null}\n\ndata: {\"delta\":\"b\"}\n\n";
         check(&delta(), stream, Ok("ab"));
         check(&delta(), "data: {\"error\":1}\n\n", Err("no answer at /delta in any event"));
         check(&delta(), "", Ok(""));

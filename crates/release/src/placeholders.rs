@@ -84,7 +84,10 @@ mod tests {
 
     #[test]
     fn values_are_not_expanded_again() {
-        assert_eq!(placeholders().expand("<{prompt}>{tap}:{port}"), "<say \"{tap}\"\n>http://t/v1:7");
+        assert_eq!(
+            placeholders().expand("<{prompt}>{tap}:{port}"),
+            "<say \"{tap}\"\n>http://t/v1:7"
+        );
     }
 
     #[test]

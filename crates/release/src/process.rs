@@ -64,16 +64,15 @@ pub(crate) struct Output {
 impl Process {
     /// Starts a process in a group of its own, marked, and supervised where there is a supervisor.
     pub(crate) fn spawn(spawn: &Spawn<'_>) -> io::Result<(Self, Output)> {
-        let own_id = std::process::id().to_string();
+        let mark = new_mark();
         let mut words: Vec<OsString> = Vec::new();
         if let Some(supervisor) = spawn.supervisor {
             words.extend(supervisor.iter().cloned());
-            words.push(own_id.into());
+            words.extend([std::process::id().to_string().into(), mark.clone()]);
         }
         words.extend(spawn.words.iter().map(OsString::from));
         let (program, arguments) =
             words.split_first().ok_or_else(|| io::Error::other("the command is empty"))?;
-        let mark = new_mark();
         let mut child = Command::new(program)
             .args(arguments)
             .env_clear()

@@ -66,11 +66,7 @@ pub(crate) fn check(
     Ok(file)
 }
 
-fn search(
-    program: &str,
-    directory: &Path,
-    variables: &Variables,
-) -> Result<PathBuf, NotRunnable> {
+fn search(program: &str, directory: &Path, variables: &Variables) -> Result<PathBuf, NotRunnable> {
     let path = variables
         .get(OsStr::new("PATH"))
         .map_or_else(|| PATH_WITHOUT_VARIABLE.into(), Clone::clone);

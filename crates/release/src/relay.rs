@@ -14,13 +14,8 @@ use crate::front;
 use crate::http::{Body, Http, body};
 
 /// Headers of one connection, which are not passed on (RFC 9110, section 7.6.1).
-const HOP_BY_HOP: [header::HeaderName; 5] = [
-    header::CONNECTION,
-    header::TRANSFER_ENCODING,
-    header::UPGRADE,
-    header::TE,
-    header::TRAILER,
-];
+const HOP_BY_HOP: [header::HeaderName; 5] =
+    [header::CONNECTION, header::TRANSFER_ENCODING, header::UPGRADE, header::TE, header::TRAILER];
 
 /// Opens a front that passes every request on to the origin, bodies as they arrive.
 pub(crate) async fn open(

@@ -210,7 +210,9 @@ impl HttpRelease {
         };
         let http = if is_https {
             Http::with_platform_trust().map_err(|error| PortError::Environment {
-                what: format!("the certificates that this machine trusts cannot be read, and {url} needs them"),
+                what: format!(
+                    "the certificates that this machine trusts cannot be read, and {url} needs them"
+                ),
                 advice: "install the package ca-certificates, or set SSL_CERT_FILE".to_owned(),
                 source: Some(Box::new(error)),
             })?

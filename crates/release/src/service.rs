@@ -125,12 +125,8 @@ impl Service {
     fn spawn(start: ServiceStart<'_>, port: u16) -> Result<Self, PortError> {
         let mut placeholders = start.placeholders.clone();
         placeholders.port = Some(port);
-        let mut variables = environment::build(
-            start.own_environment,
-            start.release,
-            start.secrets,
-            &placeholders,
-        );
+        let mut variables =
+            environment::build(start.own_environment, start.release, start.secrets, &placeholders);
         if let Some(name) = &start.run.env_port {
             variables.insert(name.into(), port.to_string().into());
         }
@@ -222,7 +218,7 @@ impl Service {
             ended = life.ended() => return Err(NotReady::Ended(ended)),
             address = tokio::time::timeout_at(until, look) => address,
         };
-        self.address = address.map_err(|_| NotReady::TimedOut { last })?;
+        self.address = address.map_err(|_elapsed| NotReady::TimedOut { last })?;
         Ok(())
     }
 
@@ -325,8 +321,7 @@ async fn free_port() -> Result<u16, PortError> {
         advice: "look at the limits on ports and open files".to_owned(),
         source: Some(Box::new(error)),
     };
-    let listener =
-        TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(environment)?;
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(environment)?;
     Ok(listener.local_addr().map_err(environment)?.port())
 }
 

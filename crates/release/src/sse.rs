@@ -119,12 +119,10 @@ mod tests {
 
     #[test]
     fn every_line_end_ends_a_line() {
-        check("data: a\n\ndata: b\r\n\r\ndata: c\r\rdata: d\n\n", &[
-            ("", "a"),
-            ("", "b"),
-            ("", "c"),
-            ("", "d"),
-        ]);
+        check(
+            "data: a\n\ndata: b\r\n\r\ndata: c\r\rdata: d\n\n",
+            &[("", "a"), ("", "b"), ("", "c"), ("", "d")],
+        );
     }
 
     #[test]

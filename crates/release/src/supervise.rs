@@ -3,7 +3,7 @@
 //! It adopts every orphan of the release's process (subreaper), so it knows when really all have gone, and passes on the exit
 //! status. It starts no runtime and reads no configuration: a few milliseconds for each ask.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::os::unix::process::CommandExt as _;
 use std::process::{Command, ExitCode};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,11 +11,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 use rustix::process::{
-    Pid, PidfdFlags, Resource, Rlimit, Signal, WaitOptions, WaitStatus, getpid, getppid,
-    getrlimit, kill_process, pidfd_open, set_child_subreaper, setrlimit, wait,
+    Pid, PidfdFlags, Resource, Rlimit, Signal, WaitOptions, WaitStatus, getpid, getppid, getrlimit,
+    kill_process, pidfd_open, set_child_subreaper, setrlimit, wait,
 };
 
-use crate::tree::{MARK_VARIABLE, Tree, nap_ms};
+use crate::tree::{Tree, nap_ms};
 
 /// What a shell says for a program that cannot be run.
 pub(crate) const NOT_RUN: u8 = 127;
@@ -32,13 +32,15 @@ const PARENT_POLL_MS: i64 = 100;
 /// Set once the starter has gone: what is reaped afterwards was killed by us.
 static PARENT_GONE: AtomicBool = AtomicBool::new(false);
 
-/// Runs `words` (the id of the surestep process, the program, its arguments) and ends it when surestep ends.
+/// Runs `words` (the id of the surestep process, the mark, the program, its arguments) and ends it when surestep ends.
 ///
 /// For the hidden subcommand named by [`RunnerConfig::supervisor`](crate::RunnerConfig): call it first thing in `main`, before
 /// any thread or runtime exists, and return what it returns. Ends with the program's status, or by the signal that ended it.
 pub fn supervise(words: impl IntoIterator<Item = OsString>) -> ExitCode {
     let mut words = words.into_iter();
-    let (Some(parent), Some(program)) = (words.next().and_then(to_pid), words.next()) else {
+    let (Some(parent), Some(mark), Some(program)) =
+        (words.next().and_then(|word| to_pid(&word)), words.next(), words.next())
+    else {
         return ExitCode::from(NOT_RUN);
     };
     // Before the child exists: an orphan must find us. Without it (an old kernel) the mark still finds orphans.
@@ -51,7 +53,7 @@ pub fn supervise(words: impl IntoIterator<Item = OsString>) -> ExitCode {
     let Some(child) = i32::try_from(child.id()).ok().and_then(Pid::from_raw) else {
         return ExitCode::from(NOT_RUN);
     };
-    let tree = own_tree();
+    let tree = Tree { root: getpid(), mark, supervised: true };
     let watched = tree.clone();
     let watcher = std::thread::Builder::new().spawn(move || end_with_parent(parent, &watched));
     if watcher.is_err() {
@@ -63,14 +65,8 @@ pub fn supervise(words: impl IntoIterator<Item = OsString>) -> ExitCode {
     pass_on(status)
 }
 
-fn to_pid(word: OsString) -> Option<Pid> {
+fn to_pid(word: &OsStr) -> Option<Pid> {
     word.to_str()?.parse().ok().and_then(Pid::from_raw)
-}
-
-fn own_tree() -> Tree {
-    // The mark is this process's own variable: handed over by the starter for us to hand on.
-    let mark = std::env::var_os(MARK_VARIABLE).unwrap_or_else(crate::tree::new_mark);
-    Tree { root: getpid(), mark, supervised: true }
 }
 
 /// Waits for the end of the process that started us, then kills the tree; the other thread sees its children end.

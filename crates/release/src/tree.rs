@@ -91,17 +91,13 @@ impl Tree {
         let ourselves = rustix::process::getpid().as_raw_nonzero().get();
         let mut members: BTreeSet<i32> = processes
             .iter()
-            .filter(|(pid, entry)| {
-                **pid == root || entry.group == root || self.is_marked(**pid)
-            })
+            .filter(|(pid, entry)| **pid == root || entry.group == root || self.is_marked(**pid))
             .map(|(pid, _)| *pid)
             .collect();
         loop {
             let children: Vec<i32> = processes
                 .iter()
-                .filter(|(pid, entry)| {
-                    members.contains(&entry.parent) && !members.contains(pid)
-                })
+                .filter(|(pid, entry)| members.contains(&entry.parent) && !members.contains(pid))
                 .map(|(pid, _)| *pid)
                 .collect();
             if children.is_empty() {
