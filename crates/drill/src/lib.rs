@@ -1,7 +1,25 @@
 //! Decisions over time: what to probe, the eight steps, their journal, and the way back.
 //!
-//! The ports are in [`ports`]; adapters in `tap`, `release` and `route` implement them.
+//! [`check`] smokes releases; [`drill`] rehearses the switch and the way back as well. Both leave their evidence in the ledger,
+//! and what it amounts to is for `judge::gates` to say. The ports are in [`ports`]; adapters in `tap`, `release` and `route`
+//! implement them.
 #![warn(clippy::wildcard_enum_match_arm)]
 
+mod asking;
+mod bench;
+mod path;
+pub mod plan;
 pub mod ports;
+mod progress;
+mod records;
+mod rehearsal;
+mod review;
+mod run;
 pub mod settings;
+mod smoke;
+
+pub use bench::{Bench, ControlPort, ReleaseSecrets, RunNames, Secrets, Upstreams};
+pub use progress::{Event, Progress};
+pub use rehearsal::{Rehearsal, drill};
+pub use review::REVIEW_MAX_DAYS;
+pub use run::{RunError, RunReport, StepReport, check};

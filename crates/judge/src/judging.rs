@@ -8,13 +8,15 @@ use crate::{
     OutcomeKind, Probe, Role, Severity, attempts,
 };
 
+mod fields;
 mod live;
 mod observability;
 mod outcome;
 mod wire;
 
+pub use fields::required_fields_found;
 pub use live::Control;
-pub use observability::{LeakKind, LeakSeen, LogEvidence};
+pub use observability::{LeakKind, LeakSeen, LogEvidence, leaked};
 
 /// What a release has to keep to, as configured.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -114,6 +116,7 @@ fn judge_probe(case: &Case<'_>, findings: &mut Vec<Finding>) {
     }
     wire::judge(case, findings);
     attempts::judge(case, findings);
+    fields::judge(case, findings);
     if case.probe.stimulus.is_live() && live::judge(case, findings) == live::Blame::NotTheRelease {
         return;
     }

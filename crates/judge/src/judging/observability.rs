@@ -95,7 +95,8 @@ pub(super) fn judge(case: &Case<'_>, findings: &mut Vec<Finding>) {
     }
 }
 
-fn leaked(leak: &LeakSeen) -> Finding {
+/// Words something sensitive that stands where it must not.
+pub fn leaked(leak: &LeakSeen) -> Finding {
     let (code, advice) = match leak.kind {
         LeakKind::Credential => (
             "log-leaks-credential",

@@ -1,0 +1,172 @@
+//! What a run works with: settings, ports, ledger, clock and chance. One per run.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use contract::Mode;
+use evidence::{Fingerprinter, Needle, NeedleKind, Scanner, Sensitive};
+use jiff::Timestamp;
+use judge::judging::Control;
+use judge::{AskId, Finding, Marker, Role, Subject};
+
+use crate::ports::{Releases, Tap, Upstream};
+use crate::progress::Progress;
+use crate::settings::Settings;
+
+/// What a run works with.
+pub struct Bench<T: Tap, R: Releases, C: ControlPort> {
+    /// The settings.
+    pub settings: Arc<Settings>,
+    /// The proxy.
+    pub tap: T,
+    /// What runs releases.
+    pub releases: R,
+    /// surestep's own call to the provider.
+    pub control: C,
+    /// Where each release's live lane leads.
+    pub upstreams: Upstreams,
+    /// Resolved secrets.
+    pub secrets: Secrets,
+    /// What the evidence of this run is about.
+    pub subject: Subject,
+    /// Makes fingerprints.
+    pub fingerprinter: Fingerprinter,
+    /// Searches for what must not be written down.
+    pub scanner: Scanner,
+    /// Who watches.
+    pub progress: Arc<dyn Progress>,
+    /// Names of this run.
+    pub names: RunNames,
+    /// The wall clock.
+    pub now: fn() -> Timestamp,
+    /// Processes at work at once.
+    pub jobs: usize,
+}
+
+impl<T: Tap, R: Releases, C: ControlPort> std::fmt::Debug for Bench<T, R, C> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Bench").field("names", &self.names).field("jobs", &self.jobs).finish_non_exhaustive()
+    }
+}
+
+/// surestep's own direct call to the provider.
+pub trait ControlPort: Send + Sync + 'static {
+    /// Makes a minimal documented call to the provider of a release, in one mode.
+    fn call(&self, role: Role, mode: Mode) -> impl Future<Output = Control> + Send;
+}
+
+/// Where each release's live lane leads.
+#[derive(Clone, Debug)]
+pub struct Upstreams {
+    /// Of `new`.
+    pub new: Upstream,
+    /// Of `rollback`.
+    pub rollback: Upstream,
+}
+
+impl Upstreams {
+    /// Returns the one of a role.
+    pub fn of(&self, role: Role) -> &Upstream {
+        match role {
+            Role::New => &self.new,
+            Role::Rollback => &self.rollback,
+        }
+    }
+}
+
+/// Resolved secrets of a run.
+#[derive(Clone, Debug)]
+pub struct Secrets {
+    /// Of `new`.
+    pub new: ReleaseSecrets,
+    /// Of `rollback`.
+    pub rollback: ReleaseSecrets,
+}
+
+impl Secrets {
+    /// Returns those of a role.
+    pub fn of(&self, role: Role) -> &ReleaseSecrets {
+        match role {
+            Role::New => &self.new,
+            Role::Rollback => &self.rollback,
+        }
+    }
+}
+
+/// Resolved secrets of one release.
+#[derive(Clone, Debug, Default)]
+pub struct ReleaseSecrets {
+    /// The control's credential for this release's provider.
+    pub control: Option<Sensitive>,
+    /// Variable and value.
+    pub values: Vec<(String, Sensitive)>,
+    /// The credential that a gateway asks of its users.
+    pub gateway_key: Option<Sensitive>,
+    /// What could not be resolved: the release is not asked, and these say why.
+    pub problems: Vec<Finding>,
+}
+
+/// The names of a run: its id, and markers and labels that share a part unique to the run.
+#[derive(Debug)]
+pub struct RunNames {
+    /// The run's id.
+    pub run: String,
+    nonce: u64,
+    next: AtomicU64,
+}
+
+/// The names of one ask.
+#[derive(Clone, Debug)]
+pub(crate) struct AskNames {
+    pub(crate) id: AskId,
+    pub(crate) marker: Marker,
+    pub(crate) label: String,
+}
+
+/// Bits of a marker that count asks; those above them are the run's.
+const ASK_BITS: u32 = 24;
+
+impl RunNames {
+    /// Makes the names of a run from its time and chance. Ids sort by time.
+    pub fn new(now: Timestamp, chance: u64) -> Self {
+        let nonce = chance & 0xff_ffff;
+        let run = format!("run-{}-{nonce:06x}", now.strftime("%Y%m%dT%H%M%SZ"));
+        Self { run, nonce, next: AtomicU64::new(1) }
+    }
+
+    pub(crate) fn ask(&self) -> AskNames {
+        let n = self.next.fetch_add(1, Ordering::Relaxed);
+        let bits = (self.nonce << ASK_BITS) | (n & ((1 << ASK_BITS) - 1));
+        AskNames { id: AskId(n), marker: Marker::new(bits), label: format!("SSL-{bits:012x}") }
+    }
+
+    /// Returns what to search logs and evidence for: what all prompts and completions of this run share.
+    pub fn needles(&self) -> Vec<Needle> {
+        let needle = |kind, name: &str, value: String| Needle::new(kind, name, Sensitive::new(value));
+        vec![
+            needle(NeedleKind::Prompt, "the prompt", format!("ssm-{:06x}", self.nonce)),
+            needle(NeedleKind::Prompt, "the prompt", contract::smoke::prompt("", "")),
+            needle(NeedleKind::Completion, "the completion", format!("SSL-{:06x}", self.nonce)),
+            needle(NeedleKind::Completion, "the completion", judge::documented_text("")),
+        ]
+    }
+}
+
+/// How long the tap waits for exchanges that are still open when the release has given its outcome.
+pub(crate) const COLLECT_GRACE: Duration = Duration::from_millis(300);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn markers_and_labels_share_the_runs_part_only() {
+        let names = RunNames::new(Timestamp::UNIX_EPOCH, 0xabc_def0_1234);
+        let (first, second) = (names.ask(), names.ask());
+        assert_ne!(first.marker, second.marker);
+        assert!(first.marker.as_str().starts_with("ssm-f01234"), "{:?}", first.marker);
+        assert!(second.label.starts_with("SSL-f01234"), "{}", second.label);
+        assert_eq!(first.marker.as_str().len(), Marker::LEN);
+    }
+}

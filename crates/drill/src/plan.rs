@@ -1,0 +1,101 @@
+//! Which probes a release gets.
+
+use contract::Mode;
+use judge::judging::Policy;
+use judge::{Guarded, Phase, PlanContext, Planned, Probe, Role, Stimulus, catalogue};
+
+use crate::settings::{HttpAsk, Release, Run, Settings};
+
+/// Returns the probes of one release in all production modes.
+pub fn probes(settings: &Settings, role: Role) -> Vec<Probe> {
+    let release = settings.release(role);
+    let provider = settings.provider_of(role);
+    let context = PlanContext {
+        surface: provider.surface,
+        cometapi: provider.profile == contract::Profile::Cometapi,
+        required_fields: &settings.contract.required_fields,
+        max_attempts: release.retry.max_attempts,
+        own_port: matches!(release.run, Run::Command(_)),
+    };
+    let mut all = Vec::new();
+    for &mode in &provider.modes {
+        all.extend(catalogue::default_plan(mode, &context));
+    }
+    for probe in &mut all {
+        probe.stimulus = guarded(release, std::mem::replace(&mut probe.stimulus, Stimulus::Relay));
+    }
+    all
+}
+
+/// Leaves the calls alone that lead up to the answer, where a release makes several.
+fn guarded(release: &Release, stimulus: Stimulus) -> Stimulus {
+    let lives_off_the_wire = stimulus == Stimulus::Relay || stimulus == Stimulus::Refused;
+    if release.calls_per_ask <= 1 || lives_off_the_wire {
+        return stimulus;
+    }
+    Stimulus::Guarded(Box::new(Guarded {
+        relay_models: release.models.clone(),
+        relay_first: release.calls_per_ask - 1,
+        then: stimulus,
+    }))
+}
+
+/// Returns whether a release says how it is asked in a mode.
+pub fn is_mapped(release: &Release, mode: Mode) -> bool {
+    let ask = match &release.run {
+        Run::Command(command) => {
+            return match mode {
+                Mode::Unary => command.unary.is_some(),
+                Mode::Stream => command.stream.is_some(),
+            };
+        }
+        Run::Service(service) => &service.ask,
+        Run::Url { ask, .. } => ask,
+    };
+    match ask {
+        HttpAsk::Openai { .. } => true,
+        HttpAsk::Mapped { unary, stream } => match mode {
+            Mode::Unary => unary.is_some(),
+            Mode::Stream => stream.is_some(),
+        },
+    }
+}
+
+/// Returns whether a release is itself a gateway, which may cool down after errors of its provider.
+pub fn is_gateway(release: &Release) -> bool {
+    match &release.run {
+        Run::Command(_) => false,
+        Run::Service(service) => matches!(service.ask, HttpAsk::Openai { .. }),
+        Run::Url { ask, .. } => matches!(ask, HttpAsk::Openai { .. }),
+    }
+}
+
+/// Returns what a release has to keep to.
+pub fn policy(settings: &Settings, role: Role) -> Policy {
+    let release = settings.release(role);
+    let provider = settings.provider_of(role);
+    Policy {
+        surface: provider.surface,
+        model: settings.model_of(role).to_owned(),
+        models: release.models.clone(),
+        fallback_models: release.fallback_models.clone(),
+        max_attempts: release.retry.max_attempts,
+        max_elapsed_ms: u64::try_from(release.retry.max_elapsed.as_millis()).unwrap_or(u64::MAX),
+        calls_per_ask: release.calls_per_ask,
+        required_fields: settings.contract.required_fields.clone(),
+        streams_only: !provider.modes.contains(&Mode::Unary),
+    }
+}
+
+/// Names the probes of a release as planned.
+pub fn planned(probes: &[Probe], role: Role, phase: Phase) -> Vec<Planned> {
+    probes
+        .iter()
+        .map(|probe| Planned { role, probe: probe.id.to_owned(), mode: probe.mode, phase })
+        .collect()
+}
+
+/// Returns the probes that are made once more of `rollback` when `new` has run: the live happy path in each mode.
+pub fn after_switch(probes: &[Probe]) -> Vec<Probe> {
+    probes.iter().filter(|probe| probe.id == catalogue::HAPPY_LIVE).cloned().collect()
+}

@@ -1,0 +1,286 @@
+//! A run: `check` (the smoke of each release) and what `check` and the drill share.
+
+use evidence::{Ledger, LedgerError, Record};
+use futures_util::future::join_all;
+use jiff::tz::TimeZone;
+use judge::catalogue::HAPPY_LIVE;
+use judge::compare::{PairIntent, WireProfile, compare};
+use judge::judging::Control;
+use judge::{Fact, Finding, Phase, Planned, Probe, Role, Severity, Verdict};
+use tokio::sync::Semaphore;
+
+use crate::asking::Probing;
+use crate::bench::{Bench, ControlPort};
+use crate::plan;
+use crate::ports::{Releases, Tap};
+use crate::progress::Event;
+use crate::records::Clerk;
+use crate::review::review;
+use crate::settings::Settings;
+use crate::smoke::{Alive, Smoked, smoke};
+
+/// Work that could not be done. The decision is hold.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The ledger.
+    #[error("the evidence could not be kept")]
+    Ledger(#[from] LedgerError),
+    /// Another run has the lease.
+    #[error("{what}")]
+    Busy {
+        /// Who, and until when.
+        what: String,
+    },
+    /// The route.
+    #[error("the route could not be read or moved")]
+    Route(#[source] crate::ports::PortError),
+}
+
+/// What a run made, beside the evidence in the ledger.
+#[derive(Debug, Default)]
+pub struct RunReport {
+    /// The run's id.
+    pub run: String,
+    /// What every step found, in order.
+    pub steps: Vec<StepReport>,
+    /// All findings that are about no single probe.
+    pub findings: Vec<Finding>,
+    /// How surestep's own calls fared.
+    pub controls: Vec<(Role, contract::Mode, Control)>,
+    /// Percent of user traffic on `new` when the run was over, as read from the switch; `None` when no route was touched.
+    pub percent_new: Option<u8>,
+}
+
+/// One step of a run.
+#[derive(Clone, Debug)]
+pub struct StepReport {
+    /// Its number in the drill.
+    pub step: u8,
+    /// Its name.
+    pub name: &'static str,
+    /// Its verdict.
+    pub verdict: Verdict,
+    /// Why.
+    pub findings: Vec<Finding>,
+}
+
+/// Keeps records: seals them and appends them to the ledger.
+pub(crate) struct Keeper<'a> {
+    pub(crate) ledger: &'a Ledger,
+    pub(crate) clerk: Clerk<'a>,
+    pub(crate) scanner: &'a evidence::Scanner,
+}
+
+impl Keeper<'_> {
+    pub(crate) async fn keep(&self, records: Vec<Record>) -> Result<(), LedgerError> {
+        let sealed = records.into_iter().map(|record| record.seal(self.scanner)).collect();
+        self.ledger.append_all(sealed).await.map(drop)
+    }
+}
+
+/// The probes of the releases under test.
+pub(crate) type Plans = Vec<(Role, Vec<Probe>)>;
+
+pub(crate) fn plans(settings: &Settings, roles: &[Role]) -> Plans {
+    roles.iter().map(|&role| (role, plan::probes(settings, role))).collect()
+}
+
+/// Names everything that a run has to make: unmapped modes are planned all the same, and hold because they are not probed.
+pub(crate) fn planned(plans: &Plans) -> Vec<Planned> {
+    plans.iter().flat_map(|(role, probes)| plan::planned(probes, *role, Phase::Smoke)).collect()
+}
+
+/// Smokes the releases, side by side, and keeps the evidence.
+pub(crate) async fn smoke_all<T: Tap, R: Releases, C: ControlPort>(
+    bench: &Bench<T, R, C>,
+    keeper: &Keeper<'_>,
+    plans: &Plans,
+    report: &mut RunReport,
+) -> Result<Vec<(Role, Option<Alive<R::Running, T::Port>>)>, RunError> {
+    let slots = Semaphore::new(bench.jobs.max(1));
+    for (role, probes) in plans {
+        bench.progress.event(Event::Planned { role: *role, probes: probes.len() });
+    }
+    let smokes = plans.iter().map(|(role, probes)| async {
+        let controls = controls(bench, *role).await;
+        let smoked = smoke(bench, &slots, &controls, *role, probes).await;
+        (*role, controls, smoked)
+    });
+    let mut alive = Vec::new();
+    let mut profiles: Vec<(Role, Vec<WireProfile>)> = Vec::new();
+    for (role, controls, smoked) in join_all(smokes).await {
+        report.controls.extend(controls.into_iter().map(|(mode, control)| (role, mode, control)));
+        profiles.push((role, smoked.probings.iter().filter_map(wire_profile).collect()));
+        keep_smoke(bench, keeper, role, &smoked, report).await?;
+        alive.push((role, smoked.alive));
+    }
+    compare_pair(bench, keeper, &profiles, report).await?;
+    Ok(alive)
+}
+
+/// Makes surestep's own calls to the provider of a release.
+pub(crate) async fn controls<T: Tap, R: Releases, C: ControlPort>(
+    bench: &Bench<T, R, C>,
+    role: Role,
+) -> Vec<(contract::Mode, Control)> {
+    let modes = &bench.settings.provider_of(role).modes;
+    join_all(modes.iter().map(|&mode| async move { (mode, bench.control.call(role, mode).await) })).await
+}
+
+async fn keep_smoke<T: Tap, R: Releases, C: ControlPort>(
+    bench: &Bench<T, R, C>,
+    keeper: &Keeper<'_>,
+    role: Role,
+    smoked: &Smoked<R::Running, T::Port>,
+    report: &mut RunReport,
+) -> Result<(), RunError> {
+    let strict = bench.settings.gates.strict;
+    let mut records: Vec<Record> = smoked
+        .probings
+        .iter()
+        .map(|probing| keeper.clerk.probing(role, Phase::Smoke, probing, strict))
+        .collect();
+    let mut findings = smoked.problems.clone();
+    report.findings.extend(findings.iter().cloned());
+    let mut verdict = Verdict::of(&findings, strict);
+    for probing in &smoked.probings {
+        verdict = verdict.and(Verdict::of(&probing.judged.findings, strict));
+        findings.extend(probing.judged.findings.iter().cloned());
+    }
+    if smoked.probings.is_empty() {
+        verdict = verdict.and(Verdict::Ambiguous);
+    }
+    let (step, name) = match role {
+        Role::New => (1, "smoke new"),
+        Role::Rollback => (2, "smoke rollback"),
+    };
+    let fact = Fact::Stepped {
+        step,
+        name: name.to_owned(),
+        verdict,
+        findings: smoked.problems.clone(),
+        percent_new: None,
+    };
+    records.push(keeper.clerk.fact(Some(role), fact, &format!("{name}: {}", verdict.as_str())));
+    keeper.keep(records).await?;
+    end_step(bench, report, step, name, verdict, findings);
+    Ok(())
+}
+
+/// Notes the end of a step for the report and for whoever watches.
+pub(crate) fn end_step<T: Tap, R: Releases, C: ControlPort>(
+    bench: &Bench<T, R, C>,
+    report: &mut RunReport,
+    step: u8,
+    name: &'static str,
+    verdict: Verdict,
+    findings: Vec<Finding>,
+) {
+    let headline = findings.iter().max_by_key(|finding| finding.severity).map(|finding| finding.code.clone());
+    bench.progress.event(Event::StepEnded { step, name, verdict, headline });
+    report.steps.push(StepReport { step, name, verdict, findings });
+}
+
+/// Returns what a release put on the wire for the live happy path.
+fn wire_profile(probing: &Probing) -> Option<WireProfile> {
+    if probing.probe.id != HAPPY_LIVE {
+        return None;
+    }
+    let call = probing.observation.exchanges.iter().rfind(|exchange| exchange.request.method == "POST")?;
+    Some(WireProfile {
+        mode: probing.probe.mode,
+        resource: call.request.resource.clone(),
+        auth: call.request.auth,
+        credential: call.request.credential.clone(),
+        model: call.request.model.clone(),
+        shape: call.request.shape.clone(),
+    })
+}
+
+/// Step 3: compares what both releases put on the wire. With one release there is no pair, and no such step.
+async fn compare_pair<T: Tap, R: Releases, C: ControlPort>(
+    bench: &Bench<T, R, C>,
+    keeper: &Keeper<'_>,
+    profiles: &[(Role, Vec<WireProfile>)],
+    report: &mut RunReport,
+) -> Result<(), RunError> {
+    let of = |wanted: Role| profiles.iter().find(|(role, _)| *role == wanted).map(|(_, profiles)| profiles);
+    let (Some(new), Some(rollback)) = (of(Role::New), of(Role::Rollback)) else { return Ok(()) };
+    let settings = &bench.settings;
+    let names = |role: Role| -> Vec<String> {
+        settings.release(role).secrets.values().map(crate::settings::SecretSource::name).collect()
+    };
+    let intent = PairIntent {
+        providers_differ: settings.new.provider.is_some() || settings.rollback.provider.is_some(),
+        credential_sources_differ: names(Role::New) != names(Role::Rollback),
+        models_differ: settings.model_of(Role::New) != settings.model_of(Role::Rollback),
+    };
+    let findings = compare(new, rollback, &settings.provider.modes, intent);
+    let verdict = Verdict::of(&findings, settings.gates.strict);
+    let note = format!("compare: {}", verdict.as_str());
+    keeper
+        .keep(vec![
+            keeper.clerk.fact(None, Fact::Compared { verdict, findings: findings.clone() }, &note),
+            keeper.clerk.fact(
+                None,
+                Fact::Stepped { step: 3, name: "compare".to_owned(), verdict, findings: Vec::new(), percent_new: None },
+                &note,
+            ),
+        ])
+        .await?;
+    report.findings.extend(findings.iter().cloned());
+    end_step(bench, report, 3, "compare", verdict, findings);
+    Ok(())
+}
+
+/// Judges the reviews and keeps that.
+pub(crate) async fn review_contract<T: Tap, R: Releases, C: ControlPort>(
+    bench: &Bench<T, R, C>,
+    keeper: &Keeper<'_>,
+    report: &mut RunReport,
+) -> Result<(), RunError> {
+    let today = (bench.now)().to_zoned(TimeZone::UTC).date();
+    let findings = review(&bench.settings.contract, today);
+    let verdict = Verdict::of(&findings, bench.settings.gates.strict);
+    let note = format!("contract review: {}", verdict.as_str());
+    report.findings.extend(findings.iter().cloned());
+    keeper.keep(vec![keeper.clerk.fact(None, Fact::Reviewed { verdict, findings }, &note)]).await?;
+    Ok(())
+}
+
+/// Smokes each release without touching any traffic.
+pub async fn check<T: Tap, R: Releases, C: ControlPort>(
+    bench: &Bench<T, R, C>,
+    ledger: &Ledger,
+    roles: &[Role],
+) -> Result<RunReport, RunError> {
+    let keeper = Keeper { ledger, clerk: clerk(bench), scanner: &bench.scanner };
+    let mut report = RunReport { run: bench.names.run.clone(), ..RunReport::default() };
+    let plans = plans(&bench.settings, roles);
+    let fact = Fact::Planned { probes: planned(&plans) };
+    keeper.keep(vec![keeper.clerk.fact(None, fact, "check planned")]).await?;
+    review_contract(bench, &keeper, &mut report).await?;
+    let alive = smoke_all(bench, &keeper, &plans, &mut report).await?;
+    stop_all(alive).await;
+    Ok(report)
+}
+
+pub(crate) fn clerk<T: Tap, R: Releases, C: ControlPort>(bench: &Bench<T, R, C>) -> Clerk<'_> {
+    let environment = bench.fingerprinter.fingerprint("environment", bench.settings.environment.as_bytes());
+    Clerk::new(&bench.settings, &bench.subject, &bench.names.run, environment, bench.now)
+}
+
+pub(crate) async fn stop_all<R: crate::ports::RunningRelease, P>(alive: Vec<(Role, Option<Alive<R, P>>)>) {
+    join_all(alive.iter().filter_map(|(_, alive)| alive.as_ref()).map(|alive| alive.running.stop())).await;
+}
+
+/// A finding that names what is in the way of the next step.
+pub(crate) fn not_reached(step: u8) -> Finding {
+    Finding::new(
+        Severity::Ambiguous,
+        "step-not-reached",
+        format!("step {step} made"),
+        "an earlier step did not pass",
+        "Mend what the earlier steps found; no traffic is moved before they pass.",
+    )
+}

@@ -1,0 +1,491 @@
+//! Smokes one release: all its probes, as many at once as it can take.
+//!
+//! - A command gets a process and a tap port for each ask. A slot (`--jobs`) is held until its first call arrives at the tap:
+//!   until then it works, from then on it mostly waits, and others may start.
+//! - A service is first asked one question at a time, so that its log lines can be told apart. Then one slow reply shows whether
+//!   it can answer another ask meanwhile; if so, the rest goes to it at once, else to several instances, one ask at a time each.
+//! - A gateway is asked one question at a time, and is given time to recover from the faults of its provider.
+
+use std::collections::VecDeque;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use evidence::Sensitive;
+use futures_util::stream::{FuturesUnordered, StreamExt as _};
+use judge::catalogue::{AUTH_GROUP, HAPPY_LIVE};
+use judge::judging::{Control, Policy};
+use judge::{Finding, Probe, Role, Severity, Stimulus, Verdict};
+use tokio::sync::Semaphore;
+
+use crate::asking::{Company, Probing, Subject, leaks_in, probe as make_probe};
+use crate::bench::{Bench, ControlPort};
+use crate::plan;
+use crate::ports::{
+    LogPosition, OpenPort, PortError, Releases, RunningRelease, Start, Tap, TapPort,
+};
+use crate::progress::Event;
+use crate::settings::{Run, TapMode};
+
+/// Asks under way at once for each slot: waiting costs next to nothing, but a process has memory.
+const WAITING_PER_SLOT: usize = 8;
+
+/// Asks at once to a service that can take them.
+const SERVICE_ASKS: usize = 12;
+
+/// Instances of a service that can take one ask at a time only.
+const SERIAL_INSTANCES: usize = 4;
+
+/// How long the second ask may take to reach the tap while the first one is answered slowly (three seconds).
+const CONCURRENT_WITHIN: Duration = Duration::from_millis(2_000);
+
+/// How long a gateway may take to recover, and how often it is asked meanwhile.
+const RECOVER_WITHIN: Duration = Duration::from_secs(20);
+const RECOVER_POLL: Duration = Duration::from_millis(400);
+
+/// A release that was smoked, still running.
+pub(crate) struct Smoked<R, P> {
+    pub(crate) probings: Vec<Probing>,
+    /// `None` when it could not be started or asked.
+    pub(crate) alive: Option<Alive<R, P>>,
+    /// Why it could not be started or asked.
+    pub(crate) problems: Vec<Finding>,
+}
+
+/// A running release and its tap port.
+pub(crate) struct Alive<R, P> {
+    pub(crate) running: R,
+    pub(crate) port: P,
+}
+
+/// Smokes a release with these probes.
+pub(crate) async fn smoke<T: Tap, R: Releases, C: ControlPort>(
+    bench: &Bench<T, R, C>,
+    slots: &Semaphore,
+    controls: &[(contract::Mode, Control)],
+    role: Role,
+    probes: &[Probe],
+) -> Smoked<R::Running, T::Port> {
+    let release = bench.settings.release(role);
+    let problems = bench.secrets.of(role).problems.clone();
+    if !problems.is_empty() {
+        return Smoked { probings: Vec::new(), alive: None, problems };
+    }
+    let alive = match start(bench, role).await {
+        Ok(alive) => alive,
+        Err(error) => {
+            return Smoked {
+                probings: Vec::new(),
+                alive: None,
+                problems: vec![not_started(bench, role, &error)],
+            };
+        }
+    };
+    let probings = smoke_running(bench, slots, controls, role, probes, &alive).await;
+    let modes = &bench.settings.provider_of(role).modes;
+    let problems = modes
+        .iter()
+        .filter(|mode| !plan::is_mapped(release, **mode))
+        .map(|&mode| mode_not_mapped(role, mode))
+        .collect();
+    Smoked { probings, alive: Some(alive), problems }
+}
+
+/// Makes those of the probes for which the release says how it is asked.
+pub(crate) async fn smoke_running<T: Tap, R: Releases, C: ControlPort>(
+    bench: &Bench<T, R, C>,
+    slots: &Semaphore,
+    controls: &[(contract::Mode, Control)],
+    role: Role,
+    probes: &[Probe],
+    alive: &Alive<R::Running, T::Port>,
+) -> Vec<Probing> {
+    let release = bench.settings.release(role);
+    let policy = plan::policy(&bench.settings, role);
+    let mapped: Vec<Probe> =
+        probes.iter().filter(|probe| plan::is_mapped(release, probe.mode)).cloned().collect();
+    let ctx = Context { bench, slots, controls, role, policy: &policy };
+    let mut probings = if alive.running.process_per_ask() {
+        ctx.commands(&alive.running, mapped).await
+    } else if plan::is_gateway(release) {
+        ctx.gateway(alive, mapped).await
+    } else {
+        ctx.service(alive, mapped).await
+    };
+    ctx.search_logs(&alive.running, &mut probings);
+    probings
+}
+
+/// Opens a tap port and starts a release on it.
+pub(crate) async fn start<T: Tap, R: Releases, C: ControlPort>(
+    bench: &Bench<T, R, C>,
+    role: Role,
+) -> Result<Alive<R::Running, T::Port>, PortError> {
+    let release = bench.settings.release(role);
+    let port = open_port(bench, role).await?;
+    let secrets = bench.secrets.of(role);
+    let start = Start {
+        role,
+        surface: bench.settings.provider_of(role).surface,
+        tap: port.base_url(),
+        model: bench.settings.model_of(role).to_owned(),
+        control_key: secrets.control.clone(),
+        secrets: secrets.values.clone(),
+        gateway_key: secrets.gateway_key.clone(),
+    };
+    let running = bench.releases.start(release, start).await?;
+    Ok(Alive { running, port })
+}
+
+async fn open_port<T: Tap, R: Releases, C: ControlPort>(
+    bench: &Bench<T, R, C>,
+    role: Role,
+) -> Result<T::Port, PortError> {
+    let provider = bench.settings.provider_of(role);
+    let listen = match bench.settings.release(role).tap {
+        TapMode::Reverse { listen } => listen,
+        TapMode::Forward => None,
+    };
+    bench
+        .tap
+        .open(OpenPort {
+            role,
+            listen,
+            upstream: bench.upstreams.of(role).clone(),
+            surface: provider.surface,
+            profile: provider.profile,
+        })
+        .await
+}
+
+/// Words a failed start as a finding; what the release wrote is redacted.
+pub(crate) fn not_started<T: Tap, R: Releases, C: ControlPort>(
+    bench: &Bench<T, R, C>,
+    role: Role,
+    error: &PortError,
+) -> Finding {
+    match error {
+        PortError::Release { code, what, advice, output } => {
+            let said = output.as_ref().map(|output| last_lines(bench, output)).unwrap_or_default();
+            let seen = if said.is_empty() { what.clone() } else { format!("{what}; it said: {said}") };
+            Finding::new(Severity::Fail, code, "a release that can be asked", seen, advice.clone())
+                .of_release(role)
+        }
+        PortError::Environment { what, advice, source } => {
+            let seen = match source {
+                Some(source) => format!("{what}: {source}"),
+                None => what.clone(),
+            };
+            Finding::new(Severity::Ambiguous, "environment", "a machine that lets surestep work", seen, advice.clone())
+                .of_release(role)
+        }
+    }
+}
+
+/// What a release said last, redacted and short.
+fn last_lines<T: Tap, R: Releases, C: ControlPort>(bench: &Bench<T, R, C>, output: &Sensitive) -> String {
+    const SHOWN: usize = 400;
+    let redacted = bench.scanner.redact(output.expose()).into_string();
+    let text: String = redacted.split_whitespace().collect::<Vec<_>>().join(" ");
+    let skip = text.chars().count().saturating_sub(SHOWN);
+    text.chars().skip(skip).collect()
+}
+
+fn mode_not_mapped(role: Role, mode: contract::Mode) -> Finding {
+    Finding {
+        mode: Some(mode),
+        ..Finding::new(
+            Severity::Ambiguous,
+            "mode-not-tested",
+            format!("a way to ask the release in {mode} mode, since production uses it"),
+            "none is configured",
+            format!("Add it under `releases.{role}.run`, or take `{mode}` out of `provider.modes` if production does not use it."),
+        )
+        .of_release(role)
+    }
+}
+
+struct Context<'b, T: Tap, R: Releases, C: ControlPort> {
+    bench: &'b Bench<T, R, C>,
+    slots: &'b Semaphore,
+    controls: &'b [(contract::Mode, Control)],
+    role: Role,
+    policy: &'b Policy,
+}
+
+impl<T: Tap, R: Releases, C: ControlPort> Context<'_, T, R, C> {
+    /// Makes one probe on this port.
+    async fn one(&self, running: &R::Running, port: &T::Port, probe: &Probe, company: Company) -> Probing {
+        let names = self.bench.names.ask();
+        self.named(running, port, probe, company, &names).await
+    }
+
+    async fn named(
+        &self,
+        running: &R::Running,
+        port: &T::Port,
+        probe: &Probe,
+        company: Company,
+        names: &crate::bench::AskNames,
+    ) -> Probing {
+        let (role, mode) = (self.role, probe.mode);
+        self.bench.progress.event(Event::ProbeBegan { role, probe: probe.id, mode });
+        let subject = Subject {
+            role,
+            running,
+            port,
+            policy: self.policy,
+            deadline: self.bench.settings.release(role).deadline,
+        };
+        let control = self.controls.iter().find(|(of, _)| *of == mode).map(|(_, control)| control);
+        let probing = make_probe(self.bench, subject, names, probe, company, control).await;
+        self.report(&probing);
+        probing
+    }
+
+    fn report(&self, probing: &Probing) {
+        let findings: Vec<Finding> =
+            probing.judged.findings.iter().chain(&probing.judged.log_findings).cloned().collect();
+        self.bench.progress.event(Event::ProbeEnded {
+            role: self.role,
+            probe: probing.probe.id,
+            mode: probing.probe.mode,
+            verdict: Verdict::of(&findings, self.bench.settings.gates.strict),
+            headline: findings.iter().max_by_key(|finding| finding.severity).map(|finding| finding.code.clone()),
+        });
+    }
+
+    /// A process and a port for each ask.
+    async fn commands(&self, running: &R::Running, probes: Vec<Probe>) -> Vec<Probing> {
+        let waiting = Semaphore::new(self.bench.jobs * WAITING_PER_SLOT);
+        let probes = slow_first(probes);
+        let mut asks: FuturesUnordered<_> =
+            probes.iter().map(|probe| self.command(running, probe, &waiting)).collect();
+        let mut probings = Vec::with_capacity(probes.len());
+        while let Some(probing) = asks.next().await {
+            probings.push(probing);
+        }
+        probings
+    }
+
+    async fn command(&self, running: &R::Running, probe: &Probe, waiting: &Semaphore) -> Probing {
+        let _place = waiting.acquire().await.expect("the semaphore is never closed");
+        let slot = self.slots.acquire().await.expect("the semaphore is never closed");
+        let port = match open_port(self.bench, self.role).await {
+            Ok(port) => port,
+            Err(error) => {
+                return not_asked(probe, not_started(self.bench, self.role, &error));
+            }
+        };
+        let names = self.bench.names.ask();
+        let deadline = self.bench.settings.release(self.role).deadline;
+        let mut slot = Some(slot);
+        let asking = self.named(running, &port, probe, Company::Alone, &names);
+        tokio::pin!(asking);
+        loop {
+            tokio::select! {
+                probing = &mut asking => break probing,
+                _ = port.arrived(names.id, deadline), if slot.is_some() => slot = None,
+            }
+        }
+    }
+
+    /// A service: first alone, then together if it can.
+    async fn service(&self, alive: &Alive<R::Running, T::Port>, probes: Vec<Probe>) -> Vec<Probing> {
+        let (alone, rest): (Vec<Probe>, Vec<Probe>) =
+            probes.into_iter().partition(|probe| probe.id == HAPPY_LIVE || is_invalid_credential(probe));
+        let mut probings = Vec::new();
+        for probe in &alone {
+            probings.push(self.one(&alive.running, &alive.port, probe, Company::Alone).await);
+        }
+        let carries_marker = probings
+            .iter()
+            .flat_map(|probing| &probing.observation.exchanges)
+            .all(|exchange| exchange.request.carries_marker);
+        let mut rest = slow_first(rest);
+        // Without a marker on the wire, calls of several asks cannot be told apart.
+        let concurrent = carries_marker && {
+            let (together, made) = self.is_concurrent(alive, &mut rest).await;
+            probings.extend(made);
+            together
+        };
+        if concurrent {
+            probings.extend(self.together(alive, rest).await);
+        } else {
+            probings.extend(self.pool(alive, rest).await);
+        }
+        probings
+    }
+
+    /// Asks once while a slow reply is under way, and sees whether the second call arrives meanwhile.
+    async fn is_concurrent(
+        &self,
+        alive: &Alive<R::Running, T::Port>,
+        rest: &mut Vec<Probe>,
+    ) -> (bool, Vec<Probing>) {
+        let take = |rest: &mut Vec<Probe>, id: &str| {
+            rest.iter().position(|probe| probe.id == id).map(|at| rest.remove(at))
+        };
+        let (Some(slow), Some(quick)) = (take(rest, "network-slow-drip"), take(rest, "happy-unicode")) else {
+            return (false, Vec::new());
+        };
+        let (slow_names, quick_names) = (self.bench.names.ask(), self.bench.names.ask());
+        let first = self.named(&alive.running, &alive.port, &slow, Company::Shared, &slow_names);
+        let second = async {
+            let deadline = self.bench.settings.release(self.role).deadline;
+            alive.port.arrived(slow_names.id, deadline).await;
+            let asking = self.named(&alive.running, &alive.port, &quick, Company::Shared, &quick_names);
+            tokio::pin!(asking);
+            let arrived = tokio::select! {
+                probing = &mut asking => return (true, probing),
+                arrived = alive.port.arrived(quick_names.id, CONCURRENT_WITHIN) => arrived,
+            };
+            (arrived, asking.await)
+        };
+        let (slow, (together, quick)) = tokio::join!(first, second);
+        (together, vec![slow, quick])
+    }
+
+    async fn together(&self, alive: &Alive<R::Running, T::Port>, probes: Vec<Probe>) -> Vec<Probing> {
+        let places = Semaphore::new(SERVICE_ASKS);
+        let mut asks: FuturesUnordered<_> = probes
+            .iter()
+            .map(|probe| async {
+                let _place = places.acquire().await.expect("the semaphore is never closed");
+                self.one(&alive.running, &alive.port, probe, Company::Shared).await
+            })
+            .collect();
+        let mut probings = Vec::new();
+        while let Some(probing) = asks.next().await {
+            probings.push(probing);
+        }
+        probings
+    }
+
+    /// Several instances, one ask at a time each.
+    async fn pool(&self, alive: &Alive<R::Running, T::Port>, probes: Vec<Probe>) -> Vec<Probing> {
+        let mut more = Vec::new();
+        // An instance that runs already is the only one there is.
+        let may_start = matches!(self.bench.settings.release(self.role).run, Run::Service(_))
+            && probes.len() > SERIAL_INSTANCES;
+        if may_start {
+            for _ in 1..SERIAL_INSTANCES {
+                match start(self.bench, self.role).await {
+                    Ok(instance) => more.push(instance),
+                    // Some services cannot run twice; then one has to do.
+                    Err(_) => break,
+                }
+            }
+        }
+        let queue = Mutex::new(VecDeque::from(probes));
+        let next = || queue.lock().expect("nothing panics while it is held").pop_front();
+        let mut workers: FuturesUnordered<_> = std::iter::once(alive)
+            .chain(more.iter())
+            .map(|instance| async {
+                let mut probings = Vec::new();
+                while let Some(probe) = next() {
+                    probings.push(self.one(&instance.running, &instance.port, &probe, Company::Alone).await);
+                }
+                probings
+            })
+            .collect();
+        let mut probings = Vec::new();
+        while let Some(some) = workers.next().await {
+            probings.extend(some);
+        }
+        drop(workers);
+        for instance in &more {
+            self.search_logs(&instance.running, &mut probings);
+            instance.running.stop().await;
+        }
+        probings
+    }
+
+    /// One at a time, with time to recover.
+    async fn gateway(&self, alive: &Alive<R::Running, T::Port>, probes: Vec<Probe>) -> Vec<Probing> {
+        let mut probings = Vec::new();
+        for probe in &probes {
+            let mut probing = self.one(&alive.running, &alive.port, probe, Company::Alone).await;
+            let cooling = probing.observation.exchanges.is_empty();
+            if cooling && self.recover(alive, probe.mode).await {
+                probing = self.one(&alive.running, &alive.port, probe, Company::Alone).await;
+            }
+            probings.push(probing);
+            if probe.group != "happy" && probe.group != "tolerated" {
+                self.recover(alive, probe.mode).await;
+            }
+        }
+        probings
+    }
+
+    /// Asks until a call arrives and is answered. Tells whether that came.
+    async fn recover(&self, alive: &Alive<R::Running, T::Port>, mode: contract::Mode) -> bool {
+        let until = tokio::time::Instant::now() + RECOVER_WITHIN;
+        let probe = Probe {
+            id: "recovery",
+            group: "happy",
+            mode,
+            stimulus: Stimulus::Documented,
+            expect: judge::Expect::Answer,
+            attempts: judge::Attempts::Policy,
+        };
+        let subject = Subject {
+            role: self.role,
+            running: &alive.running,
+            port: &alive.port,
+            policy: self.policy,
+            deadline: self.bench.settings.release(self.role).deadline,
+        };
+        while tokio::time::Instant::now() < until {
+            let names = self.bench.names.ask();
+            let probing = make_probe(self.bench, subject, &names, &probe, Company::Alone, None).await;
+            let answered =
+                probing.outcome.is_some_and(|outcome| outcome.kind() == judge::OutcomeKind::Answered);
+            if answered && !probing.observation.exchanges.is_empty() {
+                return true;
+            }
+            tokio::time::sleep(RECOVER_POLL).await;
+        }
+        false
+    }
+
+    /// Searches all that a service has logged for what must not be there.
+    fn search_logs(&self, running: &R::Running, probings: &mut [Probing]) {
+        if running.process_per_ask() {
+            return;
+        }
+        let (text, _) = running.logs_since(LogPosition(Vec::new()));
+        let leaks = leaks_in(text.expose(), "its log", &self.bench.scanner);
+        let Some(first) = probings.iter_mut().find(|probing| probing.probe.id == HAPPY_LIVE) else { return };
+        let known: Vec<String> = first.judged.log_findings.iter().map(|f| f.code.clone()).collect();
+        for leak in leaks {
+            let finding = judge::judging::leaked(&leak).of_release(self.role);
+            if !known.contains(&finding.code) {
+                first.judged.log_findings.push(finding);
+            }
+        }
+    }
+}
+
+/// A probe that could not be made.
+pub(crate) fn not_asked(probe: &Probe, why: Finding) -> Probing {
+    Probing {
+        probe: probe.clone(),
+        observation: judge::Observation::default(),
+        outcome: None,
+        judged: judge::judging::Judged {
+            findings: vec![why.at_probe(probe.id, probe.mode)],
+            log_findings: Vec::new(),
+        },
+        logs_judged: false,
+    }
+}
+
+fn is_invalid_credential(probe: &Probe) -> bool {
+    probe.group == AUTH_GROUP && probe.stimulus.is_live()
+}
+
+/// Sorts those first that have to wait out a silence: the others fit beside them.
+fn slow_first(mut probes: Vec<Probe>) -> Vec<Probe> {
+    probes.sort_by_key(|probe| !probe.is_slow());
+    probes
+}
