@@ -55,7 +55,7 @@ impl RequestFacts {
             ),
             label: prompt.and_then(last_label).map(str::to_owned),
             fault: fault(surface, &fields),
-            shape: Shape::default(),
+            shape: Shape::of(body).unwrap_or_default(),
         }
     }
 }
@@ -137,6 +137,7 @@ mod tests {
         assert_eq!(facts.model.as_deref(), Some("gpt-5.4-mini"));
         assert_eq!(facts.label.as_deref(), Some("SSL-22"));
         assert!(facts.stream && facts.include_usage);
+        assert!(facts.shape.contains("/messages/[]/content"));
         assert_eq!(facts.fault, None);
     }
 

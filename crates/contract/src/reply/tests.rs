@@ -1,3 +1,5 @@
+mod judge;
+
 use serde_json::json;
 
 use super::*;
