@@ -24,12 +24,12 @@ use drill::settings::{
 };
 
 use crate::environment::Environment;
-use problem::Problem;
+
 use reader::{Fields, Reader};
 
-pub(crate) use keys::{Default, GATES, Kind, ROOT, Section};
+pub(crate) use keys::{Absent, GATES, Kind, ROOT, Section};
 pub(crate) use masking::cover as cover_credentials;
-pub(crate) use problem::{ConfigErrors, Report, Severity};
+pub(crate) use problem::{ConfigErrors, Problem, Report, Severity};
 pub(crate) use resolving::{Blemish, SecretProblem, blemishes, resolve, resolve_control};
 
 /// The file that every command reads unless told otherwise.

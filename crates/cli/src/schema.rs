@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::config::{Default, Kind, ROOT, Section};
+use crate::config::{Absent, Kind, ROOT, Section};
 
 /// A value may come from the environment wherever a word of another form is expected.
 const VARIABLE: &str = r"\$\{[A-Za-z_][A-Za-z0-9_]*\}";
@@ -27,12 +27,12 @@ fn section_schema(section: &Section) -> Value {
         let mut property = kind_schema(&key.kind);
         if let Value::Object(property) = &mut property {
             property.insert("description".to_owned(), json!(key.means));
-            match key.default {
-                Default::Required => required.push(key.name),
-                Default::Value(value) => {
+            match key.absent {
+                Absent::Required => required.push(key.name),
+                Absent::Value(value) => {
                     property.insert("x-default".to_owned(), json!(value));
                 }
-                Default::Otherwise(otherwise) => {
+                Absent::Otherwise(otherwise) => {
                     property.insert("x-otherwise".to_owned(), json!(otherwise));
                 }
             }

@@ -1,5 +1,7 @@
 //! The one table of keys: what the reader accepts, what the JSON Schema says and what docs/configuration.md explains.
 
+#[cfg(test)]
+mod document;
 mod provider;
 mod release;
 mod run;
@@ -50,7 +52,7 @@ pub(crate) struct Key {
     /// What its value is.
     pub(crate) kind: Kind,
     /// What holds when it is absent.
-    pub(crate) default: Default,
+    pub(crate) absent: Absent,
     /// What it means.
     pub(crate) means: &'static str,
     /// A value as one writes it.
@@ -59,7 +61,7 @@ pub(crate) struct Key {
 
 /// What holds when a key is absent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Default {
+pub(crate) enum Absent {
     /// It must not be.
     Required,
     /// This value, as one would write it.
@@ -158,9 +160,9 @@ impl Kind {
 const fn key(
     name: &'static str,
     kind: Kind,
-    default: Default,
+    absent: Absent,
     means: &'static str,
     example: &'static str,
 ) -> Key {
-    Key { name, kind, default, means, example }
+    Key { name, kind, absent, means, example }
 }

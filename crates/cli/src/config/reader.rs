@@ -112,7 +112,7 @@ impl Reader<'_> {
             if entry.value.is_null() && !matches!(key.kind, Kind::Json) {
                 let message = format!("`{}` has no value", fields.path(&entry.key));
                 let or =
-                    if key.default == keys::Default::Required { "" } else { "remove the key, or " };
+                    if key.absent == keys::Absent::Required { "" } else { "remove the key, or " };
                 let help = format!("{or}give it a value, for example `{}`", key.example);
                 self.report(Problem::new(entry.key_span.clone(), message).help(help));
                 fields.spans.insert(&entry.key, entry.key_span.clone());
@@ -123,7 +123,7 @@ impl Reader<'_> {
         }
         for key in section.keys {
             let is_there = fields.spans.contains_key(key.name) || meant.contains(key.name);
-            if key.default == keys::Default::Required && !is_there {
+            if key.absent == keys::Absent::Required && !is_there {
                 let message = format!("`{}` is missing", fields.path(key.name));
                 let help = format!("add it, for example `{}: {}`", key.name, key.example);
                 // The top level has no key of its own to point at.

@@ -643,3 +643,53 @@ fn addresses_are_not_shared() {
         "7:1: the tap of `rollback` and `route.listen` share one address (give each a port of its own)",
     );
 }
+
+/// A key that the table has and no reader reads would be accepted and do nothing.
+#[test]
+fn every_key_of_the_table_is_read() {
+    use serde_json::json;
+    let mut example = example_as_json();
+    example["releases"]["new"]["provider"] = json!({"name": "openai", "key": "env:A"});
+    example["releases"]["new"]["tap"] = json!({"reverse": "127.0.0.1:9001"});
+    example["releases"]["rollback"]["run"]["ask"]["refused"] =
+        json!({"pointer": "/a", "equals": 1});
+    let mut gateway = example.clone();
+    gateway["releases"]["rollback"]["run"] =
+        json!({"url": "http://a", "ask": {"openai": "/v1", "key": "env:A", "model": "m"}});
+    for (example, pointer, path, section) in [
+        (&example, "", "", &ROOT),
+        (&example, "/provider", "provider", &keys::PROVIDER),
+        (&example, "/contract", "contract", &keys::CONTRACT),
+        (&example, "/contract/reviewed/0", "contract.reviewed", &keys::REVIEW),
+        (&example, "/releases", "releases", &keys::RELEASES),
+        (&example, "/releases/new", "releases.new", &keys::RELEASE),
+        (&example, "/releases/new/provider", "releases.new.provider", &keys::RELEASE_PROVIDER),
+        (&example, "/releases/new/retry", "releases.new.retry", &keys::RETRY),
+        (&example, "/releases/new/tap", "releases.new.tap", &keys::TAP),
+        (&example, "/releases/new/run", "releases.new.run", &keys::RUN),
+        (&example, "/releases/new/run/stream", "releases.new.run.stream", &keys::COMMAND_STREAM),
+        (&example, "/releases/rollback/run", "releases.rollback.run", &keys::RUN),
+        (&example, "/releases/rollback/run/ask", "releases.rollback.run.ask", &keys::ASK),
+        (
+            &example,
+            "/releases/rollback/run/ask/refused",
+            "releases.rollback.run.ask.refused",
+            &keys::REFUSED,
+        ),
+        (&example, "/releases/rollback/run/stream", "releases.rollback.run.stream", &keys::STREAM),
+        (&gateway, "/releases/rollback/run", "releases.rollback.run", &keys::RUN),
+        (&gateway, "/releases/rollback/run/ask", "releases.rollback.run.ask", &keys::GATEWAY),
+        (&example, "/route", "route", &keys::ROUTE),
+        (&example, "/gates", "gates", &keys::GATES_SECTION),
+    ] {
+        for key in section.keys.iter().filter(|key| key.name != "equals") {
+            let mut spoilt = example.clone();
+            // Nothing is a list of lists of numbers.
+            spoilt.pointer_mut(pointer).expect("the section")[key.name] = json!([[1]]);
+            let name =
+                if path.is_empty() { key.name.to_owned() } else { format!("{path}.{}", key.name) };
+            let problems = problems_of(&spoilt.to_string());
+            assert!(problems.contains(&format!("`{name}`")), "{name}: {problems}");
+        }
+    }
+}

@@ -1,6 +1,6 @@
 //! The keys of `provider`, at the top level and of a release.
 
-use super::Default::{Otherwise, Required, Value};
+use super::Absent::{Otherwise, Required, Value};
 use super::{Key, Kind, Section, key};
 
 /// The top level's `provider`.
@@ -94,5 +94,5 @@ const PROXY: Key = key(
 /// What a release may leave out because the top level says it.
 const fn as_above(key: Key) -> Key {
     let Key { name, kind, means, example, .. } = key;
-    Key { name, kind, default: Otherwise("the top level's"), means, example }
+    Key { name, kind, absent: Otherwise("the top level's"), means, example }
 }

@@ -1,6 +1,6 @@
 //! The keys of `releases`. What is added here must be read in its section's reader.
 
-use super::Default::{Otherwise, Required, Value};
+use super::Absent::{Otherwise, Required, Value};
 use super::provider::RELEASE_PROVIDER;
 use super::run::RUN;
 use super::{Kind, Section, key};

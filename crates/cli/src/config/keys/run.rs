@@ -1,6 +1,6 @@
 //! The keys of `run`: how a release is started and asked.
 
-use super::Default::{Otherwise, Required, Value};
+use super::Absent::{Otherwise, Required, Value};
 use super::{Kind, Section, key};
 
 /// `run`.

@@ -1,6 +1,6 @@
 //! The keys of the top level, without those of releases. What is added here must be read in its section's reader.
 
-use super::Default::{Otherwise, Required, Value};
+use super::Absent::{Otherwise, Required, Value};
 use super::provider::PROVIDER;
 use super::release::RELEASES;
 use super::{GATES, Kind, SWITCHES, Section, key};
