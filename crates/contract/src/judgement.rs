@@ -130,3 +130,41 @@ pub struct Judgement {
     /// The `model` that the reply names.
     pub model: Option<String>,
 }
+
+impl Judgement {
+    /// Whether the status itself said that no answer comes.
+    pub fn is_error_reply(&self) -> bool {
+        self.error.is_some()
+            && self.findings.iter().any(|finding| finding.code == crate::rule::ERROR_STATUS.code)
+    }
+
+    /// Returns the public form, whose fields are stable: for an error reply its class, else verdict and completion, and both
+    /// for an error inside of a success.
+    pub fn to_json(&self) -> serde_json::Value {
+        let mut form = serde_json::Map::new();
+        let mut put = |key: &str, value: serde_json::Value| {
+            form.insert(key.to_owned(), value);
+        };
+        put("verdict", as_json(&self.verdict));
+        if !self.is_error_reply() {
+            put("completion", as_json(&self.completion));
+        }
+        if let Some(error) = &self.error {
+            put("error_class", as_json(&error.class));
+            put("retry_safe", error.retry_safe.into());
+            put("code", error.code.clone().into());
+            put("request_id", error.request_id.clone().into());
+        }
+        put("findings", as_json(&self.findings));
+        if !self.is_error_reply() {
+            put("body", as_json(&self.body));
+            put("events", self.events.into());
+        }
+        serde_json::Value::Object(form)
+    }
+}
+
+fn as_json(value: &impl Serialize) -> serde_json::Value {
+    // Our own enums and structs of strings: they have no key that is no string, so this cannot fail.
+    serde_json::to_value(value).unwrap_or_default()
+}

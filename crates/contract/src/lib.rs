@@ -5,6 +5,8 @@
 #![warn(clippy::wildcard_enum_match_arm)]
 
 mod chat;
+mod diff;
+mod dump;
 mod error;
 mod json;
 mod judgement;
@@ -22,6 +24,8 @@ mod surface;
 mod tool_call;
 mod usage;
 
+pub use diff::{ShapeChange, ShapeChangeLevel, shape_diff};
+pub use dump::{Dump, judge_dump};
 pub use judgement::{
     BodyKind, Completion, ContractFinding, ContractVerdict, ErrorClass, ErrorFacts, Judgement,
 };

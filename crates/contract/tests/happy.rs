@@ -1,6 +1,8 @@
 //! What is documented passes without a finding.
 
-use contract::{BodyEnd, Completion, ContractVerdict, Judgement, Mode, Profile, ResponseJudge, Surface};
+use contract::{
+    BodyEnd, Completion, ContractVerdict, Judgement, Mode, Profile, ResponseJudge, Surface,
+};
 
 fn judge(surface: Surface, mode: Mode, body: &str) -> (Judgement, String) {
     let content_type: &[u8] = match mode {
@@ -17,9 +19,13 @@ fn judge(surface: Surface, mode: Mode, body: &str) -> (Judgement, String) {
 #[track_caller]
 fn check(surface: Surface, mode: Mode, body: &str, expected_text: &str) {
     let (judgement, text) = judge(surface, mode, body);
-    let codes: Vec<_> = judgement.findings.iter().map(|finding| (finding.code, &finding.at)).collect();
+    let codes: Vec<_> =
+        judgement.findings.iter().map(|finding| (finding.code, &finding.at)).collect();
     assert!(codes.is_empty(), "{codes:?}");
-    assert_eq!((judgement.verdict, judgement.completion), (ContractVerdict::Pass, Completion::Complete));
+    assert_eq!(
+        (judgement.verdict, judgement.completion),
+        (ContractVerdict::Pass, Completion::Complete)
+    );
     assert_eq!(text, expected_text);
     assert!(judgement.response_id.is_some() && judgement.model.is_some());
 }
