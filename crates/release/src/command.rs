@@ -24,7 +24,7 @@ use crate::outcome::{Reply, crash_kind, crashed, timed_out};
 use crate::placeholders::Placeholders;
 use crate::process::{Ended, Output, Process, Spawn};
 use crate::program;
-use crate::supervise::NOT_RUN;
+use crate::tree::NOT_RUN;
 
 /// Kept of standard output for the answer. The longest documented completions are below 1 MiB.
 const ANSWER_BYTES_MAX: usize = 8 * 1024 * 1024;
@@ -81,12 +81,7 @@ impl Commands {
         for one_shot in [&self.run.unary, &self.run.stream].into_iter().flatten() {
             let name = one_shot.command.first().map(|word| self.placeholders.expand(word));
             program::check(&name.unwrap_or_default(), &self.release.directory, &variables)
-                .map_err(|hindrance| PortError::Release {
-                    code: "release-did-not-start",
-                    what: hindrance.what,
-                    advice: hindrance.advice,
-                    output: None,
-                })?;
+                .map_err(program::NotRunnable::into_port_error)?;
         }
         Ok(())
     }
@@ -130,13 +125,7 @@ impl Commands {
         });
         let (mut process, output) = match spawned {
             Ok(spawned) => spawned,
-            Err(what) => {
-                // It ran when it was checked, so this is the end of a release, not of an ask.
-                let how = CrashKind::Exited { status: i32::from(NOT_RUN) };
-                let mut asked = crashed(start.elapsed(), how, None);
-                asked.shown = Some(Sensitive::new(what));
-                return asked;
-            }
+            Err(what) => return never_ran(start.elapsed(), what),
         };
         let writer = process.take_stdin().map(|mut stdin| {
             let prompt = ask.prompt.clone();
@@ -154,7 +143,10 @@ impl Commands {
         if let Ok(ended) = ended {
             capture.finish().await;
             process.sweep().await;
-            let mut asked = judge_end(one_shot, ended, &capture, elapsed);
+            let mut asked = match process.tree().why_not_run(ended, &capture.stderr().0) {
+                Some(what) => never_ran(elapsed, what),
+                None => judge_end(one_shot, ended, &capture, elapsed),
+            };
             self.attach_logs(&mut asked, &capture, &files);
             stop_writing(writer);
             return asked;
@@ -206,6 +198,13 @@ fn stop_writing(writer: Option<JoinHandle<()>>) {
     if let Some(writer) = writer {
         writer.abort();
     }
+}
+
+/// It could be run when it was checked, so this is the end of a release, and no answer of it.
+fn never_ran(elapsed: Duration, what: String) -> Asked {
+    let how = CrashKind::Exited { status: i32::from(NOT_RUN) };
+    let asked = crashed(elapsed, how, None);
+    Asked { shown: Some(Sensitive::new(what)), ..asked }
 }
 
 fn judge_end(one_shot: &OneShot, ended: Ended, capture: &Capture, elapsed: Duration) -> Asked {

@@ -29,6 +29,9 @@ use crate::outcome::Reply;
 /// What a front may need beyond an ask's deadline: to end the command's processes and to answer.
 const BEYOND_DEADLINE: Duration = Duration::from_secs(3);
 
+/// No ask lasts longer, whatever a request says.
+const DEADLINE_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// Connections of a front that may be open at once: asks come one by one or in small groups.
 const CONNECTIONS_MAX: usize = 256;
 
@@ -92,8 +95,10 @@ pub(crate) async fn read_ask(request: Request<Incoming>, longest: Duration) -> R
         Some("stream") => Mode::Stream,
         Some(_) => return Err("`mode` is neither unary nor stream".to_owned()),
     };
-    let deadline =
-        document.get("deadline_ms").and_then(Value::as_u64).map_or(longest, Duration::from_millis);
+    let deadline = document
+        .get("deadline_ms")
+        .and_then(Value::as_u64)
+        .map_or(longest, |length_ms| Duration::from_millis(length_ms).min(DEADLINE_MAX));
     Ok(Ask { prompt: Sensitive::new(prompt), mode, deadline, tap: None, leave_after: None })
 }
 

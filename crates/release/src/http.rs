@@ -136,6 +136,8 @@ enum Exchange {
     Replied(Reply),
     NoReply,
     BrokeOff,
+    /// More than is kept; what a judge would need may be in the rest.
+    TooLong,
 }
 
 /// Sends the request and reads its reply, by the ask's deadline.
@@ -162,6 +164,11 @@ pub(crate) async fn ask(
         Ok(Exchange::Replied(reply)) => reply.into_asked(elapsed),
         Err(None) => timed_out(elapsed, reader.partial()),
         Err(Some(ended)) => crashed(elapsed, crash_kind(ended), reader.partial()),
+        Ok(Exchange::TooLong) => {
+            let how = format!("a reply of more than {REPLY_BYTES_MAX} bytes");
+            let asked = Reply::refused(how).after(reader.partial()).into_asked(elapsed);
+            Asked { cut: true, ..asked }
+        }
         Ok(broken @ (Exchange::NoReply | Exchange::BrokeOff)) => {
             if life.0.is_some()
                 && let Ok(ended) = timeout(END_IS_KNOWN_WITHIN, life.ended()).await
@@ -182,7 +189,7 @@ async fn with_ended(
     ended: Ended,
 ) -> Result<Exchange, Option<Ended>> {
     match timeout(END_IS_KNOWN_WITHIN, exchange).await {
-        Ok(Exchange::Replied(reply)) => Ok(Exchange::Replied(reply)),
+        Ok(whole @ (Exchange::Replied(_) | Exchange::TooLong)) => Ok(whole),
         Ok(Exchange::NoReply | Exchange::BrokeOff) | Err(_) => Err(Some(ended)),
     }
 }
@@ -206,8 +213,7 @@ async fn exchange(http: &Http, request: Request<Body>, reader: &mut dyn ReplyRea
         let Ok(bytes) = frame.into_data() else { continue };
         n_bytes += bytes.len();
         if n_bytes > REPLY_BYTES_MAX {
-            let how = format!("a reply of more than {REPLY_BYTES_MAX} bytes");
-            return Exchange::Replied(Reply::refused(how).after(reader.partial()));
+            return Exchange::TooLong;
         }
         if reader.take(&bytes).is_break() {
             break;

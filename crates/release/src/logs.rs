@@ -5,14 +5,82 @@ use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
+use drill::ports::LogPosition;
+use drill::settings::LogSource;
+use evidence::Sensitive;
 use tokio::net::unix::pipe;
 
 use crate::capture::{lock, push_bounded, read_available, read_to_end};
 
 /// Kept of each log source: a chatty service writes some kilobytes for each ask, and a drill reads after every ask.
 const KEPT_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// The log sources of a running release, in the order of its configuration.
+#[derive(Debug, Default)]
+pub(crate) struct LogSources(Vec<OpenSource>);
+
+#[derive(Debug)]
+enum OpenSource {
+    Stdout,
+    Stderr,
+    File(FileLog),
+}
+
+/// What a process of ours writes to its outputs.
+#[derive(Clone, Debug)]
+pub(crate) struct OutputLogs {
+    pub(crate) stdout: Arc<PipeLog>,
+    pub(crate) stderr: Arc<PipeLog>,
+}
+
+impl LogSources {
+    /// Opens the sources, files from their end: to be called before the release can write.
+    pub(crate) fn open(sources: &[LogSource]) -> Self {
+        Self(
+            sources
+                .iter()
+                .map(|source| match source {
+                    LogSource::Stdout => OpenSource::Stdout,
+                    LogSource::Stderr => OpenSource::Stderr,
+                    LogSource::File(path) => OpenSource::File(FileLog::from_its_end(path.clone())),
+                })
+                .collect(),
+        )
+    }
+
+    /// Returns what the sources got since a position, and the position of their ends. An instance that runs already has
+    /// outputs, but not for us to read.
+    pub(crate) fn since(
+        &self,
+        since: &LogPosition,
+        outputs: Option<&OutputLogs>,
+    ) -> (Sensitive, LogPosition) {
+        let mut text = String::new();
+        let mut ends = Vec::new();
+        for (index, source) in self.0.iter().enumerate() {
+            let position = since.0.get(index).copied();
+            let output = |log: Option<&Arc<PipeLog>>| {
+                log.map(|log| log.since(position.unwrap_or_default())).unwrap_or_default()
+            };
+            let (bytes, end) = match source {
+                OpenSource::Stdout => output(outputs.map(|outputs| &outputs.stdout)),
+                OpenSource::Stderr => output(outputs.map(|outputs| &outputs.stderr)),
+                OpenSource::File(log) => {
+                    let (bytes, end, _) = log.since(position.unwrap_or(log.start()));
+                    (bytes, end)
+                }
+            };
+            if !text.is_empty() && !text.ends_with('\n') {
+                text.push('\n');
+            }
+            text.push_str(&String::from_utf8_lossy(&bytes));
+            ends.push(end);
+        }
+        (Sensitive::new(text), LogPosition(ends))
+    }
+}
 
 /// The newest bytes of a stream, addressed by their position in the whole.
 #[derive(Debug, Default)]
@@ -50,6 +118,11 @@ impl PipeLog {
     /// Reads until the writers are gone.
     pub(crate) async fn keep_reading(&self) {
         read_to_end(&self.pipe, &self.ring, Ring::push).await;
+    }
+
+    /// Returns all that is kept as text.
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8_lossy(&self.since(0).0).into_owned()
     }
 
     /// Returns all text since `position`: also what was written a moment ago and not yet read.

@@ -4,8 +4,10 @@ use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::Read as _;
 use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+
+use drill::ports::PortError;
+use rustix::fs::{Access, access};
 
 use crate::environment::Variables;
 
@@ -23,6 +25,23 @@ pub(crate) struct NotRunnable {
 }
 
 impl NotRunnable {
+    /// It was there to be run, and the system refused at the last moment.
+    pub(crate) fn at_start(program: &str, error: &str) -> Self {
+        Self::new(
+            format!("the program `{program}` could not be started: {error}"),
+            "correct the command; a script needs a first line like `#!/bin/sh`, and arguments have a greatest length",
+        )
+    }
+
+    pub(crate) fn into_port_error(self) -> PortError {
+        PortError::Release {
+            code: "release-did-not-start",
+            what: self.what,
+            advice: self.advice,
+            output: None,
+        }
+    }
+
     fn new(what: String, advice: impl Into<String>) -> Self {
         Self { what, advice: advice.into() }
     }
@@ -103,7 +122,7 @@ fn check_executable(program: &str, file: &Path) -> Result<(), NotRunnable> {
             "name the program inside it",
         ));
     }
-    if found.permissions().mode() & 0o111 == 0 {
+    if access(file, Access::EXEC_OK).is_err() {
         return Err(NotRunnable::new(
             format!("the program `{program}` is not executable: {}", file.display()),
             format!("run `chmod +x {}`, or put its interpreter first", file.display()),

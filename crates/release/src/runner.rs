@@ -11,6 +11,7 @@ use drill::settings::{Release, Run};
 use crate::command::Commands;
 use crate::front;
 use crate::http::Http;
+use crate::logs::LogSources;
 use crate::placeholders::Placeholders;
 use crate::running::{HttpRelease, Kind, Running};
 use crate::service::{Service, ServiceStart};
@@ -21,7 +22,7 @@ pub struct RunnerConfig {
     /// surestep's own environment, of which releases get only what is named.
     pub environment: BTreeMap<OsString, OsString>,
     /// The program, and its first arguments, that calls [`supervise`](crate::supervise()): surestep's own executable with a
-    /// hidden subcommand. Without one, processes do not end when surestep is killed.
+    /// hidden subcommand; `/proc/self/exe` names it even when its file was replaced meanwhile. Without one, processes do not end when surestep is killed.
     pub supervisor: Option<Vec<OsString>>,
 }
 
@@ -90,7 +91,8 @@ impl ReleaseRunner {
             Run::Url { url, ask } => {
                 let how = (ask.clone(), start.surface, start.gateway_key, placeholders);
                 HttpRelease::check(&how)?;
-                HttpRelease::connect(url, &self.http, how).await.map(Kind::Http)
+                let files = LogSources::open(&release.logs);
+                HttpRelease::connect(url, &self.http, how, files).await.map(Kind::Http)
             }
         }
     }

@@ -19,6 +19,7 @@ use tokio::time::timeout;
 use crate::capture::lock;
 use crate::command::Commands;
 use crate::http::{Body, Http, Life, ReplyReader, body};
+use crate::logs::LogSources;
 use crate::outcome::Reply;
 use crate::placeholders::Placeholders;
 use crate::service::Service;
@@ -138,7 +139,7 @@ impl RunningRelease for Running {
             Kind::Command(commands) => commands.logs_since(&since),
             Kind::Http(release) => match &release.service {
                 Some(service) => service.logs_since(&since),
-                None => (Sensitive::new(""), since),
+                None => release.files.since(&since, None),
             },
         }
     }
@@ -169,6 +170,8 @@ pub(crate) struct HttpRelease {
     http: Http,
     how: How,
     service: Option<Service>,
+    /// The log files of an instance that runs already.
+    files: LogSources,
     /// Where a URL's host was found.
     resolved: Option<SocketAddr>,
 }
@@ -176,7 +179,7 @@ pub(crate) struct HttpRelease {
 impl HttpRelease {
     pub(crate) fn new(base: String, http: Http, how: How, service: Option<Service>) -> Self {
         let uri = base.parse().unwrap_or_default();
-        Self { base, uri, http, how, service, resolved: None }
+        Self { base, uri, http, how, service, files: LogSources::default(), resolved: None }
     }
 
     /// Checks that requests can be made: paths, headers, credential.
@@ -194,7 +197,12 @@ impl HttpRelease {
     }
 
     /// Connects to a URL once, to tell now and not in the middle of a drill that nothing is there.
-    pub(crate) async fn connect(url: &str, plain: &Http, how: How) -> Result<Self, PortError> {
+    pub(crate) async fn connect(
+        url: &str,
+        plain: &Http,
+        how: How,
+        files: LogSources,
+    ) -> Result<Self, PortError> {
         let base = url.trim_end_matches('/').to_owned();
         let uri: Uri = base.parse().map_err(|error| PortError::Environment {
             what: format!("`url: {url}` is no URL"),
@@ -238,7 +246,7 @@ impl HttpRelease {
                 )));
             }
         };
-        Ok(Self { base, uri, http, how, service: None, resolved })
+        Ok(Self { base, uri, http, how, service: None, files, resolved })
     }
 
     async fn ask(&self, ask: &Ask) -> Asked {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use drill::ports::{LogPosition, PortError};
-use drill::settings::{LogSource, Release, ServiceRun};
+use drill::settings::{Release, ServiceRun};
 use evidence::Sensitive;
 use rustix::process::Signal;
 use tokio::net::{TcpListener, TcpStream};
@@ -15,7 +15,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use crate::environment::{self, Variables};
 use crate::http::{Http, Life};
-use crate::logs::{FileLog, PipeLog};
+use crate::logs::{LogSources, OutputLogs, PipeLog};
 use crate::placeholders::Placeholders;
 use crate::process::{Ended, KILLED_WITHIN, Process, Spawn, on_blocking_thread};
 use crate::program;
@@ -58,21 +58,8 @@ pub(crate) struct Service {
     tree: Tree,
     address: SocketAddr,
     ended: watch::Receiver<Option<Ended>>,
-    logs: Logs,
-}
-
-#[derive(Debug)]
-struct Logs {
-    stdout: Arc<PipeLog>,
-    stderr: Arc<PipeLog>,
-    sources: Vec<Source>,
-}
-
-#[derive(Debug)]
-enum Source {
-    Stdout,
-    Stderr,
-    File(FileLog),
+    logs: OutputLogs,
+    sources: LogSources,
 }
 
 /// Why a service did not get ready, and what it answered last.
@@ -94,6 +81,13 @@ impl Service {
             service.stop().await;
             match not_ready {
                 NotReady::Ended(_) if tried < PORTS_TRIED_MAX && is_taken(port).await => {}
+                NotReady::Ended(ended)
+                    if let Some(error) =
+                        service.tree.why_not_run(ended, &service.logs.stderr.text()) =>
+                {
+                    let program = start.run.command.first().map_or("", String::as_str);
+                    return Err(program::NotRunnable::at_start(program, &error).into_port_error());
+                }
                 NotReady::Ended(ended) => {
                     return Err(PortError::Release {
                         code: "release-exited",
@@ -133,26 +127,11 @@ impl Service {
         let words: Vec<String> =
             start.run.command.iter().map(|word| placeholders.expand(word)).collect();
         let directory = &start.release.directory;
-        let did_not_start = |what, advice| PortError::Release {
-            code: "release-did-not-start",
-            what,
-            advice,
-            output: None,
-        };
         let program = words.first().map_or("", String::as_str);
         program::check(program, directory, &variables)
-            .map_err(|hindrance| did_not_start(hindrance.what, hindrance.advice))?;
+            .map_err(program::NotRunnable::into_port_error)?;
         // From their end now, before the process can write.
-        let sources = start
-            .release
-            .logs
-            .iter()
-            .map(|source| match source {
-                LogSource::Stdout => Source::Stdout,
-                LogSource::Stderr => Source::Stderr,
-                LogSource::File(path) => Source::File(FileLog::from_its_end(path.clone())),
-            })
-            .collect();
+        let sources = LogSources::open(&start.release.logs);
         let (process, output) = Process::spawn(&Spawn {
             words: &words,
             directory,
@@ -161,27 +140,17 @@ impl Service {
             supervisor: start.supervisor,
         })
         .map_err(|error| {
-            did_not_start(
-                format!("the program `{program}` could not be started: {error}"),
-                "correct the command; very long arguments and missing rights are other causes"
-                    .to_owned(),
-            )
+            program::NotRunnable::at_start(program, &error.to_string()).into_port_error()
         })?;
         let tree = process.tree();
-        let logs = Logs {
+        let logs = OutputLogs {
             stdout: Arc::new(PipeLog::new(output.stdout)),
             stderr: Arc::new(PipeLog::new(output.stderr)),
-            sources,
         };
         let (report_end, ended) = watch::channel(None);
-        tokio::spawn(watch_over(
-            process,
-            Arc::clone(&logs.stdout),
-            Arc::clone(&logs.stderr),
-            report_end,
-        ));
+        tokio::spawn(watch_over(process, logs.clone(), report_end));
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-        Ok(Self { tree, address, ended, logs })
+        Ok(Self { tree, address, ended, logs, sources })
     }
 
     /// Waits until the service is ready, and finds out on which loopback address it listens.
@@ -199,7 +168,8 @@ impl Service {
                         continue;
                     }
                     let Some(path) = &start.run.ready else { return address };
-                    let uri = format!("http://{address}{path}");
+                    let slash = if path.starts_with('/') { "" } else { "/" };
+                    let uri = format!("http://{address}{slash}{path}");
                     match timeout(READY_ANSWER_WITHIN, start.http.status(&uri)).await {
                         Ok(Ok(status)) if status.is_success() => return address,
                         Ok(Ok(status)) => last = format!("{path} answered {}", status.as_u16()),
@@ -232,25 +202,7 @@ impl Service {
 
     /// Returns what the log sources got since a position, and the position of their ends.
     pub(crate) fn logs_since(&self, since: &LogPosition) -> (Sensitive, LogPosition) {
-        let mut text = String::new();
-        let mut ends = Vec::new();
-        for (index, source) in self.logs.sources.iter().enumerate() {
-            let position = since.0.get(index).copied();
-            let (bytes, end) = match source {
-                Source::Stdout => self.logs.stdout.since(position.unwrap_or_default()),
-                Source::Stderr => self.logs.stderr.since(position.unwrap_or_default()),
-                Source::File(log) => {
-                    let (bytes, end, _) = log.since(position.unwrap_or_else(|| log.start()));
-                    (bytes, end)
-                }
-            };
-            if !text.is_empty() && !text.ends_with('\n') {
-                text.push('\n');
-            }
-            text.push_str(&String::from_utf8_lossy(&bytes));
-            ends.push(end);
-        }
-        (Sensitive::new(text), LogPosition(ends))
+        self.sources.since(since, Some(&self.logs))
     }
 
     /// Ends the service and waits until it has gone with all that it started.
@@ -293,11 +245,10 @@ impl Drop for Service {
 /// Reads the service's output and reports its end, once all that it left behind has gone.
 async fn watch_over(
     mut process: Process,
-    stdout: Arc<PipeLog>,
-    stderr: Arc<PipeLog>,
+    logs: OutputLogs,
     report_end: watch::Sender<Option<Ended>>,
 ) {
-    let reading = async { tokio::join!(stdout.keep_reading(), stderr.keep_reading()) };
+    let reading = async { tokio::join!(logs.stdout.keep_reading(), logs.stderr.keep_reading()) };
     let mut reading = std::pin::pin!(reading);
     let mut output_has_ended = false;
     let ended = tokio::select! {

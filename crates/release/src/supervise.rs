@@ -4,6 +4,7 @@
 //! status. It starts no runtime and reads no configuration: a few milliseconds for each ask.
 
 use std::ffi::{OsStr, OsString};
+use std::io::Write as _;
 use std::os::unix::process::CommandExt as _;
 use std::process::{Command, ExitCode};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,10 +16,7 @@ use rustix::process::{
     kill_process, pidfd_open, set_child_subreaper, setrlimit, wait,
 };
 
-use crate::tree::{Tree, nap_ms};
-
-/// What a shell says for a program that cannot be run.
-pub(crate) const NOT_RUN: u8 = 127;
+use crate::tree::{NOT_RUN, Tree, nap_ms, not_run_prefix};
 
 /// How long processes that outlive their starter may take to end by themselves: `tee` behind a log needs a moment.
 const LEFT_BEHIND_GRACE_MS: i64 = 200;
@@ -47,8 +45,14 @@ pub fn supervise(words: impl IntoIterator<Item = OsString>) -> ExitCode {
     match set_child_subreaper(Some(getpid())) {
         Ok(()) | Err(_) => {}
     }
-    let Ok(child) = Command::new(&program).args(words).process_group(0).spawn() else {
-        return ExitCode::from(NOT_RUN);
+    let child = match Command::new(&program).args(words).process_group(0).spawn() {
+        Ok(child) => child,
+        Err(error) => {
+            // With nobody to read it there is nobody to tell.
+            match writeln!(std::io::stderr(), "{}{error}", not_run_prefix(&mark)) {
+                Ok(()) | Err(_) => return ExitCode::from(NOT_RUN),
+            }
+        }
     };
     let Some(child) = i32::try_from(child.id()).ok().and_then(Pid::from_raw) else {
         return ExitCode::from(NOT_RUN);

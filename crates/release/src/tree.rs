@@ -5,12 +5,17 @@
 //! `setsid` leaves the group.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::hash::{BuildHasher as _, Hasher as _};
 use std::os::unix::ffi::OsStrExt as _;
 
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+
+use crate::process::Ended;
+
+/// What a supervisor, like a shell, exits with when its program cannot be run.
+pub(crate) const NOT_RUN: u8 = 127;
 
 /// The variable that carries a tree's mark.
 pub(crate) const MARK_VARIABLE: &str = "SURESTEP_PROCESS";
@@ -36,6 +41,11 @@ pub(crate) fn new_mark() -> OsString {
     format!("{}-{chance:016x}", std::process::id()).into()
 }
 
+/// What a supervisor that cannot run its program writes before the reason: the mark makes it nobody else's line.
+pub(crate) fn not_run_prefix(mark: &OsStr) -> String {
+    format!("surestep {}: not run: ", mark.display())
+}
+
 /// One process as `/proc` shows it.
 #[derive(Clone, Copy, Debug)]
 struct Entry {
@@ -45,6 +55,15 @@ struct Entry {
 }
 
 impl Tree {
+    /// Returns why a program was never run, where its supervisor has said so on standard error.
+    pub(crate) fn why_not_run(&self, ended: Ended, stderr: &str) -> Option<String> {
+        if !self.supervised || ended != Ended::Exited(i32::from(NOT_RUN)) {
+            return None;
+        }
+        let (_, said) = stderr.split_once(&not_run_prefix(&self.mark))?;
+        said.lines().next().map(str::to_owned)
+    }
+
     /// Sends a signal once to every process of the tree but a supervising root.
     pub(crate) fn signal(&self, signal: Signal) {
         self.signal_members(signal);

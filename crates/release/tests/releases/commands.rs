@@ -1,9 +1,10 @@
 //! One-shot commands: what their exit and their output amount to.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;
 
 use drill::ports::{Ask, PortError, RunningRelease as _};
-use drill::settings::{LogSource, PromptBy};
+use drill::settings::{LogSource, PromptBy, Run};
 
 use crate::harness::{Bench, exposed, said, shell, stream, unary, within};
 
@@ -142,6 +143,21 @@ async fn a_program_that_is_missing_is_named_before_anything_runs() {
     let PortError::Release { code, what, .. } = error else { panic!("{error:?}") };
     assert_eq!(code, "release-did-not-start");
     assert!(what.contains("/gone cannot be entered"), "{what}");
+}
+
+#[tokio::test]
+async fn a_program_that_the_system_will_not_run_has_given_no_answer() {
+    for bench in [Bench::supervised(), Bench::unsupervised()] {
+        let file = bench.path().join("app");
+        std::fs::write(&file, "neither a script nor a program\n").unwrap();
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o755)).unwrap();
+        let mut release = bench.shell("");
+        let Run::Command(run) = &mut release.run else { panic!() };
+        run.unary.as_mut().unwrap().command = vec!["./app".to_owned()];
+        let asked = bench.ask(&release, unary("p")).await;
+        assert_eq!(said(&asked), "crashed: Exited { status: 127 }");
+        assert!(exposed(asked.shown.as_ref()).starts_with("Exec format error"), "{asked:?}");
+    }
 }
 
 #[tokio::test]

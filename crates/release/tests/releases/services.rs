@@ -195,6 +195,21 @@ async fn a_missing_program_is_named() {
 }
 
 #[tokio::test]
+async fn a_program_that_the_system_will_not_run_did_not_start() {
+    use std::os::unix::fs::PermissionsExt as _;
+    for bench in [Bench::supervised(), Bench::unsupervised()] {
+        let file = bench.path().join("server");
+        std::fs::write(&file, "neither a script nor a program\n").unwrap();
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o755)).unwrap();
+        let run = ServiceRun { command: words(&["./server"]), ..service(&bench, mapped()) };
+        let error = bench.start(&bench.release(Run::Service(run))).await.unwrap_err();
+        let (code, what, _) = release_error(error);
+        assert_eq!(code, "release-did-not-start");
+        assert!(what.contains("Exec format error"), "{what}");
+    }
+}
+
+#[tokio::test]
 async fn the_port_comes_by_argument_and_a_connection_is_ready_enough() {
     let bench = Bench::supervised();
     let run = ServiceRun {

@@ -1,7 +1,7 @@
 //! Instances that run already.
 
-use drill::ports::{PortError, Releases as _, RunningRelease as _};
-use drill::settings::Run;
+use drill::ports::{LogPosition, PortError, Releases as _, RunningRelease as _};
+use drill::settings::{LogSource, Run};
 
 use crate::harness::{Bench, mapped, said, service, stream, unary};
 
@@ -22,6 +22,19 @@ async fn an_instance_is_asked_under_its_url() {
     assert_eq!(said(&running.ask(unary("drop")).await), "crashed: ConnectionLost");
     running.stop().await;
     assert_eq!(said(&running.ask(unary("x")).await), "answered echo x", "not ours to stop");
+}
+
+#[tokio::test]
+async fn the_log_file_of_an_instance_is_read() {
+    let bench = Bench::supervised();
+    let there = bench.start(&bench.release(Run::Service(service(&bench, mapped())))).await.unwrap();
+    let mut release = bench.release(url(there.front(String::new()).await.unwrap()));
+    let file = bench.path().join("app.log");
+    release.logs = vec![LogSource::Stderr, LogSource::File(file.clone())];
+    let running = bench.start(&release).await.unwrap();
+    let (_, start) = running.logs_since(LogPosition::default());
+    std::fs::write(&file, "asked\n").unwrap();
+    assert_eq!(running.logs_since(start).0.expose(), "asked\n");
 }
 
 #[tokio::test]
