@@ -1,1 +1,31 @@
 //! The data plane: relays, observes and breaks the wire between a release and its provider.
+//!
+//! An exchange's life: `port` accepts the connection and lets hyper speak HTTP over a [`wire`](self), `exchange` reads the
+//! request and finds its ask in `asks`, the ask's stimulus says what to do, `relay` forwards it through [`upstream`] or
+//! `made` answers it here, and a `recorder` watches the reply pass by and writes down what it was, exactly once, also when
+//! the stream is dropped.
+//!
+//! What is deliberately not here: raw payload bytes never cross this crate's API. What comes out are shapes, classes,
+//! times and keyed fingerprints, and the texts that a model delivered, which stay in memory.
+#![warn(clippy::indexing_slicing, clippy::string_slice)]
+
+mod asks;
+mod clock;
+pub mod control;
+mod exchange;
+mod guard;
+mod limits;
+mod made;
+mod path;
+mod port;
+mod reading;
+mod recorder;
+mod relay;
+mod request_seen;
+mod response_seen;
+mod server;
+pub mod upstream;
+mod wire;
+
+pub use port::ListeningPort;
+pub use server::{TapConfig, TapServer};

@@ -1,0 +1,335 @@
+//! The asks that a port expects: which exchange belongs to which, and what was seen of each.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use contract::DeliveredText;
+use drill::ports::ArmedAsk;
+use judge::{AskId, Exchange, Marker, Observation};
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use crate::clock;
+use crate::limits::{ENDING_MAX, EXCHANGES_MAX, MARKERS_MAX, RETIRED_MAX, STOPPED_MAX};
+use crate::wire::WireControl;
+
+/// All asks of one port.
+#[derive(Debug, Default)]
+pub(crate) struct Asks {
+    state: Mutex<AsksState>,
+    armed: Notify,
+}
+
+#[derive(Debug, Default)]
+struct AsksState {
+    armed: Vec<Arc<Ask>>,
+    retired: VecDeque<Marker>,
+}
+
+/// Whose an exchange is.
+#[derive(Debug)]
+pub(crate) enum Owner {
+    /// An armed ask's.
+    Ask {
+        /// The ask.
+        ask: Arc<Ask>,
+        /// Whether the body carries its marker.
+        carries_marker: bool,
+    },
+    /// A finished ask's: a retry that came too late.
+    Retired,
+    /// Nobody's that we know: user traffic.
+    User,
+}
+
+impl Asks {
+    fn state(&self) -> MutexGuard<'_, AsksState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Expects an ask from now on.
+    pub(crate) fn arm(&self, armed: ArmedAsk) {
+        let ask = Arc::new(Ask::new(armed));
+        self.state().armed.push(ask);
+        self.armed.notify_waiters();
+    }
+
+    /// Returns an armed ask.
+    pub(crate) fn find(&self, id: AskId) -> Option<Arc<Ask>> {
+        self.state().armed.iter().find(|ask| ask.armed.id == id).cloned()
+    }
+
+    /// Stops expecting an ask, and remembers its marker.
+    pub(crate) fn disarm(&self, id: AskId) -> Option<Arc<Ask>> {
+        let mut state = self.state();
+        let position = state.armed.iter().position(|ask| ask.armed.id == id)?;
+        let ask = state.armed.remove(position);
+        if state.retired.len() == RETIRED_MAX {
+            state.retired.pop_front();
+        }
+        state.retired.push_back(ask.armed.marker.clone());
+        Some(ask)
+    }
+
+    /// Returns whether bodies need not be looked at: nobody is or was expected.
+    pub(crate) fn is_idle(&self) -> bool {
+        let state = self.state();
+        state.armed.is_empty() && state.retired.is_empty()
+    }
+
+    /// Returns whether no ask is expected at the moment.
+    pub(crate) fn none_armed(&self) -> bool {
+        self.state().armed.is_empty()
+    }
+
+    /// Finds whose an exchange with this path and body is. The path counts as well: who follows a redirect sends no body.
+    pub(crate) fn owner(&self, path: &str, body: &[u8]) -> Owner {
+        let mut markers = markers_in(body);
+        if markers.is_empty() {
+            markers = markers_in(path.as_bytes());
+        }
+        let state = self.state();
+        let by_marker =
+            state.armed.iter().find(|ask| markers.contains(&ask.armed.marker.as_str().as_bytes()));
+        if let Some(ask) = by_marker {
+            return Owner::Ask { ask: ask.clone(), carries_marker: true };
+        }
+        if state.retired.iter().any(|marker| markers.contains(&marker.as_str().as_bytes())) {
+            return Owner::Retired;
+        }
+        let only = match state.armed.as_slice() {
+            [only] => Some(only),
+            several => several.iter().find(|ask| ask.armed.exclusive),
+        };
+        // A marker that we never made names somebody else's ask, unless the whole port belongs to this one.
+        match only {
+            Some(ask) if ask.armed.exclusive || markers.is_empty() => {
+                Owner::Ask { ask: ask.clone(), carries_marker: false }
+            }
+            Some(_) | None => {
+                for ask in &state.armed {
+                    ask.seen().unattributed += 1;
+                }
+                Owner::User
+            }
+        }
+    }
+
+    /// Notes a connection that never became a request.
+    pub(crate) fn stray_connection(&self) {
+        for ask in &self.state().armed {
+            ask.seen().stray += 1;
+        }
+    }
+}
+
+/// Returns the markers in a body, each once.
+fn markers_in(body: &[u8]) -> Vec<&[u8]> {
+    let mut found: Vec<&[u8]> = Vec::new();
+    for at in memchr::memmem::find_iter(body, Marker::PREFIX.as_bytes()) {
+        let Some(marker) = body.get(at..at + Marker::LEN) else { break };
+        let digits = marker.get(Marker::PREFIX.len()..).unwrap_or_default();
+        if digits.iter().all(u8::is_ascii_hexdigit) && !found.contains(&marker) {
+            found.push(marker);
+            if found.len() == MARKERS_MAX {
+                break;
+            }
+        }
+    }
+    found
+}
+
+/// One armed ask and what was seen of it.
+#[derive(Debug)]
+pub(crate) struct Ask {
+    /// What was asked for.
+    pub(crate) armed: ArmedAsk,
+    /// When it was armed: the zero of all its times.
+    pub(crate) since: Instant,
+    seen: Mutex<Seen>,
+    over: AtomicBool,
+    changed: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Seen {
+    exchanges: u32,
+    surface_calls: u32,
+    stopped: u32,
+    live: u32,
+    open: Vec<(u32, WireControl)>,
+    slots: Vec<Option<(Exchange, DeliveredText)>>,
+    lost: u32,
+    stray: u32,
+    unattributed: u32,
+}
+
+/// What the tap may do with an exchange of an ask.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Admission {
+    /// The stimulus; this is the n-th call of a surface (or would be).
+    Go {
+        /// Counts from 1 within the ask, calls of a surface only.
+        surface_attempt: u32,
+    },
+    /// Nothing: the release is in a hot loop. `recorded` says whether it is still written down.
+    Stop {
+        /// Whether it is still written down.
+        recorded: bool,
+    },
+}
+
+/// An exchange's place in its ask.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Slot(u32);
+
+impl Slot {
+    /// Returns the number of the exchange, from 1.
+    pub(crate) fn attempt(self) -> u32 {
+        self.0
+    }
+}
+
+impl Ask {
+    fn new(armed: ArmedAsk) -> Self {
+        Self {
+            armed,
+            since: clock::now(),
+            seen: Mutex::default(),
+            over: AtomicBool::new(false),
+            changed: Notify::new(),
+        }
+    }
+
+    fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns whether the ask has been ended.
+    pub(crate) fn is_over(&self) -> bool {
+        self.over.load(Ordering::Acquire)
+    }
+
+    /// Enters an exchange.
+    pub(crate) fn begin(&self, is_surface_call: bool, wire: &WireControl) -> (Slot, Admission) {
+        let mut seen = self.seen();
+        if seen.exchanges >= self.armed.attempts_max {
+            let recorded = seen.stopped < STOPPED_MAX;
+            seen.stopped = seen.stopped.saturating_add(1);
+            if !recorded {
+                return (Slot(0), Admission::Stop { recorded });
+            }
+        }
+        seen.exchanges += 1;
+        let slot = Slot(seen.exchanges);
+        if seen.slots.len() < EXCHANGES_MAX {
+            seen.slots.push(None);
+        }
+        seen.open.push((slot.0, wire.clone()));
+        let admission = if seen.exchanges > self.armed.attempts_max {
+            Admission::Stop { recorded: true }
+        } else {
+            seen.surface_calls += u32::from(is_surface_call);
+            Admission::Go { surface_attempt: seen.surface_calls.max(1) }
+        };
+        drop(seen);
+        self.changed.notify_waiters();
+        (slot, admission)
+    }
+
+    /// Takes one live call out of the budget. Tells whether there was one left.
+    pub(crate) fn spend_live_call(&self) -> bool {
+        let mut seen = self.seen();
+        let left = seen.live < self.armed.live_calls_max;
+        seen.live += u32::from(left);
+        left
+    }
+
+    /// Notes that something of an exchange could not be observed.
+    pub(crate) fn lose(&self) {
+        self.seen().lost += 1;
+    }
+
+    /// Takes an exchange's record.
+    pub(crate) fn end(&self, slot: Slot, record: (Exchange, DeliveredText)) {
+        let mut seen = self.seen();
+        if let Some(position) = seen.open.iter().position(|(open, _)| *open == slot.0) {
+            seen.open.swap_remove(position);
+        }
+        let index = usize::try_from(slot.0).unwrap_or(usize::MAX).wrapping_sub(1);
+        match seen.slots.get_mut(index) {
+            Some(place) => *place = Some(record),
+            None => seen.lost += 1,
+        }
+        let idle = seen.open.is_empty();
+        drop(seen);
+        if idle {
+            self.changed.notify_waiters();
+        }
+    }
+
+    /// Waits until `condition` holds, or `within` is over. Tells whether it holds.
+    async fn wait(&self, within: Duration, condition: impl Fn(&Seen) -> bool) -> bool {
+        let changes = async {
+            loop {
+                let changed = self.changed.notified();
+                tokio::pin!(changed);
+                // Listening begins before looking, so that no change falls in between.
+                changed.as_mut().enable();
+                if condition(&self.seen()) {
+                    return;
+                }
+                changed.await;
+            }
+        };
+        tokio::time::timeout(within, changes).await.is_ok()
+    }
+
+    /// Waits until an exchange has arrived, or `within` is over.
+    pub(crate) async fn arrived(&self, within: Duration) -> bool {
+        self.wait(within, |seen| seen.exchanges > 0).await
+    }
+
+    /// Waits until no exchange is open, or `grace` is over.
+    pub(crate) async fn settled(&self, grace: Duration) -> bool {
+        self.wait(grace, |seen| seen.open.is_empty()).await
+    }
+
+    /// Ends what is still open and returns what was seen.
+    pub(crate) async fn close(&self) -> (Observation, Vec<DeliveredText>) {
+        self.over.store(true, Ordering::Release);
+        for (_, wire) in &self.seen().open {
+            wire.kill();
+        }
+        self.settled(ENDING_MAX).await;
+        let mut seen = self.seen();
+        let unreported = seen.open.len();
+        let mut observation = Observation {
+            exchanges: Vec::with_capacity(seen.slots.len()),
+            lost: seen.lost.saturating_add(u32::try_from(unreported).unwrap_or(u32::MAX)),
+            stray_connections: seen.stray,
+            unattributed: seen.unattributed,
+        };
+        let mut texts = Vec::with_capacity(seen.slots.len());
+        for (exchange, text) in seen.slots.drain(..).flatten() {
+            observation.exchanges.push(exchange);
+            texts.push(text);
+        }
+        (observation, texts)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn markers_are_found_anywhere_and_once() {
+        let body =
+            b"{\"a\":\"[ssm-0123456789ab] x\",\"b\":\"ssm-0123456789ab ssm-zz ssm-ffffffffffff\"}";
+        assert_eq!(markers_in(body), [&b"ssm-0123456789ab"[..], b"ssm-ffffffffffff"]);
+        assert!(markers_in(b"ssm-0123").is_empty());
+    }
+}

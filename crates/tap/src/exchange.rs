@@ -1,0 +1,350 @@
+//! One request on a port: whose it is, what is done with it, and what is written down.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use contract::{Mode, Profile, RequestFacts, Surface};
+use http::header::{EXPECT, TRANSFER_ENCODING};
+use http::{Method, Request, Response, Version, request};
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+use judge::{Act, AnsweredBy, End, Fingerprint, RequestContext};
+use tokio::time::{Instant, sleep};
+
+use crate::asks::{Admission, Ask, Asks, Owner};
+use crate::clock;
+use crate::guard;
+use crate::limits::HELD_MAX;
+use crate::made::Made;
+use crate::path::{self, Place, Resource};
+use crate::reading::{self, Reading};
+use crate::recorder::{Finishing, JudgedAs, Recorder};
+use crate::relay::{Broken, Relayed};
+use crate::request_seen::{RequestHead, invalidate_credentials, request_seen};
+use crate::upstream::{Client, SendBody, remove_hop_by_hop};
+use crate::wire::{Ending, WireControl};
+
+/// What all exchanges of a port share.
+pub(crate) struct PortContext {
+    pub(crate) surface: Surface,
+    pub(crate) profile: Profile,
+    pub(crate) client: Client,
+    pub(crate) asks: Asks,
+    pub(crate) live_calls: AtomicU32,
+    pub(crate) fingerprint: Arc<dyn Fn(&[u8]) -> Fingerprint + Send + Sync>,
+    pub(crate) request_id: Box<dyn Fn() -> String + Send + Sync>,
+}
+
+/// The exchange ends without a response: the connection is closed, or reset, as the wire was told.
+#[derive(Debug, thiserror::Error)]
+#[error("the connection is ended without a response")]
+pub(crate) struct Gone;
+
+/// A request taken apart.
+struct Arrived {
+    started: Instant,
+    parts: request::Parts,
+    resource: Resource,
+    wire: WireControl,
+}
+
+/// Serves one request.
+pub(crate) async fn serve(
+    port: Arc<PortContext>,
+    wire: WireControl,
+    request: Request<Incoming>,
+) -> Result<Response<ReplyBody>, Gone> {
+    let started = clock::now();
+    wire.request_began();
+    let (parts, body) = request.into_parts();
+    let resource = path::fold(parts.uri.path());
+    let arrived = Arrived { started, parts, resource, wire };
+    if port.asks.is_idle() {
+        let body = SendBody::long(Bytes::new(), body);
+        return Ok(relay(&port, arrived, body, None, false).await);
+    }
+    let Ok(reading) = reading::read(body).await else {
+        port.asks.stray_connection();
+        return Err(Gone);
+    };
+    let (bytes, rest) = match reading {
+        Reading::Whole(bytes) => (bytes, None),
+        Reading::Long(bytes, rest) => (bytes, Some(rest)),
+    };
+    match (port.asks.owner(arrived.parts.uri.path(), &bytes), rest) {
+        (Owner::Ask { ask, carries_marker }, None) => {
+            of_ask(&port, arrived, bytes, &ask, carries_marker).await
+        }
+        (Owner::User, Some(rest)) => {
+            Ok(relay(&port, arrived, SendBody::long(bytes, rest), None, false).await)
+        }
+        (Owner::User, None) => {
+            let body = send_body(&arrived.parts, bytes);
+            Ok(relay(&port, arrived, body, None, false).await)
+        }
+        (Owner::Retired, _) => Ok(ReplyBody::whole(guard::retired(), arrived.wire, None)),
+        (Owner::Ask { ask, .. }, Some(_)) => {
+            ask.lose();
+            Ok(ReplyBody::whole(guard::too_large(), arrived.wire, None))
+        }
+    }
+}
+
+/// Keeps the framing that the request came with.
+fn send_body(parts: &request::Parts, bytes: Bytes) -> SendBody {
+    if parts.headers.contains_key(TRANSFER_ENCODING) {
+        SendBody::chunked(bytes)
+    } else {
+        SendBody::whole(bytes)
+    }
+}
+
+/// Does what the ask's stimulus says.
+async fn of_ask(
+    port: &Arc<PortContext>,
+    arrived: Arrived,
+    bytes: Bytes,
+    ask: &Arc<Ask>,
+    carries_marker: bool,
+) -> Result<Response<ReplyBody>, Gone> {
+    let called = arrived.resource.surface.filter(|_| arrived.parts.method == Method::POST);
+    // A path with the marker in it was made by the stimulus (a redirect): who follows it meets the stimulus again.
+    let follows = arrived.parts.uri.path().contains(ask.armed.marker.as_str());
+    let (slot, admission) = ask.begin(called.is_some() || follows, &arrived.wire);
+    if admission == (Admission::Stop { recorded: false }) {
+        arrived.wire.end_by(Ending::Fin);
+        return Err(Gone);
+    }
+    let surface = called.unwrap_or(port.surface);
+    let facts = match called {
+        Some(surface) => catch_unwind(AssertUnwindSafe(|| RequestFacts::read(surface, &bytes)))
+            .unwrap_or_else(|_panic| {
+                ask.lose();
+                RequestFacts::default()
+            }),
+        None => RequestFacts::default(),
+    };
+    let mode = if facts.stream { Mode::Stream } else { Mode::Unary };
+    let seen = request_seen(
+        &RequestHead {
+            method: &arrived.parts.method,
+            path: arrived.parts.uri.path(),
+            has_query: arrived.parts.uri.query().is_some(),
+            resource: &arrived.resource,
+            headers: &arrived.parts.headers,
+            host: port.client.host(),
+        },
+        &facts,
+        bytes.len(),
+        carries_marker,
+        &*port.fingerprint,
+    );
+    let judged_as = JudgedAs { surface, mode, profile: port.profile };
+    let mut recorder = Recorder::new(ask.clone(), slot, arrived.started, seen, judged_as);
+    let Admission::Go { surface_attempt } = admission else {
+        recorder.answered_by(AnsweredBy::Guard);
+        return end_without_response(&arrived.wire, recorder, Ending::Fin);
+    };
+    let context = RequestContext {
+        surface,
+        mode,
+        profile: port.profile,
+        model: facts.model.unwrap_or_default(),
+        marker: ask.armed.marker.as_str().to_owned(),
+        label: ask.armed.label.clone(),
+        include_usage: facts.include_usage,
+        attempt: surface_attempt,
+        request_id: (port.request_id)(),
+        created: clock::epoch_seconds(),
+    };
+    let act = ask.armed.stimulus.act(&context);
+    let live = matches!(act, Act::Relay | Act::RelayInvalidCredential);
+    if !live && called.is_none() && !follows {
+        let is_models =
+            arrived.parts.method == Method::GET && arrived.resource.resource == "/v1/models";
+        let answer = if is_models {
+            guard::models()
+        } else {
+            guard::unknown_path(&arrived.parts.method, &arrived.resource.resource)
+        };
+        recorder.answered_by(AnsweredBy::Guard);
+        return Ok(ReplyBody::whole(answer, arrived.wire, Some(recorder)));
+    }
+    match act {
+        Act::Relay | Act::RelayInvalidCredential => {
+            if !ask.spend_live_call() {
+                recorder.answered_by(AnsweredBy::Guard);
+                return Ok(ReplyBody::whole(guard::budget_spent(), arrived.wire, Some(recorder)));
+            }
+            let body = send_body(&arrived.parts, bytes);
+            Ok(relay(port, arrived, body, Some(recorder), act == Act::RelayInvalidCredential).await)
+        }
+        Act::Answer(answer) => match Made::start(answer, arrived.wire.clone(), recorder) {
+            Ok(response) => Ok(response.map(ReplyBody::Made)),
+            Err((unsendable, mut recorder)) => {
+                ask.lose();
+                recorder.answered_by(AnsweredBy::Guard);
+                Ok(ReplyBody::whole(
+                    guard::internal(&unsendable.to_string()),
+                    arrived.wire,
+                    Some(recorder),
+                ))
+            }
+        },
+        Act::Reset => end_without_response(&arrived.wire, recorder, Ending::Reset),
+        Act::Close => end_without_response(&arrived.wire, recorder, Ending::Fin),
+        Act::Hold => {
+            // When the release leaves, or the ask is over, this future is dropped with the connection.
+            sleep(HELD_MAX).await;
+            end_without_response(&arrived.wire, recorder, Ending::Fin)
+        }
+    }
+}
+
+fn end_without_response<T>(
+    wire: &WireControl,
+    recorder: Recorder,
+    ending: Ending,
+) -> Result<T, Gone> {
+    wire.end_by(ending);
+    recorder.finish(End::Injected);
+    Err(Gone)
+}
+
+/// Passes a request on to the provider.
+async fn relay(
+    port: &PortContext,
+    arrived: Arrived,
+    body: SendBody,
+    mut recorder: Option<Recorder>,
+    invalid_credential: bool,
+) -> Response<ReplyBody> {
+    let Arrived { mut parts, resource, wire, .. } = arrived;
+    let query = parts.uri.query();
+    let path = match &resource.place {
+        Place::BelowBase(below) => port.client.path_below_base(below, query),
+        Place::BelowHost(path) => port.client.path_below_host(path, query),
+    };
+    remove_hop_by_hop(&mut parts.headers);
+    // The tap has asked for the body already.
+    parts.headers.remove(EXPECT);
+    parts.version = Version::HTTP_11;
+    if invalid_credential {
+        invalidate_credentials(&mut parts.headers);
+    }
+    if let Some(recorder) = &mut recorder {
+        recorder.live();
+    }
+    let result = match path {
+        Ok(path) => {
+            port.live_calls.fetch_add(1, Ordering::Relaxed);
+            port.client.send(path, Request::from_parts(parts, body)).await
+        }
+        Err(error) => Err(crate::upstream::UpstreamError::Request(error)),
+    };
+    match result {
+        Ok(response) => {
+            let (mut parts, stream) = response.into_parts();
+            remove_hop_by_hop(&mut parts.headers);
+            parts.version = Version::HTTP_11;
+            if let Some(recorder) = &mut recorder {
+                recorder.head(parts.status, &parts.headers);
+            }
+            Response::from_parts(parts, ReplyBody::Relayed(Relayed::new(stream, wire, recorder)))
+        }
+        Err(error) => {
+            if let Some(recorder) = &mut recorder {
+                recorder.answered_by(AnsweredBy::ProviderUnreachable);
+                recorder.provider_ended(End::PeerLeft);
+            }
+            ReplyBody::whole(guard::provider_unreachable(&chain(&error)), wire, recorder)
+        }
+    }
+}
+
+/// Writes out an error and its causes.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}
+
+/// The body of any reply to the release.
+pub(crate) enum ReplyBody {
+    /// Bytes that are there already.
+    Whole(Whole),
+    /// From the provider.
+    Relayed(Relayed),
+    /// Made by the stimulus.
+    Made(Made),
+}
+
+/// Bytes that are there already.
+pub(crate) struct Whole {
+    bytes: Option<Bytes>,
+    wire: WireControl,
+    recorder: Option<Recorder>,
+}
+
+impl ReplyBody {
+    fn whole(
+        answer: Response<Bytes>,
+        wire: WireControl,
+        mut recorder: Option<Recorder>,
+    ) -> Response<Self> {
+        if let Some(recorder) = &mut recorder {
+            recorder.head(answer.status(), answer.headers());
+            recorder.body(answer.body());
+            recorder.body_is_whole();
+        }
+        answer.map(|bytes| Self::Whole(Whole { bytes: Some(bytes), wire, recorder }))
+    }
+}
+
+impl Body for ReplyBody {
+    type Data = Bytes;
+    type Error = Broken;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
+        match self.get_mut() {
+            Self::Whole(whole) => {
+                if let Some(recorder) = whole.recorder.take() {
+                    whole.wire.finish_when_flushed(Finishing::new(recorder, End::Complete));
+                }
+                Poll::Ready(whole.bytes.take().map(|bytes| Ok(Frame::data(bytes))))
+            }
+            Self::Relayed(relayed) => Pin::new(relayed).poll_frame(cx),
+            Self::Made(made) => Pin::new(made).poll_frame(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Whole(whole) => whole.bytes.is_none(),
+            Self::Relayed(relayed) => relayed.is_end_stream(),
+            Self::Made(made) => made.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Whole(whole) => {
+                SizeHint::with_exact(whole.bytes.as_ref().map_or(0, Bytes::len) as u64)
+            }
+            Self::Relayed(relayed) => relayed.size_hint(),
+            Self::Made(made) => made.size_hint(),
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! Every limit of the tap, with the reason for its value.
+
+use std::time::Duration;
+
+/// Request bodies of asks are read whole up to this size. A smoke prompt has about a kilobyte; a service may send a long
+/// system prompt or an image with it.
+pub(crate) const REQUEST_BODY_MAX: usize = 16 * 1024 * 1024;
+
+/// Head of a request or a response. Providers stop at 8 to 32 KiB.
+pub(crate) const HEAD_BYTES_MAX: usize = 64 * 1024;
+
+/// What hyper may buffer of one body in one direction: enough for two socket reads, so that a slow reader holds little.
+pub(crate) const BODY_BUFFER_MAX: usize = 64 * 1024;
+
+/// Open connections of one port. A release under probe has a handful; the rest is room for user traffic through the route.
+pub(crate) const CONNECTIONS_MAX: usize = 4096;
+
+/// Exchanges of one ask that are written down. A hot loop is stopped long before; what comes after is counted as lost.
+pub(crate) const EXCHANGES_MAX: usize = 1024;
+
+/// Exchanges of a stopped hot loop that are written down, so that the report shows that it was stopped and that it went on.
+pub(crate) const STOPPED_MAX: u32 = 4;
+
+/// Different markers looked at in one body. A body that quotes more than these is no ask of ours.
+pub(crate) const MARKERS_MAX: usize = 16;
+
+/// Markers of finished asks that are remembered, so that a late retry never reaches the provider as user traffic.
+pub(crate) const RETIRED_MAX: usize = 4096;
+
+/// Longest time that the tap holds anything by itself. Stock SDKs give up after ten minutes.
+pub(crate) const HELD_MAX: Duration = Duration::from_mins(10);
+
+/// Longest wait for a provider's status line; the same ten minutes, as reasoning models are slow.
+pub(crate) const HEAD_WAIT_MAX: Duration = Duration::from_mins(10);
+
+/// Longest wait for a TCP connection, an egress proxy's answer and the TLS handshake, each.
+pub(crate) const CONNECT_MAX: Duration = Duration::from_secs(10);
+
+/// Idle connections to a provider are not used again after this long: Node's servers close theirs after five seconds, and a
+/// request that meets that close could not be told from a provider's fault.
+pub(crate) const IDLE_MAX: Duration = Duration::from_secs(4);
+
+/// Idle connections kept for one upstream: the concurrency of the benchmark twice over.
+pub(crate) const IDLE_LINKS_MAX: usize = 128;
+
+/// What a compressed body may decompress to for judging. A judge needs the beginning and the end; a bomb is not followed.
+pub(crate) const DECODED_MAX: u64 = 64 * 1024 * 1024;
+
+/// How long `collect` waits for exchanges that it has ended to report themselves.
+pub(crate) const ENDING_MAX: Duration = Duration::from_secs(2);
+
+/// Pause after a failed accept (no more file descriptors), so that it does not spin.
+pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// The kernel's queue of connections not yet accepted.
+pub(crate) const BACKLOG: i32 = 1024;
+
+/// Longest text that is kept of a path, a header value or a name.
+pub(crate) const TEXT_MAX: usize = 256;
+
+/// Request ids kept of one response.
+pub(crate) const REQUEST_IDS_MAX: usize = 8;

@@ -1,0 +1,258 @@
+//! An open listener of the tap: accepts connections, refuses them on demand, and ends them when it is dropped.
+
+use std::fmt;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use contract::DeliveredText;
+use drill::ports::{ArmedAsk, TapPort};
+use hyper::server::conn::http1::Builder;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use judge::{AskId, Observation};
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::{JoinHandle, JoinSet};
+
+use crate::exchange::{PortContext, serve};
+use crate::limits::{ACCEPT_PAUSE, BACKLOG, BODY_BUFFER_MAX, CONNECTIONS_MAX, HEAD_BYTES_MAX};
+use crate::wire::Wire;
+
+/// An open listener. Dropping it closes the port and ends all its connections.
+pub struct ListeningPort {
+    context: Arc<PortContext>,
+    address: SocketAddr,
+    refusing: AtomicBool,
+    orders: mpsc::Sender<Order>,
+    acceptor: JoinHandle<()>,
+}
+
+impl fmt::Debug for ListeningPort {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ListeningPort").field("address", &self.address).finish_non_exhaustive()
+    }
+}
+
+impl Drop for ListeningPort {
+    fn drop(&mut self) {
+        self.acceptor.abort();
+    }
+}
+
+/// What the acceptor is told, and where it says that it is done.
+enum Order {
+    Refuse(oneshot::Sender<()>),
+    Listen(oneshot::Sender<()>),
+}
+
+impl ListeningPort {
+    /// Listens at an address.
+    pub(crate) fn open(context: Arc<PortContext>, address: SocketAddr) -> io::Result<Self> {
+        let socket = bound(address)?;
+        let listener = listening(socket)?;
+        let address = listener.local_addr()?;
+        // One order at a time: each is waited for.
+        let (orders, received) = mpsc::channel(1);
+        let acceptor =
+            Acceptor { context: context.clone(), address, gate: Gate::Listening(listener) };
+        Ok(Self {
+            context,
+            address,
+            refusing: AtomicBool::new(false),
+            orders,
+            acceptor: tokio::spawn(acceptor.run(received)),
+        })
+    }
+
+    async fn order(&self, order: impl FnOnce(oneshot::Sender<()>) -> Order) {
+        let (done, waiting) = oneshot::channel();
+        if self.orders.send(order(done)).await.is_ok() {
+            // An acceptor that is gone refuses everything, and has nothing more to say.
+            waiting.await.unwrap_or(());
+        }
+    }
+}
+
+impl TapPort for ListeningPort {
+    fn base_url(&self) -> String {
+        let ip = match self.address.ip() {
+            IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+            IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
+            ip => ip,
+        };
+        format!("http://{}/v1", SocketAddr::new(ip, self.address.port()))
+    }
+
+    fn arm(&self, ask: ArmedAsk) {
+        self.context.asks.arm(ask);
+    }
+
+    async fn refuse_connections(&self) {
+        self.refusing.store(true, Ordering::Release);
+        self.order(Order::Refuse).await;
+    }
+
+    async fn arrived(&self, ask: AskId, within: Duration) -> bool {
+        match self.context.asks.find(ask) {
+            Some(ask) => ask.arrived(within).await,
+            None => false,
+        }
+    }
+
+    async fn collect(&self, ask: AskId, grace: Duration) -> (Observation, Vec<DeliveredText>) {
+        if let Some(ask) = self.context.asks.find(ask) {
+            ask.settled(grace).await;
+        }
+        let Some(ask) = self.context.asks.disarm(ask) else {
+            // Nobody armed it: what there was to see went by unseen.
+            return (Observation { lost: 1, ..Observation::default() }, Vec::new());
+        };
+        let collected = ask.close().await;
+        // Refusing was for this ask; the next one finds the port open again.
+        if self.context.asks.none_armed() && self.refusing.swap(false, Ordering::AcqRel) {
+            self.order(Order::Listen).await;
+        }
+        collected
+    }
+
+    fn live_calls(&self) -> u32 {
+        self.context.live_calls.load(Ordering::Relaxed)
+    }
+}
+
+/// Whether connections are let in.
+enum Gate {
+    Listening(TcpListener),
+    /// The address is held without listening: the kernel refuses each connection, and nobody else can take the port.
+    Refusing(Socket),
+    /// The address could not be held; another try is made when listening is asked for again.
+    Lost,
+}
+
+struct Acceptor {
+    context: Arc<PortContext>,
+    address: SocketAddr,
+    gate: Gate,
+}
+
+impl Acceptor {
+    async fn run(mut self, mut orders: mpsc::Receiver<Order>) {
+        // Dropped with this task: then every connection ends.
+        let mut connections = JoinSet::new();
+        let (closing, _) = watch::channel(());
+        loop {
+            let may_accept = connections.len() < CONNECTIONS_MAX;
+            tokio::select! {
+                order = orders.recv() => match order {
+                    Some(Order::Refuse(done)) => {
+                        self.refuse();
+                        closing.send_replace(());
+                        done.send(()).unwrap_or(());
+                    }
+                    Some(Order::Listen(done)) => {
+                        self.listen();
+                        done.send(()).unwrap_or(());
+                    }
+                    None => return,
+                },
+                accepted = accept(&self.gate), if may_accept => match accepted {
+                    Ok(stream) => {
+                        connections.spawn(connection(self.context.clone(), stream, closing.subscribe()));
+                    }
+                    Err(_exhausted) => tokio::time::sleep(ACCEPT_PAUSE).await,
+                },
+                // The result says nothing: what a connection met is in its exchanges' records.
+                Some(_) = connections.join_next(), if !connections.is_empty() => {}
+            }
+        }
+    }
+
+    fn refuse(&mut self) {
+        // Closed first, as two sockets cannot have the address.
+        self.gate = Gate::Lost;
+        if let Ok(socket) = bound(self.address) {
+            self.gate = Gate::Refusing(socket);
+        }
+    }
+
+    fn listen(&mut self) {
+        let socket = match std::mem::replace(&mut self.gate, Gate::Lost) {
+            Gate::Listening(listener) => {
+                self.gate = Gate::Listening(listener);
+                return;
+            }
+            Gate::Refusing(socket) => Ok(socket),
+            Gate::Lost => bound(self.address),
+        };
+        if let Ok(listener) = socket.and_then(listening) {
+            self.gate = Gate::Listening(listener);
+        }
+    }
+}
+
+async fn accept(gate: &Gate) -> io::Result<TcpStream> {
+    match gate {
+        Gate::Listening(listener) => listener.accept().await.map(|(stream, _)| stream),
+        Gate::Refusing(_) | Gate::Lost => std::future::pending().await,
+    }
+}
+
+fn bound(address: SocketAddr) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_nonblocking(true)?;
+    // A fixed port can be listened on again at once, although connections of the last run linger.
+    socket.set_reuse_address(true)?;
+    socket.bind(&address.into())?;
+    Ok(socket)
+}
+
+fn listening(socket: Socket) -> io::Result<TcpListener> {
+    socket.listen(BACKLOG)?;
+    TcpListener::from_std(socket.into())
+}
+
+/// Serves one connection until either side ends it.
+async fn connection(
+    context: Arc<PortContext>,
+    stream: TcpStream,
+    mut closing: watch::Receiver<()>,
+) {
+    if stream.set_nodelay(true).is_err() {
+        // Only a connection that is gone already cannot be set up.
+        context.asks.stray_connection();
+        return;
+    }
+    let wire = Wire::new(stream);
+    let control = wire.control();
+    let service = {
+        let (context, control) = (context.clone(), control.clone());
+        service_fn(move |request| serve(context.clone(), control.clone(), request))
+    };
+    {
+        let mut serving = std::pin::pin!(
+            Builder::new()
+                .keep_alive(true)
+                .preserve_header_case(true)
+                // The bytes pass as they are: a provider without a date has none here either.
+                .auto_date_header(false)
+                .max_buf_size(BODY_BUFFER_MAX.max(HEAD_BYTES_MAX))
+                .serve_connection(TokioIo::new(wire), service)
+        );
+        let mut open = true;
+        while open {
+            tokio::select! {
+                // The result says nothing: what the connection met is in its exchanges' records.
+                _ = &mut serving => open = false,
+                () = control.killed() => open = false,
+                Ok(()) = closing.changed() => serving.as_mut().graceful_shutdown(),
+            }
+        }
+    }
+    if !control.had_requests() {
+        context.asks.stray_connection();
+    }
+}

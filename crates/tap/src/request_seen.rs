@@ -1,0 +1,265 @@
+//! What is kept of a request: names, classes and fingerprints, no values.
+
+use std::fmt::Write as _;
+
+use contract::{RequestFacts, RequestFault};
+use http::header::{AUTHORIZATION, HeaderName, HeaderValue, USER_AGENT};
+use http::{HeaderMap, Method};
+use judge::{AuthScheme, Fingerprint, RequestSeen};
+
+use crate::limits::TEXT_MAX;
+use crate::path::Resource;
+
+/// Headers beside `authorization` that carry a credential.
+const KEY_HEADERS: [&str; 3] = ["api-key", "x-api-key", "x-goog-api-key"];
+
+/// Takes the place of a credential in the negative auth probe. Long enough to pass a client-side length check, and no
+/// provider can have issued it.
+const INVALID_KEY: &str = "sk-surestep-invalid-000000000000000000000000";
+
+/// `surestep:invalid` for Basic auth.
+const INVALID_BASIC: &str = "c3VyZXN0ZXA6aW52YWxpZA==";
+
+/// The parts of a request that are read before its ask is known.
+#[derive(Debug)]
+pub(crate) struct RequestHead<'r> {
+    pub(crate) method: &'r Method,
+    pub(crate) path: &'r str,
+    pub(crate) has_query: bool,
+    pub(crate) resource: &'r Resource,
+    pub(crate) headers: &'r HeaderMap,
+    pub(crate) host: &'r str,
+}
+
+/// Reduces a request to what may be kept.
+pub(crate) fn request_seen(
+    head: &RequestHead<'_>,
+    facts: &RequestFacts,
+    body_bytes: usize,
+    carries_marker: bool,
+    fingerprint: &(dyn Fn(&[u8]) -> Fingerprint + Send + Sync),
+) -> RequestSeen {
+    let (auth, credential) = credential(head.headers);
+    RequestSeen {
+        method: head.method.as_str().to_owned(),
+        path: bounded(head.path),
+        has_query: head.has_query,
+        resource: bounded(&head.resource.resource),
+        host: head.host.to_owned(),
+        header_names: header_names(head.headers),
+        auth,
+        credential: credential.map(fingerprint),
+        shape: facts.shape.clone(),
+        model: facts.model.as_deref().map(bounded),
+        stream: facts.stream,
+        fault: facts.fault.as_ref().map(fault),
+        client: client(head.headers),
+        retry_count: text(head.headers, "x-stainless-retry-count")
+            .and_then(|count| count.trim().parse().ok()),
+        carries_marker,
+        body_bytes: body_bytes as u64,
+    }
+}
+
+fn fault(fault: &RequestFault) -> String {
+    match fault {
+        RequestFault::NotJson => "not a JSON object".to_owned(),
+        RequestFault::Missing(field) => format!("missing {field}"),
+        RequestFault::WrongType(field) => format!("wrong type of {field}"),
+    }
+}
+
+fn header_names(headers: &HeaderMap) -> Vec<String> {
+    let mut names: Vec<String> = headers.keys().map(|name| name.as_str().to_owned()).collect();
+    names.sort_unstable();
+    names
+}
+
+/// Returns how a request names its credential, and the credential where there is one.
+fn credential(headers: &HeaderMap) -> (AuthScheme, Option<&[u8]>) {
+    if let Some(value) = headers.get(AUTHORIZATION) {
+        let value = value.as_bytes().trim_ascii();
+        let (scheme, rest) = match value.iter().position(|byte| *byte == b' ') {
+            Some(at) => value.split_at(at),
+            None => (value, &[][..]),
+        };
+        let rest = rest.trim_ascii();
+        if scheme.eq_ignore_ascii_case(b"bearer") {
+            return match rest {
+                b"" | b"undefined" | b"null" | b"None" => (AuthScheme::BearerBlank, None),
+                rest => (AuthScheme::Bearer, Some(rest)),
+            };
+        }
+        let kind = if scheme.eq_ignore_ascii_case(b"basic") {
+            AuthScheme::Basic
+        } else {
+            AuthScheme::Other
+        };
+        let secret = if rest.is_empty() { scheme } else { rest };
+        return (kind, Some(secret).filter(|secret| !secret.is_empty()));
+    }
+    for name in KEY_HEADERS {
+        if let Some(value) = headers.get(name) {
+            return (
+                AuthScheme::ApiKeyHeader,
+                Some(value.as_bytes().trim_ascii()).filter(|v| !v.is_empty()),
+            );
+        }
+    }
+    (AuthScheme::None, None)
+}
+
+/// Swaps each credential for an invalid one of the same scheme; everything else stays.
+pub(crate) fn invalidate_credentials(headers: &mut HeaderMap) {
+    for value in headers.get_all_mut_of(&AUTHORIZATION) {
+        let scheme = value
+            .to_str()
+            .ok()
+            .and_then(|text| text.split_once(' '))
+            .map(|(scheme, _)| scheme.to_owned());
+        let invalid = match scheme {
+            Some(scheme) if scheme.eq_ignore_ascii_case("basic") => {
+                format!("{scheme} {INVALID_BASIC}")
+            }
+            Some(scheme) => format!("{scheme} {INVALID_KEY}"),
+            None => INVALID_KEY.to_owned(),
+        };
+        // A scheme that was a header value stays one; should it ever not be, the plain invalid key is one.
+        *value = HeaderValue::try_from(invalid)
+            .unwrap_or_else(|_| HeaderValue::from_static(INVALID_KEY));
+    }
+    for name in KEY_HEADERS {
+        for value in headers.get_all_mut_of(&HeaderName::from_static(name)) {
+            *value = HeaderValue::from_static(INVALID_KEY);
+        }
+    }
+}
+
+/// Mutable access to all values of one name.
+trait AllMut {
+    fn get_all_mut_of<'h>(
+        &'h mut self,
+        name: &'h HeaderName,
+    ) -> impl Iterator<Item = &'h mut HeaderValue>;
+}
+
+impl AllMut for HeaderMap {
+    fn get_all_mut_of<'h>(
+        &'h mut self,
+        name: &'h HeaderName,
+    ) -> impl Iterator<Item = &'h mut HeaderValue> {
+        self.iter_mut().filter_map(move |(key, value)| (key == name).then_some(value))
+    }
+}
+
+/// Returns the client library and its version.
+fn client(headers: &HeaderMap) -> Option<String> {
+    let stainless =
+        text(headers, "x-stainless-lang").zip(text(headers, "x-stainless-package-version"));
+    let agent = headers.get(USER_AGENT).and_then(|value| value.to_str().ok());
+    if let Some((language, version)) = stainless {
+        let maker =
+            agent.map_or(
+                "openai",
+                |agent| if agent.contains("nthropic") { "anthropic" } else { "openai" },
+            );
+        let language = match language {
+            "js" => "node",
+            language => language,
+        };
+        return Some(identifier(&format!("{maker}-{language} {version}")));
+    }
+    let product = agent?.split_ascii_whitespace().next()?;
+    Some(identifier(&match product.rsplit_once('/') {
+        Some((name, version)) => format!("{name} {version}"),
+        None => product.to_owned(),
+    }))
+}
+
+/// Keeps what a product name and a version are made of: a user agent is free text and may hold anything.
+fn identifier(text: &str) -> String {
+    text.chars().filter(|c| c.is_ascii_alphanumeric() || " ._+-/@".contains(*c)).take(64).collect()
+}
+
+fn text<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
+    headers.get(name).and_then(|value| value.to_str().ok())
+}
+
+/// Cuts a text at the limit.
+pub(crate) fn bounded(text: &str) -> String {
+    if text.len() <= TEXT_MAX {
+        return text.to_owned();
+    }
+    let mut cut: String = text.chars().take(TEXT_MAX).collect();
+    // Writing to a String cannot fail.
+    write!(cut, "…").unwrap_or_default();
+    cut
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
+        pairs
+            .iter()
+            .map(|(name, value)| {
+                (HeaderName::from_static(name), HeaderValue::from_str(value).unwrap())
+            })
+            .collect()
+    }
+
+    fn check_auth(pairs: &[(&'static str, &str)], scheme: AuthScheme, secret: Option<&str>) {
+        assert_eq!(credential(&headers(pairs)), (scheme, secret.map(str::as_bytes)), "{pairs:?}");
+    }
+
+    #[test]
+    fn schemes_are_told_apart() {
+        check_auth(&[("authorization", "Bearer sk-1")], AuthScheme::Bearer, Some("sk-1"));
+        check_auth(&[("authorization", "bearer sk-1 ")], AuthScheme::Bearer, Some("sk-1"));
+        check_auth(&[("authorization", "Bearer")], AuthScheme::BearerBlank, None);
+        check_auth(&[("authorization", "Bearer undefined")], AuthScheme::BearerBlank, None);
+        check_auth(&[("authorization", "Basic dTpw")], AuthScheme::Basic, Some("dTpw"));
+        check_auth(&[("authorization", "AWS4 abc")], AuthScheme::Other, Some("abc"));
+        check_auth(&[("api-key", "k")], AuthScheme::ApiKeyHeader, Some("k"));
+        check_auth(&[], AuthScheme::None, None);
+    }
+
+    #[test]
+    fn swapped_credential_keeps_its_scheme() {
+        let mut swapped =
+            headers(&[("authorization", "bearer sk-1"), ("x-api-key", "k"), ("accept", "a")]);
+        invalidate_credentials(&mut swapped);
+        assert_eq!(swapped["authorization"], format!("bearer {INVALID_KEY}"));
+        assert_eq!(swapped["x-api-key"], INVALID_KEY);
+        assert_eq!(swapped["accept"], "a");
+        let mut basic = headers(&[("authorization", "Basic dTpw")]);
+        invalidate_credentials(&mut basic);
+        assert_eq!(basic["authorization"], format!("Basic {INVALID_BASIC}"));
+    }
+
+    #[test]
+    fn clients_are_named() {
+        let check = |pairs: &[(&'static str, &str)], name: &str| {
+            assert_eq!(client(&headers(pairs)).as_deref(), Some(name))
+        };
+        check(
+            &[
+                ("user-agent", "OpenAI/Python 3.54.0"),
+                ("x-stainless-lang", "python"),
+                ("x-stainless-package-version", "3.54.0"),
+            ],
+            "openai-python 3.54.0",
+        );
+        check(
+            &[("x-stainless-lang", "js"), ("x-stainless-package-version", "7.57.0")],
+            "openai-node 7.57.0",
+        );
+        check(&[("user-agent", "python-httpx/0.28.1")], "python-httpx 0.28.1");
+        check(
+            &[("user-agent", "ai-sdk/openai-compatible/3.0.92 runtime/node.js/24")],
+            "ai-sdk/openai-compatible 3.0.92",
+        );
+        check(&[("user-agent", "node")], "node");
+    }
+}

@@ -1,0 +1,249 @@
+//! A raw client and a raw provider on loopback: tests say byte for byte what is sent and what must come.
+#![expect(dead_code, reason = "each test binary uses a part of it")]
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use contract::{Profile, Surface};
+use drill::ports::{ArmedAsk, OpenPort, Tap as _, TapPort as _, Upstream};
+use judge::{
+    Act, Answer, AnswerEnd, AskId, Exchange, Fingerprint, Marker, Observation, Piece, Role,
+    Stimulus,
+};
+use tap::{ListeningPort, TapConfig, TapServer};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+
+/// Bound of every wait in the tests: far beyond what loopback needs, so that only a hang meets it.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Waits for something that must come.
+pub async fn soon<T>(what: &str, work: impl Future<Output = T>) -> T {
+    tokio::time::timeout(PATIENCE, work)
+        .await
+        .unwrap_or_else(|_| panic!("waited too long for {what}"))
+}
+
+/// Makes a tap whose fingerprint shows the credential's length only.
+pub fn tap() -> TapServer {
+    TapServer::new(TapConfig {
+        fingerprint: Arc::new(|secret: &[u8]| {
+            Fingerprint::from_digest(&(secret.len() as u64).to_be_bytes())
+        }),
+    })
+}
+
+/// An upstream at an address.
+pub fn upstream(address: SocketAddr) -> Upstream {
+    Upstream { base_url: format!("http://{address}/v1"), connect_to: None, ca: None, proxy: None }
+}
+
+/// What a port is opened for.
+pub fn spec(upstream: Upstream) -> OpenPort {
+    OpenPort {
+        role: Role::New,
+        listen: None,
+        upstream,
+        surface: Surface::Chat,
+        profile: Profile::Openai,
+    }
+}
+
+/// Opens a port in front of an address.
+pub async fn open(address: SocketAddr) -> ListeningPort {
+    tap().open(spec(upstream(address))).await.expect("loopback port 0 is free")
+}
+
+/// Opens a port in front of nothing.
+pub async fn open_alone() -> ListeningPort {
+    open(dead_address().await).await
+}
+
+/// Returns an address on which nobody listens.
+pub async fn dead_address() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0")
+        .await
+        .expect("port 0 is free")
+        .local_addr()
+        .expect("it is bound")
+}
+
+/// Returns the address of a port.
+pub fn address(port: &ListeningPort) -> SocketAddr {
+    port.base_url()
+        .strip_prefix("http://")
+        .and_then(|rest| rest.strip_suffix("/v1"))
+        .unwrap()
+        .parse()
+        .unwrap()
+}
+
+/// An ask that has the port to itself.
+pub fn ask(id: u64, stimulus: Stimulus) -> ArmedAsk {
+    ArmedAsk {
+        id: AskId(id),
+        marker: Marker::new(id),
+        label: "SSL-1".to_owned(),
+        stimulus,
+        exclusive: true,
+        live_calls_max: 100,
+        attempts_max: 100,
+    }
+}
+
+/// An ask on a shared port.
+pub fn shared_ask(id: u64, stimulus: Stimulus) -> ArmedAsk {
+    ArmedAsk { exclusive: false, ..ask(id, stimulus) }
+}
+
+/// An ask whose exchanges all get one act.
+pub fn acting(act: Act) -> ArmedAsk {
+    ask(1, Stimulus::Acts(vec![act]))
+}
+
+/// A chunked event stream made of these pieces.
+pub fn answer(pieces: Vec<Piece>, end: AnswerEnd) -> Answer {
+    Answer {
+        status: 200,
+        headers: vec![("content-type".to_owned(), "text/event-stream".to_owned())],
+        declared_length: None,
+        pieces,
+        end,
+    }
+}
+
+/// A piece of text.
+pub fn bytes(text: &str) -> Piece {
+    Piece::Bytes(text.as_bytes().to_vec())
+}
+
+/// A chat request with a marker in it.
+pub fn chat_request(marker: u64) -> String {
+    let marker = Marker::new(marker);
+    post(
+        "/v1/chat/completions",
+        &format!(
+            "{{\"model\":\"m\",\"messages\":[{{\"role\":\"user\",\"content\":\"[{}] hi\"}}]}}",
+            marker.as_str()
+        ),
+    )
+}
+
+/// A request with a body.
+pub fn post(path: &str, body: &str) -> String {
+    format!(
+        "POST {path} HTTP/1.1\r\nHost: tap\r\nAuthorization: Bearer sk-real\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
+}
+
+/// A raw connection: what was read and not yet looked at is kept.
+pub struct Raw {
+    pub stream: TcpStream,
+    pub unread: Vec<u8>,
+}
+
+impl Raw {
+    pub async fn connect(address: SocketAddr) -> Self {
+        let stream = soon("a connection", TcpStream::connect(address)).await.expect("it listens");
+        stream.set_nodelay(true).expect("it is open");
+        Self::of(stream)
+    }
+
+    pub fn of(stream: TcpStream) -> Self {
+        Self { stream, unread: Vec::new() }
+    }
+
+    pub async fn send(&mut self, text: &str) {
+        self.send_bytes(text.as_bytes()).await;
+    }
+
+    pub async fn send_bytes(&mut self, bytes: &[u8]) {
+        soon("the peer to take bytes", self.stream.write_all(bytes)).await.expect("the peer reads");
+    }
+
+    /// Reads up to and with `end`, and returns it.
+    pub async fn until(&mut self, end: &str) -> String {
+        let end_bytes = end.as_bytes();
+        loop {
+            if let Some(at) =
+                self.unread.windows(end_bytes.len()).position(|window| window == end_bytes)
+            {
+                let rest = self.unread.split_off(at + end_bytes.len());
+                return String::from_utf8(std::mem::replace(&mut self.unread, rest))
+                    .expect("it is text");
+            }
+            let n =
+                soon(end, self.stream.read_buf(&mut self.unread)).await.expect("the peer writes");
+            assert!(
+                n > 0,
+                "the end came before {end:?}: {:?}",
+                String::from_utf8_lossy(&self.unread)
+            );
+        }
+    }
+
+    /// Reads a head and a body of `content-length`.
+    pub async fn message(&mut self) -> (String, String) {
+        let head = self.until("\r\n\r\n").await;
+        let length =
+            header(&head, "content-length").map_or(0, |length| length.parse().expect("a length"));
+        while self.unread.len() < length {
+            let n = soon("a body", self.stream.read_buf(&mut self.unread))
+                .await
+                .expect("the peer writes");
+            assert!(n > 0, "the end came before the body: {head}");
+        }
+        let rest = self.unread.split_off(length);
+        (head, String::from_utf8(std::mem::replace(&mut self.unread, rest)).expect("it is text"))
+    }
+
+    /// Reads to the end of the connection. Returns what came, and the error that ended it, if one did.
+    pub async fn to_end(&mut self) -> (String, Option<std::io::ErrorKind>) {
+        let error = loop {
+            match soon("the end", self.stream.read_buf(&mut self.unread)).await {
+                Ok(0) => break None,
+                Ok(_) => {}
+                Err(error) => break Some(error.kind()),
+            }
+        };
+        (String::from_utf8(std::mem::take(&mut self.unread)).expect("it is text"), error)
+    }
+}
+
+/// Returns a header's value out of a raw head, whatever its case.
+pub fn header<'h>(head: &'h str, name: &str) -> Option<&'h str> {
+    head.lines()
+        .filter_map(|line| line.split_once(": "))
+        .find(|(key, _)| key.eq_ignore_ascii_case(name))
+        .map(|(_, value)| value)
+}
+
+/// A raw provider.
+pub struct Provider {
+    pub address: SocketAddr,
+    listener: TcpListener,
+}
+
+impl Provider {
+    pub async fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("port 0 is free");
+        Self { address: listener.local_addr().expect("it is bound"), listener }
+    }
+
+    pub async fn accept(&self) -> Raw {
+        Raw::of(soon("the tap to connect", self.listener.accept()).await.expect("it listens").0)
+    }
+}
+
+/// Ends an ask without waiting for anything.
+pub async fn collect(port: &ListeningPort, id: u64) -> Observation {
+    soon("collect", port.collect(AskId(id), PATIENCE)).await.0
+}
+
+/// Returns the only exchange.
+pub fn only(observation: &Observation) -> &Exchange {
+    assert_eq!((observation.exchanges.len(), observation.lost), (1, 0), "{observation:#?}");
+    &observation.exchanges[0]
+}
