@@ -29,8 +29,10 @@ pub struct Variant {
     pub modes: Vec<String>,
     /// The forms that have it.
     pub forms: Vec<Form>,
-    /// The environments that it runs in.
+    /// The stacks that it runs on.
     pub stacks: Vec<Stack>,
+    /// Those of them whose SDK makes up for the defect: there a drill should promote.
+    pub healthy_on: Vec<Stack>,
     /// `any`, `reverse` or `forward`: how the tap must be reached for it to show.
     pub tap: String,
     /// What a drill should decide when the other of the pair is healthy.
@@ -41,6 +43,17 @@ pub struct Variant {
     pub caught_by: Vec<String>,
     /// Settings that the release's configuration needs, as `(key, JSON)`.
     pub release_settings: Vec<(String, Value)>,
+}
+
+impl Variant {
+    /// Returns what a drill should decide, and the exit codes that say so, when the release runs on this stack.
+    pub fn expected_on(&self, stack: Stack) -> (Expected, &[i32]) {
+        if self.healthy_on.contains(&stack) {
+            (Expected::Promote, &[0])
+        } else {
+            (self.expected, &self.exit_codes)
+        }
+    }
 }
 
 /// Returns every variant.
@@ -72,6 +85,15 @@ fn variant(value: &Value) -> Variant {
         modes: texts(&value["modes"]),
         forms,
         stacks,
+        healthy_on: value["healthy_on"]
+            .as_array()
+            .map(|names| {
+                let known = |name: &Value| {
+                    Stack::named(name.as_str().unwrap_or_default()).expect("a known stack")
+                };
+                names.iter().map(known).collect()
+            })
+            .unwrap_or_default(),
         tap: text(&value["tap"]),
         expected: match value["expected"].as_str() {
             Some("promote") => Expected::Promote,

@@ -55,6 +55,11 @@ impl Stack {
         }
     }
 
+    /// Returns the SDK stack whose environment has this name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::SDKS.into_iter().find(|stack| stack.environment_name() == Some(name))
+    }
+
     /// Returns the name of its environment, where it needs one.
     pub fn environment_name(self) -> Option<&'static str> {
         match self {

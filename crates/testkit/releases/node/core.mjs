@@ -8,7 +8,7 @@ import { createRequire } from "node:module";
 
 const env = process.env;
 const require = createRequire(`${env.SDK_HOME}/`);
-const { OpenAI, APIError, APIConnectionError } = require("openai");
+const { OpenAI, APIError, APIConnectionError, APIUserAbortError } = require("openai");
 
 // The old major comes with node-fetch, the current one uses the platform's fetch: each is tested with its own.
 const OLD = require("openai/version").VERSION.startsWith("4.");
@@ -223,6 +223,7 @@ async function within(ms, promise) {
 function refusalFrom(error) {
   if (error instanceof Refusal) return error;
   if (error instanceof OutOfTime) return new Refusal("no answer in time");
+  if (error instanceof APIUserAbortError) return new Refusal("the asker left");
   if (error instanceof APIConnectionError) return new Refusal("the provider could not be reached");
   if (error instanceof APIError && error.status !== undefined) return new Refusal("the provider refused", error.status);
   if (error instanceof APIError) return new Refusal("the provider reported an error in its reply");
