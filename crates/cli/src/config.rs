@@ -216,7 +216,7 @@ impl Reader<'_> {
         let source = self.text(fields, "source");
         let by = self.text(fields, "by");
         let on = self.checked(fields, "on", |text| {
-            text.parse::<jiff::civil::Date>().map_err(|_| {
+            text.parse::<jiff::civil::Date>().map_err(|_parsing| {
                 // The cause speaks of the parser's grammar.
                 (format!("`{text}` is not a date"), "write it as 2026-11-20".to_owned())
             })
@@ -273,7 +273,7 @@ impl Reader<'_> {
                         "`gates.require` names no gate: everything would be promoted without proof",
                     )
                     .help("leave the key out to require all six"),
-                )
+                );
             }
             Some(node) if require.len() < GATES.len() => {
                 let missing: Vec<_> = GATES

@@ -29,6 +29,11 @@ impl Environment {
         Ok(text)
     }
 
+    /// Returns all variables, for those who hand some of them on.
+    pub(crate) fn all(&self) -> BTreeMap<OsString, OsString> {
+        self.0.clone()
+    }
+
     /// Returns the names of all variables that are text.
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
         self.0.keys().filter_map(|name| name.to_str())

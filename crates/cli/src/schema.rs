@@ -131,15 +131,15 @@ mod tests {
     /// The part of JSON Schema that [`config_schema`] uses, patterns aside.
     fn violations(schema: &Value, value: &Value, path: &str) -> Vec<String> {
         let mut found = Vec::new();
-        if let Some(choices) = schema["anyOf"].as_array() {
-            if choices.iter().all(|choice| !violations(choice, value, path).is_empty()) {
-                return vec![format!("{path}: none fits")];
-            }
+        if let Some(choices) = schema["anyOf"].as_array()
+            && choices.iter().all(|choice| !violations(choice, value, path).is_empty())
+        {
+            return vec![format!("{path}: none fits")];
         }
-        if let Some(words) = schema["enum"].as_array() {
-            if !words.contains(value) {
-                found.push(format!("{path}: not one of the words"));
-            }
+        if let Some(words) = schema["enum"].as_array()
+            && !words.contains(value)
+        {
+            found.push(format!("{path}: not one of the words"));
         }
         let types: Vec<&str> = match &schema["type"] {
             Value::String(one) => vec![one],
@@ -161,10 +161,10 @@ mod tests {
         for (bound, wrong) in
             [("minimum", std::cmp::Ordering::Less), ("maximum", std::cmp::Ordering::Greater)]
         {
-            if let (Some(bound), Some(number)) = (schema[bound].as_u64(), value.as_u64()) {
-                if number.cmp(&bound) == wrong {
-                    found.push(format!("{path}: out of bounds"));
-                }
+            if let (Some(bound), Some(number)) = (schema[bound].as_u64(), value.as_u64())
+                && number.cmp(&bound) == wrong
+            {
+                found.push(format!("{path}: out of bounds"));
             }
         }
         for item in value.as_array().into_iter().flatten() {
@@ -173,13 +173,13 @@ mod tests {
         for (name, inner) in value.as_object().into_iter().flatten() {
             match (&schema["properties"][name], &schema["additionalProperties"]) {
                 (Value::Null, Value::Bool(false)) => {
-                    found.push(format!("{path}: {name} is not known"))
+                    found.push(format!("{path}: {name} is not known"));
                 }
                 (Value::Null, other) => {
-                    found.extend(violations(other, inner, &format!("{path}.{name}")))
+                    found.extend(violations(other, inner, &format!("{path}.{name}")));
                 }
                 (property, _) => {
-                    found.extend(violations(property, inner, &format!("{path}.{name}")))
+                    found.extend(violations(property, inner, &format!("{path}.{name}")));
                 }
             }
         }

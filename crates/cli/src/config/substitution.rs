@@ -68,10 +68,10 @@ fn value_of<'e>(name: &str, environment: &'e Environment) -> Result<&'e str, sca
             }
             VariableProblem::NotText => format!("set {name} to UTF-8 text"),
         };
-        if problem == VariableProblem::Unset {
-            if let Some(close) = scalar::closest(name, environment.names()) {
-                help = format!("did you mean ${{{close}}}? Or {help}");
-            }
+        if problem == VariableProblem::Unset
+            && let Some(close) = scalar::closest(name, environment.names())
+        {
+            help = format!("did you mean ${{{close}}}? Or {help}");
         }
         (format!("the environment variable {name} {problem}"), help)
     })

@@ -116,7 +116,7 @@ fn executable(path: &Path) -> Result<(), &'static str> {
     if !path.exists() {
         return Err("does not exist");
     }
-    rustix::fs::access(path, Access::EXEC_OK).map_err(|_| {
+    rustix::fs::access(path, Access::EXEC_OK).map_err(|_denied| {
         // Whatever the cause is called, this is what it means.
         "may not be executed"
     })

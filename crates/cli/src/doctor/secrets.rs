@@ -58,10 +58,9 @@ fn look_at_all(settings: &Settings, environment: &Environment) -> Vec<Checkup> {
         }
         if let Run::Service(drill::settings::ServiceRun { ask, .. }) | Run::Url { ask, .. } =
             &release.run
+            && let HttpAsk::Openai { key: Some(source), .. } = ask
         {
-            if let HttpAsk::Openai { key: Some(source), .. } = ask {
-                report(&mut found, &format!("{name}.run.ask.key`"), source, &resolve(source));
-            }
+            report(&mut found, &format!("{name}.run.ask.key`"), source, &resolve(source));
         }
     }
     found
@@ -75,7 +74,7 @@ fn report(
 ) {
     match resolved {
         Err(problem) => {
-            found.push(Checkup::broken(format!("{name}: {problem}"), problem.help.clone()))
+            found.push(Checkup::broken(format!("{name}: {problem}"), problem.help.clone()));
         }
         Ok(secret) => {
             let blemishes = config::blemishes(secret);

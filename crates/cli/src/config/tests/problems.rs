@@ -1,0 +1,290 @@
+//! What is said of configurations with problems.
+
+use super::*;
+
+#[test]
+fn a_problem_is_shown_with_its_line() {
+    let errors = load_text(&spoilt("service: bot", "servce: bot")).expect_err("a problem");
+    assert_eq!(
+        errors.render(false),
+        "\
+error: unknown key `servce` at the top level
+ --> surestep.yaml:1:1
+  |
+1 | servce: bot
+  | ^^^^^^
+  |
+  = help: did you mean `service`?
+
+surestep.yaml: 1 problem; nothing was done
+"
+    );
+    assert_eq!(
+        errors.to_json(),
+        serde_json::json!([{
+            "file": "surestep.yaml", "line": 1, "column": 1,
+            "message": "unknown key `servce` at the top level", "help": "did you mean `service`?",
+        }])
+    );
+}
+
+#[test]
+fn misspelt_keys_find_their_meaning() {
+    let with_secrets = "version: 2.9\n    secerts: { A: env:B }";
+    check(
+        &spoilt("version: 2.9", with_secrets),
+        "15:5: unknown key `secerts` in `releases.rollback` (did you mean `secrets`?)",
+    );
+    check(
+        &spoilt("name: simulated", "name: simulated\n  listen: x"),
+        "5:3: unknown key `listen` in `provider` (`listen` belongs into `route`)",
+    );
+    check(
+        &spoilt("version: 2.9", "version: 2.9\n    retry: { tries: 3 }"),
+        "15:14: unknown key `tries` in `releases.rollback.retry` (known here: max_attempts, max_elapsed)",
+    );
+    check(
+        &spoilt("service: bot", "service: bot\ngate: {}"),
+        "2:1: unknown key `gate` at the top level (did you mean `gates`?)",
+    );
+}
+
+#[test]
+fn wrong_types_are_named() {
+    check(
+        &spoilt("modes: [unary]", "modes: unary"),
+        "5:10: `provider.modes` must be a list, not `unary` (write it as a list: `modes: [unary]`)",
+    );
+    check(
+        &spoilt("modes: [unary]", "modes:"),
+        "5:3: `provider.modes` has no value (give it a value, for example `[unary, stream]`)",
+    );
+    check(&spoilt("model: some-model", "model: [a]"), "6:8: `model` must be text, not a list");
+    check(
+        &spoilt("model: some-model", "model: {tap}"),
+        "6:8: `model` must be text, not a mapping (put quotes round it: \"{tap}\")",
+    );
+    check(
+        &spoilt("name: simulated", "name: simulated\n  live_calls: \"6\""),
+        "5:15: `provider.live_calls` must be a whole number from 1 to 100000, not the text `6` (write the number without quotes)",
+    );
+    check(
+        &spoilt("service: bot", "service: bot\nroute: { step: 0 }"),
+        "2:16: `route.step` must be a whole number from 1 to 100, not `0`",
+    );
+    check(
+        &spoilt("service: bot", "service: bot\ngates: { strict: yes }"),
+        "2:18: `gates.strict` must be `true` or `false`, not `yes`",
+    );
+    check(
+        &spoilt(", \"{prompt}\"]", ", {prompt}]"),
+        "11:34: `releases.new.run.command` must be text, not a mapping (put quotes round it: \"{prompt}\")",
+    );
+    check("- a\n- b", "1:1: the file must be a mapping, not a list");
+}
+
+#[test]
+fn variables_that_give_no_text_are_named() {
+    check(
+        &spoilt("model: some-model", "model: x-${SUPPORT_MODLE}"),
+        "6:10: the environment variable SUPPORT_MODLE is not set \
+         (did you mean ${SUPPORT_MODEL}? Or set SUPPORT_MODLE in the environment or write the value here)",
+    );
+    check(
+        &spoilt("model: some-model", "model: ${BLANK}"),
+        "6:8: the environment variable BLANK is set but blank (set BLANK in the environment or write the value here)",
+    );
+}
+
+#[test]
+fn words_are_checked() {
+    let in_rollback = |line: &str| spoilt("version: 2.9", &format!("version: 2.9\n    {line}"));
+    check(
+        &in_rollback("deadline: 30"),
+        "15:15: `releases.rollback.deadline`: `30` is not a duration: it has no unit (write 500ms, 30s, 2m, 24h or 1m30s)",
+    );
+    check(
+        &in_rollback("deadline: 0s"),
+        "15:15: `releases.rollback.deadline`: `0s` is no time at all (write more than 0)",
+    );
+    check(
+        &in_rollback("directory: nowhere"),
+        "15:16: `releases.rollback.directory`: /nowhere does not exist (relative paths start at the configuration's folder)",
+    );
+    check(
+        &in_rollback("logs: [stderror]"),
+        "15:12: `releases.rollback.logs` must be a list of `stderr`, `stdout` and `file:PATH`, not `stderror` (did you mean `stderr`?)",
+    );
+    check(
+        &spoilt("service: bot", "service: bot\ncontract: { required_fields: [choices.0] }"),
+        "2:31: `contract.required_fields`: `choices.0` is not a JSON pointer: it does not begin with `/` (did you mean `/choices/0`?)",
+    );
+    check(
+        &spoilt("service: bot", "service: bot\ngates: { require: [observabilty] }"),
+        "2:20: `gates.require` must be `contract_reviewed` or `new_release_smoke` or `rollback_release_smoke` or `negative_auth` or `observability` or `rollback_switch_drill`, not `observabilty` (did you mean `observability`?)",
+    );
+}
+
+#[test]
+fn what_is_not_there_yet_says_so() {
+    check(
+        &spoilt("service: bot", "service: bot\nroute: { switch: envoy }"),
+        "2:18: `route.switch: envoy` is not available in this version (write `switch: embedded`, surestep's own router)",
+    );
+    check(
+        &spoilt("version: 2.9", "version: 2.9\n    tap: forward"),
+        "15:10: `releases.rollback.tap: forward` is not available in this version (write `tap: reverse` and hand the release its base URL as {tap})",
+    );
+    check(
+        &spoilt("service: bot", "service: bot\nledger: postgres://h/db"),
+        "2:9: `ledger`: PostgreSQL is not in this build (write sqlite:PATH)",
+    );
+}
+
+#[test]
+fn what_is_not_yaml_says_where() {
+    check(
+        &spoilt("environment: test", "environment test"),
+        "2:1: not YAML: simple key expected ':' (a key needs a colon and a blank behind it: `key: value`)",
+    );
+    check(
+        &spoilt("    version: 2.9", "\tversion: 2.9"),
+        "14:1: not YAML: a tab in the indentation (indent with spaces)",
+    );
+    check(
+        &spoilt("env: { BASE_URL: \"{tap}\" }", "env: { M: ${SUPPORT_MODEL} }"),
+        "12:16: not YAML: while parsing a flow mapping, did not find expected ',' or '}' (inside `[…]` and `{…}`, put quotes round it: \"${NAME}\")",
+    );
+    check(
+        "---\na: 1\n---\nb: 2\n",
+        "3:1: a second document begins here (a configuration is one YAML document: remove `---` and what follows)",
+    );
+    check("a: &x [*x]", "1:8: an alias inside the very value that it stands for");
+    let deep = format!("{}{}", "[".repeat(60), "]".repeat(60));
+    check(&format!("a: {deep}"), "1:44: nested more than 40 levels deep");
+    let bomb = (1..8).fold("a0: &a0 [x,x,x,x,x,x,x,x,x,x]\n".to_owned(), |text, n| {
+        let last = format!("*a{}", n - 1);
+        format!("{text}a{n}: &a{n} [{}]\n", [last.as_str(); 10].join(","))
+    });
+    assert!(problems_of(&bomb).contains("more than 20000 values"));
+}
+
+#[test]
+fn empty_files_and_missing_ones() {
+    check("", "the file is empty (`surestep init --force` writes a template)");
+    check("\n# nothing\n", "the file is empty (`surestep init --force` writes a template)");
+    let errors = load(Path::new("/nowhere/surestep.yaml"), &environment()).expect_err("no file");
+    assert_eq!(
+        errors.to_string(),
+        "error: there is no such file\n--> /nowhere/surestep.yaml\n = help: `surestep init` writes a commented one; `--config FILE` names another\n\n\
+         /nowhere/surestep.yaml: 1 problem; nothing was done\n"
+    );
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("latin1.yaml");
+    std::fs::write(&path, b"service: caf\xe9").expect("a file");
+    let errors = load(&path, &environment()).expect_err("no text");
+    assert!(errors.to_string().contains("not UTF-8 text (byte 12)"), "{errors}");
+}
+
+#[test]
+fn all_problems_come_at_once() {
+    let source = spoilt("service: bot", "servce: bot");
+    let source = source
+        .replace("version: 2.10", "version: 2.10\n    deadline: soon")
+        .replace("some-model", "${UNSET}");
+    let source =
+        source.replace("post: /ask", "post: ask").replace("modes: [unary]", "modes: [unary, both]");
+    let source = format!("{source}service: again\nservice: twice\n");
+    check(
+        &source,
+        "1:1: unknown key `servce` at the top level (did you mean `service`?)\n\
+         5:18: `provider.modes` must be `unary` or `stream`, not `both`\n\
+         6:8: the environment variable UNSET is not set (set UNSET in the environment or write the value here)\n\
+         10:15: `releases.new.deadline`: `soon` is not a duration (write 500ms, 30s, 2m, 24h or 1m30s)\n\
+         19:20: `releases.rollback.run.ask.post`: `ask` is not a path: it does not begin with `/` (write `/ask`)\n\
+         22:1: `service` appears a second time (it is set on line 21 already: remove one of the two)",
+    );
+    check(
+        &spoilt("service: bot\nenvironment: test\n", ""),
+        "`service` is missing (add it, for example `service: support-bot`)\n`environment` is missing (add it, for example `environment: staging`)",
+    );
+}
+
+#[test]
+fn runs_that_cannot_work_are_problems() {
+    let new_run = |run: &str| spoilt("command: [python3, app.py, \"{prompt}\"]", run);
+    check(
+        &new_run("command: [python3, app.py]"),
+        "11:7: `releases.new.run.command` does not hand over the prompt (add \"{prompt}\" as an argument, or write `prompt: stdin`)",
+    );
+    check(
+        &new_run("command: python3 app.py"),
+        "11:16: `releases.new.run.command` must be a list, not `python3 app.py` (write it as a list: `command: [python3, app.py]`)",
+    );
+    check(
+        &new_run("command: [a, \"{prompt}\"]\n      ready: /x"),
+        "12:7: `releases.new.run.ready` does not go with `command` (with `command` there are: command, prompt, answer, stream)",
+    );
+    check(
+        &new_run("command: [a, \"{prompt}\"]\n      url: http://x"),
+        "12:7: `releases.new.run.command` and `releases.new.run.url` exclude each other (keep one of the two)",
+    );
+    check(
+        &new_run("prompt: arg"),
+        "10:5: `releases.new.run` says nothing of how the release runs (add `command` (a process for each ask), `service` (started by surestep) or `url` (runs already))",
+    );
+    let problems = problems_of(&new_run("url: https://x"));
+    assert!(problems.contains("`releases.new.run` does not say how to ask"), "{problems}");
+    assert!(
+        problems.contains("nothing leads the calls of a running instance to the tap"),
+        "{problems}"
+    );
+    check(
+        &spoilt("env_port: PORT\n      ", ""),
+        "16:7: nothing tells `releases.rollback.run.service` on which port to listen (add `env_port: PORT` (the variable that takes it), or \"{port}\" to the command)",
+    );
+    check(
+        &spoilt("{ q: \"{prompt}\" }", "{ q: hello }"),
+        "18:26: `releases.rollback.run.ask.json` does not hand over the prompt (put {prompt} into one of its strings: { question: \"{prompt}\" })",
+    );
+    check(
+        &spoilt("answer: /a", "answer: sse:/a"),
+        "18:59: `releases.rollback.run.ask.answer`: `sse:/a` is a place in events, and a unary response has none (write a JSON pointer such as /answer, or text)",
+    );
+    check(
+        &spoilt("answer: /a", "answer: /a, refused: event:error"),
+        "18:72: `releases.rollback.run.ask.refused` must be a mapping, not `event:error` (write { pointer: /ok, equals: false }: a unary response has no events)",
+    );
+}
+
+#[test]
+fn odd_things_are_warnings() {
+    check_warnings(
+        &spoilt("version: 2.9", "version: \"2.10\""),
+        "7:1: `new` and `rollback` are both version 2.10 (a drill tells them apart by role; their logs will not)",
+    );
+    check_warnings(
+        &spoilt("env: { BASE_URL: \"{tap}\" }", "env: { BASE_URL: \"{tap}\", M: \"{modle}\" }"),
+        "12:34: `{modle}` is no placeholder and is handed over as it stands (did you mean `{model}`?)",
+    );
+    check_warnings(
+        &spoilt("modes: [unary]", "modes: [unary, unary]"),
+        "5:18: `unary` stands twice in `provider.modes`",
+    );
+    check_warnings(
+        &spoilt(
+            "service: bot",
+            "service: bot\ngates: { require: [contract_reviewed, new_release_smoke, rollback_release_smoke, negative_auth, observability] }",
+        ),
+        "2:10: `gates.require` leaves out rollback_switch_drill (every report will show it)",
+    );
+}
+
+#[test]
+fn addresses_are_not_shared() {
+    let source = spoilt("version: 2.9", "version: 2.9\n    tap: { reverse: 127.0.0.1:8080 }");
+    check(
+        &source,
+        "7:1: the tap of `rollback` and `route.listen` share one address (give each a port of its own)",
+    );
+}
