@@ -94,11 +94,11 @@ pub enum ProviderEndpoint {
 pub enum SecretSource {
     /// An environment variable of surestep's own environment.
     Env(String),
-    /// A file; one trailing newline is part of the value handed to a release and is reported by `doctor`.
+    /// A file, absolute; exactly one final line break is left out, any further one is part of the value and reported by `doctor`.
     File(PathBuf),
-    /// A command's standard output.
+    /// A command's standard output, without its one final line break.
     Command(Vec<String>),
-    /// The control's own credential (`{key}`).
+    /// The control's own credential (`{key}`). As the key of a simulated provider: one made up for the run.
     Control,
 }
 

@@ -288,3 +288,29 @@ fn addresses_are_not_shared() {
         "7:1: the tap of `rollback` and `route.listen` share one address (give each a port of its own)",
     );
 }
+
+/// Damage at random places: whatever comes of it, it is said, with a place inside the file, and nothing panics.
+#[test]
+fn damaged_files_are_reported_not_feared() {
+    const SPLINTERS: [&str; 14] =
+        ["\t", "\"", "'", "{", "}", "[", "]", ": ", "\n", "ü", "${", "&a ", "*a", "\u{0}"];
+    // A linear congruential generator is chance enough, and the same in each run.
+    let mut state: u64 = 1;
+    let mut next = |below: usize| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(state >> 33).expect("31 bits fit") % below
+    };
+    for _ in 0..500 {
+        let mut source = EXAMPLE.to_owned();
+        for _ in 0..=next(3) {
+            let at = source.floor_char_boundary(next(source.len()));
+            let end = source.floor_char_boundary((at + next(6)).min(source.len()));
+            source.replace_range(at..end.max(at), SPLINTERS[next(SPLINTERS.len())]);
+        }
+        if let Err(errors) = load_text(&source) {
+            assert!(!errors.problems().is_empty());
+            let shown = errors.render(true);
+            assert!(shown.contains("surestep.yaml") && !shown.contains("a bug"), "{source}\n{shown}");
+        }
+    }
+}
