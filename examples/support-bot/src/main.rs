@@ -1,3 +1,0 @@
-//! Example releases.
-
-fn main() {}
