@@ -94,9 +94,9 @@ impl Tape {
         parser.value(0)?;
         parser.skip_space();
         if parser.peek().is_some() {
-            let rest = bytes.get(parser.at..).unwrap_or_default();
-            return Err(match Self::default().read(rest) {
-                Ok(_) | Err(JsonFault::SecondDocument) => JsonFault::SecondDocument,
+            // One more value is enough to name the fault; more of them must not deepen the stack.
+            return Err(match parser.value(0) {
+                Ok(()) => JsonFault::SecondDocument,
                 Err(_) => JsonFault::Trailing,
             });
         }
@@ -606,6 +606,7 @@ mod tests {
         check(b"[-Infinity]", Err(JsonFault::NotANumber));
         check(b"{} {}", Err(JsonFault::SecondDocument));
         check(b"{}<!-- -->", Err(JsonFault::Trailing));
+        check("{}".repeat(1_000_000).as_bytes(), Err(JsonFault::SecondDocument));
         check(b"[01]", Err(JsonFault::Malformed));
         check(b"[\"\n\"]", Err(JsonFault::Malformed));
         check("[".repeat(1000).as_bytes(), Err(JsonFault::TooDeep));

@@ -128,6 +128,13 @@ impl ResponseJudge {
         if scene.shape.has_overflowed() {
             scene.report.add(&rule::SHAPE_TOO_WIDE, format_args!("/"), format_args!("more"));
         }
+        // What is held is not proven, whatever its own words say.
+        let completion = match completion {
+            Completion::Complete if scene.report.verdict() == ContractVerdict::Hold => {
+                Completion::Truncated
+            }
+            completion => completion,
+        };
         // Whatever the findings say: only a finished answer may be relied on.
         let floor = match completion {
             Completion::Complete | Completion::LengthLimit => ContractVerdict::Pass,

@@ -187,6 +187,7 @@ rules! {
     ITEM_TYPE = "item-wrong-type", Hold, "the documented types in an item", "treat it as a failed call", [];
     ITEM_UNFINISHED = "item-not-completed", Hold, "completed items in a completed response", "the text may be cut", ["every SDK: silent"];
     STATUS_MISSING = "status-missing", Warn, "a `status`", "infer it from the terminal event or the items", ["async-openai: raises"];
+    STATUS_ALIAS = "status-alias", Warn, "a `status` in lower case", "compare without case", ["async-openai: raises"];
     STATUS_UNPROVEN = "status-unproven", Hold, "a `status`, or completed items", "the answer is not proven to be whole", ["openai-python 3: silent", "async-openai: raises"];
     STATUS_UNKNOWN = "status-unknown", Hold, "a documented `status`", "treat the answer as failed until the word is known", ["async-openai: raises"];
     STATUS_FAILED = "status-failed", Hold, "status completed", "the status decides, not HTTP: a failed call", ["every SDK: silent"];
@@ -204,6 +205,7 @@ rules! {
     RESPONSE_ID_CHANGED = "response-id-changed", Hold, "one response id", "two answers may have been spliced", ["openai-python 3 helper: RuntimeError", "openai-node 7 helper: raises", "async-openai: silent"];
     ITEM_NOT_ADDED = "item-not-added", Warn, "output_item.added before what is in it", "buffer it", ["openai-python 3 helper: raises", "openai-node 7 helper: raises"];
     ITEM_ADDED_TWICE = "item-added-twice", Warn, "each output_index added once", "take the first", ["openai-python 3 helper: raises"];
+    ITEM_NOT_DONE = "item-not-done", Warn, "a done event for each item and text", "take the terminal event as the end of all", ["every SDK: no event at the end of an item"];
     PART_NOT_ADDED = "part-not-added", Warn, "content_part.added before its deltas", "buffer it", ["openai-python 3 helper: raises"];
     ITEM_ID_CHANGED = "item-id-changed", Warn, "one id for an item", "two answers may have been spliced", ["openai-python 3 helper: raises"];
     DONE_DIFFERS = "done-differs-from-deltas", Hold, "a final text equal to its deltas", "text was lost or spliced on the way", ["every SDK: silent"];

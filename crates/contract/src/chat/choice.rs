@@ -84,8 +84,8 @@ impl Choice {
         })
     }
 
-    /// Judges the choice. `at` is its place.
-    pub(super) fn judge(&self, report: &mut Report, at: std::fmt::Arguments<'_>) -> Completion {
+    /// Judges the choice. `at` is its place, `part` where its content is: `message` or `delta`.
+    pub(super) fn judge(&self, report: &mut Report, at: &str, part: &str) -> Completion {
         if self.failed {
             return Completion::Error;
         }
@@ -93,18 +93,15 @@ impl Choice {
             || self.has_tool_calls
             || self.has_other_content
             || self.refused;
+        let reason = format_args!("{at}/finish_reason");
         let finish = match self.end {
             End::Finished(finish) => finish,
             End::Open | End::Unreadable => {
-                report.add(
-                    &rule::FINISH_MISSING,
-                    format_args!("{at}/finish_reason"),
-                    format_args!("none"),
-                );
+                report.add(&rule::FINISH_MISSING, reason, format_args!("none"));
                 return if has_something { Completion::Truncated } else { Completion::Nothing };
             }
         };
-        let reason = format_args!("{at}/finish_reason");
+        let at = &format!("{at}/{part}");
         match finish {
             Finish::Error => {
                 report.add(&rule::FINISH_ERROR, reason, format_args!("a word for a failure"));
@@ -114,14 +111,22 @@ impl Choice {
                 report.add(&rule::FINISH_FILTER, reason, format_args!("a word for a filter"));
                 Completion::Filtered
             }
-            Finish::Refusal => self.refuse(report, at),
+            Finish::Refusal => refuse(report, at),
             Finish::Unknown => {
                 report.add(&rule::FINISH_UNKNOWN, reason, format_args!("an unknown word"));
                 Completion::Truncated
             }
             Finish::Length => {
-                report.add(&rule::FINISH_LENGTH, reason, format_args!("length"));
-                self.judge_content(report, at).unwrap_or(Completion::LengthLimit)
+                report.add(
+                    &rule::FINISH_LENGTH,
+                    reason,
+                    format_args!("a word for the token limit"),
+                );
+                // Without content the limit was spent on thinking: nothing to use, but the limit is the cause.
+                match self.judge_content(report, at) {
+                    Some(Completion::Refused) => Completion::Refused,
+                    Some(_) | None => Completion::LengthLimit,
+                }
             }
             Finish::Tools if !self.has_tool_calls => {
                 report.add(
@@ -140,19 +145,10 @@ impl Choice {
         }
     }
 
-    fn refuse(&self, report: &mut Report, at: std::fmt::Arguments<'_>) -> Completion {
-        report.add(&rule::REFUSAL, format_args!("{at}/refusal"), format_args!("a refusal"));
-        Completion::Refused
-    }
-
     /// Returns what stands against the content, if anything.
-    fn judge_content(
-        &self,
-        report: &mut Report,
-        at: std::fmt::Arguments<'_>,
-    ) -> Option<Completion> {
+    fn judge_content(&self, report: &mut Report, at: &str) -> Option<Completion> {
         if self.refused {
-            return Some(self.refuse(report, at));
+            return Some(refuse(report, at));
         }
         let what = match self.content {
             // The finding stands already, at the value.
@@ -167,6 +163,11 @@ impl Choice {
         report.add(&rule::NO_USABLE_CONTENT, format_args!("{at}/content"), format_args!("{what}"));
         Some(Completion::Nothing)
     }
+}
+
+fn refuse(report: &mut Report, at: &str) -> Completion {
+    report.add(&rule::REFUSAL, format_args!("{at}/refusal"), format_args!("a refusal"));
+    Completion::Refused
 }
 
 /// Returns the worse of two.
@@ -189,12 +190,12 @@ pub(super) fn check_role(
     report: &mut Report,
     at: std::fmt::Arguments<'_>,
 ) {
-    if !role.is_some_and(|role| role.is("assistant")) {
-        let class = match role {
-            Some(role) if role.kind() == Kind::STRING => "another word",
-            Some(_) | None => "",
-        };
-        report.add(&rule::ROLE_ODD, at, format_args!("{} {class}", seen(role)));
+    match role {
+        Some(role) if role.is("assistant") => {}
+        Some(role) if role.kind() == Kind::STRING => {
+            report.add(&rule::ROLE_ODD, at, format_args!("another role"))
+        }
+        Some(_) | None => report.add(&rule::ROLE_ODD, at, format_args!("{}", seen(role))),
     }
 }
 

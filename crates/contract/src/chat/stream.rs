@@ -338,8 +338,7 @@ impl ChatStream {
                     format_args!("{at}/delta/function_call/arguments"),
                 );
             }
-            completion =
-                worse(completion, choice.facts.judge(&mut scene.report, format_args!("{at}")));
+            completion = worse(completion, choice.facts.judge(&mut scene.report, &at, "delta"));
         }
         usage::check_delivery(self.tokens, delivered, &mut scene.report);
         completion

@@ -145,7 +145,7 @@ fn judge_choice(
         return Completion::Nothing;
     }
     *delivered_bytes += read_message(message, place, &mut facts, scene);
-    facts.judge(&mut scene.report, format_args!("/choices/{place}/message"))
+    facts.judge(&mut scene.report, &format!("/choices/{place}"), "message")
 }
 
 /// Reads a message and returns how many bytes of answer it holds.

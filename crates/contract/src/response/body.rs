@@ -138,7 +138,7 @@ impl Body {
                 // A cut before the first byte leaves nothing too; that is the better name for it.
                 if end == BodyEnd::Cut {
                     cut(scene)
-                } else if !is_redirect(head) {
+                } else if !is_redirect(head) && !is_unread(scene) {
                     scene.report.add(rule, format_args!("body"), format_args!("nothing"))
                 }
                 outcome(Completion::Nothing, BodyKind::Empty)
@@ -187,6 +187,11 @@ impl Body {
 
 fn is_redirect(head: &Head) -> bool {
     (300..400).contains(&head.status)
+}
+
+/// Whether there was a body that could not be decoded.
+fn is_unread(scene: &Scene) -> bool {
+    scene.report.has(&rule::ENCODING_UNREAD) || scene.report.has(&rule::ENCODING_BROKEN)
 }
 
 /// Notes a body that did not arrive as a whole.

@@ -6,8 +6,9 @@ use items::Items;
 
 use super::output::Output;
 use super::unary::{check_head, check_usage, judge_output, status_completion};
-use crate::error::is_error_body;
+use crate::error::{ErrorParts, is_error_body};
 use crate::json::Value;
+use crate::report::Report;
 use crate::scene::{Scene, seen};
 use crate::{Completion, rule};
 
@@ -121,15 +122,23 @@ impl ResponsesStream {
     }
 
     fn error(&mut self, number: u64, event: Value<'_>, scene: &mut Scene) {
+        self.failed = true;
         if event.get_some("error").is_some() {
             scene.report.add(
                 &rule::ERROR_EVENT_NESTED,
                 format_args!("event {number}"),
                 format_args!("an object `error`"),
             );
+            return scene.take_error(&rule::STREAM_ERROR, event, format_args!("event {number}"));
         }
-        scene.take_error(&rule::STREAM_ERROR, event, format_args!("event {number}"));
-        self.failed = true;
+        // Flat is what the contract asks for here, so its envelope is no finding.
+        scene.report.add(
+            &rule::STREAM_ERROR,
+            format_args!("event {number}"),
+            format_args!("an error"),
+        );
+        let parts = ErrorParts::read(event, &mut Report::new(scene.report.profile()));
+        scene.error.get_or_insert(parts);
     }
 
     fn sequence(&mut self, number: u64, event: Value<'_>, scene: &mut Scene) {
@@ -235,8 +244,9 @@ impl ResponsesStream {
     ) -> Completion {
         let output = response.get_some("output").filter(|output| output.is_array());
         let is_repeated = output.is_some_and(|output| output.items().next().is_some());
+        let has_delivered = self.items.has_delivered();
         let delivered = self.items.finish(scene);
-        if !is_repeated && delivered.n_items == 0 && !self.items.has_delivered() {
+        if !is_repeated && delivered.n_items == 0 && !has_delivered {
             scene.report.add(
                 &rule::NO_USABLE_CONTENT,
                 format_args!("{at}/output"),

@@ -5,6 +5,10 @@ use crate::json::Value;
 use crate::scene::{Scene, foreign_document, seen};
 use crate::{Completion, Kind, Surface, rule, usage};
 
+/// The documented statuses.
+const STATUSES: &[&str] =
+    &["completed", "failed", "in_progress", "cancelled", "queued", "incomplete"];
+
 /// Judges the document of a unary reply.
 pub(crate) fn judge_document(body: Value<'_>, scene: &mut Scene) -> Completion {
     if let Some(completion) = foreign_document(Surface::Responses, body, scene) {
@@ -102,7 +106,11 @@ pub(super) fn status_completion(
         return None;
     };
     let place = format_args!("{at}/status");
-    Some(match &*status {
+    let word = status.to_ascii_lowercase();
+    if word != *status && STATUSES.contains(&word.as_str()) {
+        scene.report.add(&rule::STATUS_ALIAS, place, format_args!("{word} in another case"));
+    }
+    Some(match word.as_str() {
         "completed" => {
             if response.get_some("error").is_some() {
                 scene.take_error(&rule::ERROR_IN_SUCCESS, response, format_args!("{at}/error"));
@@ -114,7 +122,7 @@ pub(super) fn status_completion(
             if response.get_some("error").is_some() {
                 scene.take_error(&rule::STATUS_FAILED, response, place);
             } else {
-                scene.report.add(&rule::STATUS_FAILED, place, format_args!("{status}"));
+                scene.report.add(&rule::STATUS_FAILED, place, format_args!("{word}"));
             }
             Completion::Error
         }
@@ -123,18 +131,18 @@ pub(super) fn status_completion(
                 .get("incomplete_details")
                 .and_then(|details| details.get("reason"))
                 .and_then(Value::text);
-            let (completion, word) = match reason.as_deref() {
+            let (completion, class) = match reason.as_deref() {
                 Some("max_output_tokens") => {
                     (Completion::LengthLimit, "incomplete by the token limit")
                 }
                 Some("content_filter") => (Completion::Filtered, "incomplete by a filter"),
                 Some(_) | None => (Completion::Truncated, "incomplete"),
             };
-            scene.report.add(&rule::STATUS_INCOMPLETE, place, format_args!("{word}"));
+            scene.report.add(&rule::STATUS_INCOMPLETE, place, format_args!("{class}"));
             completion
         }
         "in_progress" | "queued" => {
-            scene.report.add(&rule::STATUS_RUNNING, place, format_args!("{status}"));
+            scene.report.add(&rule::STATUS_RUNNING, place, format_args!("{word}"));
             Completion::Nothing
         }
         _ => {

@@ -26,6 +26,7 @@ struct Growing {
     /// `content_index` or `summary_index`.
     part_index: i64,
     print: Fingerprint,
+    is_done: bool,
 }
 
 /// The items of one stream.
@@ -187,6 +188,7 @@ impl Items {
                 output_index,
                 part_index,
                 print: Fingerprint::of(&delta),
+                is_done: false,
             });
         } else {
             scene.report.add(
@@ -218,15 +220,16 @@ impl Items {
         if what == "refusal" {
             self.facts.refused = true;
         }
+        let is_it = |g: &Growing| (g.output_index, g.part_index) == at && g.what == what;
+        let growing = self.growing.iter_mut().rev().find(|g| is_it(g));
+        let print = growing.map(|growing| {
+            growing.is_done = true;
+            growing.print
+        });
         // A gateway that leaves the final text out has at least delivered the deltas.
         let Some(text) = found.and_then(Value::text) else { return };
-        let growing = self
-            .growing
-            .iter()
-            .rev()
-            .find(|g| (g.output_index, g.part_index) == at && g.what == what);
-        match growing {
-            Some(growing) if growing.print == Fingerprint::of(&text) => {}
+        match print {
+            Some(print) if print == Fingerprint::of(&text) => {}
             None if text.is_empty() => {}
             Some(_) => {
                 scene.report.add(
@@ -304,12 +307,12 @@ impl Items {
 
     /// Returns what was delivered.
     pub(super) fn finish(&mut self, scene: &mut Scene) -> Output {
-        let open = self.items.iter().filter(|item| item.was_added && !item.is_done).count();
-        if open > 0 && self.facts.n_items > 0 {
+        let has_open_item = self.items.iter().any(|item| item.was_added && !item.is_done);
+        if has_open_item || self.growing.iter().any(|growing| !growing.is_done) {
             scene.report.add(
-                &rule::ITEM_UNFINISHED,
+                &rule::ITEM_NOT_DONE,
                 format_args!("stream"),
-                format_args!("an item without output_item.done"),
+                format_args!("an item or text without its done event"),
             );
         }
         std::mem::take(&mut self.facts)
