@@ -19,6 +19,28 @@ use super::{masking, scalar};
 const DEADLINE: Duration = Duration::from_secs(30);
 const RETRY: RetryPolicy = RetryPolicy { max_attempts: 3, max_elapsed: Duration::from_secs(20) };
 
+/// What the values of `env` hand over, so that the command need not.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct HandedByEnv {
+    pub(super) prompt: bool,
+    pub(super) port: bool,
+}
+
+impl HandedByEnv {
+    fn of(env: Option<&Node>) -> Self {
+        let Some(Node { value: Value::Map { entries, .. }, .. }) = env else {
+            return Self { prompt: false, port: false };
+        };
+        let hands = |placeholder: &str| {
+            entries.iter().any(|entry| match &entry.value.value {
+                Value::Scalar { text, .. } => text.contains(placeholder),
+                Value::List(_) | Value::Map { .. } => false,
+            })
+        };
+        Self { prompt: hands("{prompt}"), port: hands("{port}") }
+    }
+}
+
 impl Reader<'_> {
     /// Reads a release. `above`: the top level's provider, if that could be read.
     pub(super) fn release(
@@ -30,7 +52,7 @@ impl Reader<'_> {
         let image = self.text(fields, "image");
         let directory = self.directory(fields);
         let run = match self.section(fields, "run") {
-            Some(run) => self.run(&run),
+            Some(run) => self.run(&run, HandedByEnv::of(fields.get("env"))),
             None => None,
         };
         let provider = match self.section(fields, "provider") {

@@ -11,6 +11,7 @@ use super::keys;
 use super::masking;
 use super::problem::Problem;
 use super::reader::{Fields, Reader};
+use super::release::HandedByEnv;
 use super::scalar;
 use super::secret::ControlKey;
 use super::tree::{Node, Value};
@@ -24,16 +25,16 @@ const URL_KEYS: [&str; 3] = ["url", "ask", "stream"];
 
 impl Reader<'_> {
     /// Reads how a release runs.
-    pub(super) fn run(&mut self, fields: &Fields<'_>) -> Option<Run> {
+    pub(super) fn run(&mut self, fields: &Fields<'_>, env: HandedByEnv) -> Option<Run> {
         let forms: Vec<&str> = ["command", "service", "url"]
             .into_iter()
             .filter(|name| fields.get(name).is_some())
             .collect();
         match forms.as_slice() {
-            ["command"] => self.command_run(fields),
-            ["service"] => self.service_run(fields),
+            ["command"] => self.command_run(fields, env),
+            ["service"] => self.service_run(fields, env),
             ["url"] => self.url_run(fields),
-            [] if streams_by_command(fields) => self.command_run(fields),
+            [] if streams_by_command(fields) => self.command_run(fields, env),
             [] => {
                 let span = fields.at.clone();
                 let message = format!("`{}` says nothing of how the release runs", fields.path);
@@ -68,12 +69,12 @@ impl Reader<'_> {
         }
     }
 
-    fn command_run(&mut self, fields: &Fields<'_>) -> Option<Run> {
+    fn command_run(&mut self, fields: &Fields<'_>, env: HandedByEnv) -> Option<Run> {
         self.refuse_others(fields, "command", &COMMAND_KEYS);
         let prompt = self.prompt(fields).unwrap_or(PromptBy::Argument);
         let answer = self.command_answer(fields).unwrap_or_default();
         let unary = match fields.get("command") {
-            Some(_) => Some(self.one_shot(fields, prompt, answer.clone())?),
+            Some(_) => Some(self.one_shot(fields, prompt, answer.clone(), env)?),
             None => None,
         };
         let stream = match fields.get("stream") {
@@ -81,7 +82,7 @@ impl Reader<'_> {
                 let stream = self.open(node, &keys::COMMAND_STREAM, fields.path("stream"))?;
                 let prompt = self.prompt(&stream).unwrap_or(prompt);
                 let answer = self.command_answer(&stream).unwrap_or(answer);
-                Some(self.one_shot(&stream, prompt, answer)?)
+                Some(self.one_shot(&stream, prompt, answer, env)?)
             }
             None => None,
         };
@@ -113,18 +114,19 @@ impl Reader<'_> {
         fields: &Fields<'_>,
         prompt: PromptBy,
         answer: Option<String>,
+        env: HandedByEnv,
     ) -> Option<OneShot> {
         let command = self.command(fields, "command")?;
         let has_prompt = command.iter().any(|word| word.contains("{prompt}"));
         let path = fields.path("command");
         match prompt {
-            PromptBy::Argument if !has_prompt => {
+            PromptBy::Argument if !has_prompt && !env.prompt => {
                 self.report(
                     Problem::new(
                         fields.span("command"),
                         format!("`{path}` does not hand over the prompt"),
                     )
-                    .help("add \"{prompt}\" as an argument, or write `prompt: stdin`"),
+                    .help("add \"{prompt}\" as an argument or to `env`, or write `prompt: stdin`"),
                 );
                 return None;
             }
@@ -154,7 +156,7 @@ impl Reader<'_> {
         Some(OneShot { command, prompt, answer_pointer: answer })
     }
 
-    fn service_run(&mut self, fields: &Fields<'_>) -> Option<Run> {
+    fn service_run(&mut self, fields: &Fields<'_>, env: HandedByEnv) -> Option<Run> {
         self.refuse_others(fields, "service", &SERVICE_KEYS);
         let command = self.command(fields, "service");
         let env_port = self.text(fields, "env_port");
@@ -163,10 +165,10 @@ impl Reader<'_> {
         let ask = self.http_ask(fields);
         let command = command?;
         let takes_port = command.iter().any(|word| word.contains("{port}"));
-        if fields.get("env_port").is_none() && !takes_port {
+        if fields.get("env_port").is_none() && !takes_port && !env.port {
             self.report(
                 Problem::new(fields.span("service"), format!("nothing tells `{}` on which port to listen", fields.path("service")))
-                    .help("add `env_port: PORT` (the variable that takes it), or \"{port}\" to the command"),
+                    .help("add `env_port: PORT` (the variable that takes it), or \"{port}\" to the command or to `env`"),
             );
             return None;
         }

@@ -219,6 +219,19 @@ fn aliases_and_merges_are_followed() {
 }
 
 #[test]
+fn prompt_and_port_may_come_by_env() {
+    let source =
+        spoilt("app.py, \"{prompt}\"]\n    env: {", "app.py]\n    env: { ASK: \"{prompt}\",");
+    let source = source.replace("env_port: PORT\n      ", "").replace(
+        "answer: /a }\n    env: {",
+        "answer: /a }\n    env: { LISTEN: \"127.0.0.1:{port}\",",
+    );
+    let settings = settings_of(&source);
+    assert_eq!(settings.new.env["ASK"], "{prompt}");
+    assert_eq!(settings.rollback.env["LISTEN"], "127.0.0.1:{port}");
+}
+
+#[test]
 fn bodies_keep_their_types() {
     let source = spoilt(
         "json: { q: \"{prompt}\" }",

@@ -64,7 +64,7 @@ const KEY: Key = key(
 );
 const LIVE_CALLS: Key = key(
     "live_calls",
-    Kind::Integer { min: 1, max: 100_000 },
+    Kind::Integer { min: 0, max: 100_000 },
     Value("60"),
     "Ceiling on calls that reach the provider in one run.",
     "60",

@@ -19,7 +19,7 @@ pub(crate) static RUN: Section = Section {
             "prompt",
             Kind::Word(&["arg", "stdin"]),
             Value("arg"),
-            "How the prompt reaches a command: by the `{prompt}` argument, or on standard input.",
+            "How the prompt reaches a command: by `{prompt}` in an argument or in `env`, or on standard input.",
             "arg",
         ),
         key(
@@ -39,7 +39,7 @@ pub(crate) static RUN: Section = Section {
         key(
             "env_port",
             Kind::Text,
-            Otherwise("`{port}` in the command"),
+            Otherwise("`{port}` in the command or in `env`"),
             "The variable that takes the port on which the service must listen.",
             "PORT",
         ),

@@ -66,7 +66,7 @@ fn wrong_types_are_named() {
     );
     check(
         &spoilt("name: simulated", "name: simulated\n  live_calls: \"6\""),
-        "5:15: `provider.live_calls` must be a whole number from 1 to 100000, not the text `6` (write the number without quotes)",
+        "5:15: `provider.live_calls` must be a whole number from 0 to 100000, not the text `6` (write the number without quotes)",
     );
     check(
         &spoilt("service: bot", "service: bot\nroute: { step: 0 }"),
@@ -215,7 +215,7 @@ fn runs_that_cannot_work_are_problems() {
     let new_run = |run: &str| spoilt("command: [python3, app.py, \"{prompt}\"]", run);
     check(
         &new_run("command: [python3, app.py]"),
-        "11:7: `releases.new.run.command` does not hand over the prompt (add \"{prompt}\" as an argument, or write `prompt: stdin`)",
+        "11:7: `releases.new.run.command` does not hand over the prompt (add \"{prompt}\" as an argument or to `env`, or write `prompt: stdin`)",
     );
     check(
         &new_run("command: python3 app.py"),
@@ -241,7 +241,7 @@ fn runs_that_cannot_work_are_problems() {
     );
     check(
         &spoilt("env_port: PORT\n      ", ""),
-        "16:7: nothing tells `releases.rollback.run.service` on which port to listen (add `env_port: PORT` (the variable that takes it), or \"{port}\" to the command)",
+        "16:7: nothing tells `releases.rollback.run.service` on which port to listen (add `env_port: PORT` (the variable that takes it), or \"{port}\" to the command or to `env`)",
     );
     check(
         &spoilt("{ q: \"{prompt}\" }", "{ q: hello }"),
@@ -297,7 +297,8 @@ fn damaged_files_are_reported_not_feared() {
     // A linear congruential generator is chance enough, and the same in each run.
     let mut state: u64 = 1;
     let mut next = |below: usize| {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        state =
+            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         usize::try_from(state >> 33).expect("31 bits fit") % below
     };
     for _ in 0..500 {
@@ -310,7 +311,10 @@ fn damaged_files_are_reported_not_feared() {
         if let Err(errors) = load_text(&source) {
             assert!(!errors.problems().is_empty());
             let shown = errors.render(true);
-            assert!(shown.contains("surestep.yaml") && !shown.contains("a bug"), "{source}\n{shown}");
+            assert!(
+                shown.contains("surestep.yaml") && !shown.contains("a bug"),
+                "{source}\n{shown}"
+            );
         }
     }
 }
