@@ -59,8 +59,8 @@ impl Report {
         problems.dedup();
         let source = masking::cover(source, hidden.iter().cloned());
         for problem in &mut problems {
-            problem.message = masking::cover(&problem.message, []);
-            problem.help = problem.help.take().map(|help| masking::cover(&help, []));
+            problem.message = presentable(&problem.message);
+            problem.help = problem.help.take().map(|help| presentable(&help));
         }
         Self { file: file.into(), source, problems }
     }
@@ -129,6 +129,12 @@ impl Report {
         };
         self.problems.iter().map(one).collect()
     }
+}
+
+/// Covers credentials, and makes what could steer a terminal visible. The renderer does the latter for excerpts.
+fn presentable(text: &str) -> String {
+    let visible = |c: char| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c };
+    masking::cover(text, []).chars().map(visible).collect()
 }
 
 fn group_at<'a>(

@@ -206,6 +206,14 @@ impl Reader<'_> {
     /// Reads a scalar as text, with its variables.
     pub(super) fn text_of(&mut self, node: &Node, path: &str) -> Option<String> {
         match &node.value {
+            Value::Scalar { text, .. } if text.contains('\0') => {
+                let message = format!("`{path}` has a NUL character in it");
+                self.report(
+                    Problem::new(node.span.clone(), message)
+                        .help("no program takes one: remove it"),
+                );
+                None
+            }
             Value::Scalar { text, .. } if !node.is_null() => self.substituted(text, node),
             _ => {
                 self.expected(node, path, "text", None);

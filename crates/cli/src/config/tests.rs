@@ -254,6 +254,14 @@ fn byte_order_marks_and_carriage_returns_change_nothing() {
     check(&spoilt, "15:5: unknown key `lgos` in `releases.rollback` (did you mean `logs`?)");
 }
 
+#[test]
+fn the_demonstration_loads() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/surestep.yaml");
+    let loaded =
+        load_with_warnings(&path, &environment()).unwrap_or_else(|errors| panic!("{errors}"));
+    assert_eq!(lines_of(&loaded.warnings), "");
+}
+
 /// A key that the table has and no reader reads would be accepted and do nothing.
 #[test]
 fn every_key_of_the_table_is_read() {

@@ -50,6 +50,20 @@ fn misspelt_keys_find_their_meaning() {
 }
 
 #[test]
+fn control_characters_do_not_reach_the_terminal() {
+    let source = format!("{SMALL}\"\\e[31mred\": 1\n");
+    check(
+        &source,
+        "20:1: unknown key `\u{fffd}[31mred` at the top level \
+         (known here: service, environment, provider, model, contract, releases, route, gates, ledger)",
+    );
+    check(
+        &spoilt("app.py", "\"a\\0b\""),
+        "11:26: `releases.new.run.command` has a NUL character in it (no program takes one: remove it)",
+    );
+}
+
+#[test]
 fn wrong_types_are_named() {
     check(
         &spoilt("modes: [unary]", "modes: unary"),
