@@ -23,7 +23,7 @@ use self::pieces::Piece;
 use self::views::View;
 use crate::Sensitive;
 
-/// Hits of one scan that are kept at most: one is enough to withhold a record, and a report of more helps nobody.
+/// Hits of one scan that are reported at most: one is enough to withhold a record, and a report of more helps nobody.
 const HITS_MAX: usize = 10_000;
 
 /// What a needle is.
@@ -149,6 +149,14 @@ pub struct Scanner {
     unsearchable: Vec<String>,
 }
 
+/// A place where a needle stands.
+struct Found {
+    /// The indices of its segment and of itself in it.
+    needle: (usize, usize),
+    form: Form,
+    at: Range<usize>,
+}
+
 /// Some needles with their automaton.
 struct Segment {
     needles: Vec<Needle>,
@@ -201,16 +209,44 @@ impl Scanner {
         &self.unsearchable
     }
 
-    /// Returns where needles stand in these bytes, in order. Overlapping hits of one needle are one hit.
+    /// Returns where needles stand in these bytes, in order. Overlapping hits of one needle are one hit; of very many, the first
+    /// [`HITS_MAX`] are returned.
     pub fn scan(&self, bytes: &[u8]) -> Vec<Hit> {
-        let mut hits = Vec::new();
-        for view in views::all(bytes) {
-            for segment in &self.segments {
-                segment.scan(&view, &mut hits);
+        self.find(bytes)
+            .into_iter()
+            .take(HITS_MAX)
+            .map(|found| {
+                let needle = self.needle(&found);
+                Hit { kind: needle.kind, name: needle.name.clone(), form: found.form, at: found.at }
+            })
+            .collect()
+    }
+
+    /// Finds all needles, however many.
+    fn find(&self, bytes: &[u8]) -> Vec<Found> {
+        let mut all = Vec::new();
+        views::each(bytes, |view| {
+            for (index, segment) in self.segments.iter().enumerate() {
+                segment.find(index, view, &mut all);
             }
-        }
-        hits.sort_by_key(|hit| (hit.at.start, hit.at.end, hit.form));
-        joined(hits)
+        });
+        // By needle first, so that the hits of each can be joined where they touch.
+        all.sort_unstable_by_key(|found| (found.needle, found.at.start, found.at.end));
+        all.dedup_by(|later, found| {
+            let touches = later.needle == found.needle && later.at.start <= found.at.end;
+            if touches {
+                found.at.end = found.at.end.max(later.at.end);
+                found.form = found.form.min(later.form);
+            }
+            touches
+        });
+        all.sort_by_key(|found| (found.at.start, found.at.end));
+        all
+    }
+
+    fn needle(&self, found: &Found) -> &Needle {
+        let (segment, needle) = found.needle;
+        &self.segments[segment].needles[needle]
     }
 
     /// Returns where unknown tokens stand in these bytes, known by their looks: `sk-…`, bearer tokens, JWTs.
@@ -229,9 +265,12 @@ impl Scanner {
     /// Replaces everything that must not be written down, and whatever looks like a token.
     pub fn redact(&self, text: &str) -> Redacted {
         let mut holes: Vec<(Range<usize>, &'static str)> = self
-            .scan(text.as_bytes())
+            .find(text.as_bytes())
             .into_iter()
-            .map(|hit| (hit.at, hit.kind.as_str()))
+            .map(|found| {
+                let word = self.needle(&found).kind.as_str();
+                (found.at, word)
+            })
             .chain(tokens::likely(text.as_bytes()).into_iter().map(|at| (at, "token")))
             .map(|(at, word)| (on_boundaries(text, at), word))
             .collect();
@@ -268,34 +307,30 @@ impl Segment {
         Self { needles, pieces, automaton }
     }
 
-    fn scan(&self, view: &View<'_>, hits: &mut Vec<Hit>) {
+    fn find(&self, segment: usize, view: &View<'_>, all: &mut Vec<Found>) {
         for found in self.automaton.find_overlapping_iter(view.bytes()) {
-            if hits.len() >= HITS_MAX {
-                return;
-            }
             let piece = &self.pieces[found.pattern().as_usize()];
             let mut range = found.start()..found.end();
             if piece.whole_word && !stands_alone(view.bytes(), &range) {
                 continue;
             }
-            let needle = &self.needles[piece.needle];
             if let Some(offset) = piece.offset {
-                let text = needle.value.expose().trim().as_bytes();
+                let text = self.needles[piece.needle].value.expose().trim().as_bytes();
                 range = extended(view.bytes(), range, text, offset);
             }
             let form = if piece.form == Form::Plain { view.form() } else { piece.form };
-            let at = view.raw(range);
-            // The same needle is found through several views and pieces; most of them one after the other.
-            if let Some(last) = hits.last_mut()
-                && last.name == needle.name
-                && last.at.start <= at.end
+            let (at, needle) = (view.raw(range), (segment, piece.needle));
+            // The pieces of one text follow each other; without this, each of them would be kept.
+            if let Some(last) = all.last_mut()
+                && last.needle == needle
+                && last.at.start <= at.start
                 && at.start <= last.at.end
             {
-                last.at = last.at.start.min(at.start)..last.at.end.max(at.end);
+                last.at.end = last.at.end.max(at.end);
                 last.form = last.form.min(form);
                 continue;
             }
-            hits.push(Hit { kind: needle.kind, name: needle.name.clone(), form, at });
+            all.push(Found { needle, form, at });
         }
     }
 }
@@ -315,24 +350,6 @@ fn stands_alone(bytes: &[u8], range: &Range<usize>) -> bool {
     let is_word = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
     let before = range.start.checked_sub(1).and_then(|at| bytes.get(at));
     !before.is_some_and(is_word) && !bytes.get(range.end).is_some_and(is_word)
-}
-
-/// Joins overlapping hits of one needle; `hits` are sorted by their start.
-fn joined(hits: Vec<Hit>) -> Vec<Hit> {
-    let mut out: Vec<Hit> = Vec::with_capacity(hits.len());
-    for hit in hits {
-        let same = out.iter_mut().rev().take(64).find(|other| {
-            other.kind == hit.kind && other.name == hit.name && hit.at.start <= other.at.end
-        });
-        match same {
-            Some(other) => {
-                other.at.end = other.at.end.max(hit.at.end);
-                other.form = other.form.min(hit.form);
-            }
-            None => out.push(hit),
-        }
-    }
-    out
 }
 
 /// Widens a range to whole characters.

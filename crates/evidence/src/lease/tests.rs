@@ -81,7 +81,7 @@ async fn killed_holder_is_taken_over_at_once_and_a_living_one_is_not() {
     let deadline = std::time::Duration::from_secs(10);
     let wait = async {
         while !theirs.is_dead() {
-            tokio::task::yield_now().await
+            tokio::task::yield_now().await;
         }
     };
     tokio::time::timeout(deadline, wait).await.unwrap();

@@ -439,3 +439,91 @@ async fn stub_is_stored_without_the_secret() {
     let items = ledger.items("support-bot", "staging", None).await.unwrap();
     assert!(matches!(items[0].fact, judge::Fact::Withheld { .. }));
 }
+
+#[tokio::test]
+async fn reader_sees_what_a_living_writer_has_appended() {
+    let fixture = ledger_of(2).await;
+    let reader = Ledger::open_read_only(&fixture.path()).await.unwrap();
+    fixture.ledger.append(sealed("run", 3)).await.unwrap();
+    assert_eq!(reader.verify().await.unwrap().records, 3);
+}
+
+/// The log of a killed writer, cut anywhere, gives a prefix of what was appended, intact.
+#[tokio::test]
+async fn torn_log_gives_an_intact_prefix() {
+    let fixture = ledger_of(0).await;
+    for n in 0..6 {
+        fixture.ledger.append(sealed("run", n)).await.unwrap();
+    }
+    let beside = |suffix: &str| fixture.folder.path().join(format!("copy.db{suffix}"));
+    let main = fs::read(fixture.path()).unwrap();
+    let log = fs::read(format!("{}-wal", fixture.path().display())).unwrap();
+    assert!(!log.is_empty());
+    let mut most = 0;
+    for cut in 0..=40 {
+        fs::write(beside(""), &main).unwrap();
+        fs::write(beside("-wal"), &log[..log.len() * cut / 40]).unwrap();
+        let ledger = if cut % 2 == 0 {
+            Ledger::open_read_only(&beside("")).await.unwrap()
+        } else {
+            Ledger::open(&beside("")).await.unwrap()
+        };
+        let report = ledger.verify().await.unwrap();
+        assert_eq!(report.breaks, [], "cut at {cut}/40");
+        assert!(report.records >= most, "{} after {most}", report.records);
+        most = report.records;
+        ledger.close().await;
+        for suffix in ["", "-wal", "-shm"] {
+            // The ledger itself has removed what it no longer needs.
+            drop(fs::remove_file(beside(suffix)));
+        }
+    }
+    assert_eq!(most, 6);
+}
+
+/// Set for the process that `killed_writer_loses_nothing` starts: the ledger to write to.
+const CHILD: &str = "SURESTEP_TEST_LEDGER";
+
+/// What was receipted is there after `kill -9`. The child is this very test, told by its environment to write until it is
+/// killed.
+#[test]
+fn killed_writer_loses_nothing() {
+    use std::io::{BufRead as _, BufReader};
+    use std::process::{Command, Stdio};
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    if let Some(path) = std::env::var_os(CHILD) {
+        runtime.block_on(async {
+            let ledger = Ledger::open(Path::new(&path)).await.unwrap();
+            let first = u32::try_from(ledger.head().await.unwrap().seq).unwrap();
+            for n in first..first + 10_000 {
+                let receipt = ledger.append(sealed("run", n)).await.unwrap();
+                println!("receipt {}", receipt.seq);
+            }
+        });
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ledger.db");
+    let mut receipted = 0;
+    for n_receipts in [1, 2, 7, 30] {
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "ledger::tests::killed_writer_loses_nothing", "--nocapture"])
+            .env(CHILD, &path)
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
+        let seqs = lines.filter_map(|line| line.strip_prefix("receipt ")?.parse::<u64>().ok());
+        receipted = seqs.take(n_receipts).last().unwrap().max(receipted);
+        child.kill().unwrap();
+        child.wait().unwrap();
+        runtime.block_on(async {
+            let ledger = Ledger::open_read_only(&path).await.unwrap();
+            let report = ledger.verify().await.unwrap();
+            assert_eq!(report.breaks, []);
+            assert!(report.records >= receipted, "{} of {receipted}", report.records);
+            ledger.close().await;
+        });
+    }
+    assert!(receipted >= 40);
+}

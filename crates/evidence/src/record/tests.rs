@@ -5,6 +5,7 @@ use super::*;
 use crate::{Fingerprinter, Needle, NeedleKind, Scanner, Sensitive};
 
 /// A record of a passed probe, number `n` of run `run`.
+#[expect(clippy::too_many_lines, reason = "every field once")]
 pub(crate) fn record(run: &str, n: u32) -> Record {
     let fingerprint = |text: &str| Fingerprinter::new([7; 32]).fingerprint("test", text.as_bytes());
     let time: Timestamp = "2026-11-20T10:30:59Z".parse().unwrap();

@@ -2,7 +2,7 @@
 //!
 //! Credentials
 //! - shorter than [`CREDENTIAL_MIN`] characters: not at all, see `Scanner::unsearchable`;
-//! - shorter than [`SUBSTRING_MIN`]: only standing alone, as a whole word;
+//! - shorter than [`SUBSTRING_MIN`], or one short word in small letters (`postgres`): only standing alone, as a whole word;
 //! - else: the whole anywhere, and *badly masked*: the first and the last [`LEFT_BY_MASK`] characters of its body, each alone.
 //!   The body is what follows a public prefix such as `sk-proj-`: that says nothing. A mask that leaves up to seven characters
 //!   of the body at either end is accepted (providers themselves echo keys as `sk-abcd****wxyz`). Where these characters
@@ -60,6 +60,7 @@ pub(super) struct Part<'t> {
     offset: usize,
     form: Form,
     whole_word: bool,
+    encoded: bool,
 }
 
 /// Returns the parts of a needle that are searched for; none when it is too short.
@@ -77,17 +78,17 @@ pub(super) fn of_all(needles: &[Needle]) -> Vec<Piece> {
     let mut pieces: Vec<Piece> = Vec::new();
     for (index, needle) in needles.iter().enumerate() {
         for part in of(needle) {
-            let plain = (part.text.as_bytes().to_vec(), part.form, Some(part.offset));
-            let encoded = if part.whole_word { Vec::new() } else { encodings(part.text) };
-            let encoded = encoded.into_iter().map(|(bytes, form)| (bytes, form, None));
-            for (bytes, form, offset) in std::iter::once(plain).chain(encoded) {
+            let plain =
+                (part.text.as_bytes().to_vec(), part.form, Some(part.offset), part.whole_word);
+            let encoded = if part.encoded { encodings(part.text) } else { Vec::new() };
+            let encoded = encoded.into_iter().map(|(bytes, form)| (bytes, form, None, false));
+            for (bytes, form, offset, whole_word) in std::iter::once(plain).chain(encoded) {
                 if let Some(&at) = known.get(&bytes) {
                     // Two needles ask for it: the one that asks for more wins.
-                    pieces[at].whole_word &= part.whole_word;
+                    pieces[at].whole_word &= whole_word;
                     continue;
                 }
                 known.insert(bytes.clone(), pieces.len());
-                let whole_word = part.whole_word;
                 pieces.push(Piece { bytes, needle: index, form, offset, whole_word });
             }
         }
@@ -100,8 +101,10 @@ fn credential(text: &str) -> Vec<Part<'_>> {
     if n_chars < CREDENTIAL_MIN {
         return Vec::new();
     }
-    let whole_word = n_chars < SUBSTRING_MIN;
-    let mut parts = vec![Part { text, offset: 0, form: Form::Plain, whole_word }];
+    let is_word = n_chars < 2 * LEFT_BY_MASK && text.bytes().all(|byte| byte.is_ascii_lowercase());
+    let encoded = n_chars >= SUBSTRING_MIN;
+    let whole_word = is_word || !encoded;
+    let mut parts = vec![Part { text, offset: 0, form: Form::Plain, whole_word, encoded }];
     // The lines of a key file; a line alone is as bad as all of them.
     if text.contains('\n') {
         parts.extend(
@@ -133,7 +136,7 @@ fn wording(text: &str) -> Vec<Part<'_>> {
         if !is_label && (whole_word || !is_telling(text, LABEL_MIN)) {
             return Vec::new();
         }
-        return vec![Part { text, offset: 0, form: Form::Plain, whole_word }];
+        return vec![Part { text, offset: 0, form: Form::Plain, whole_word, encoded: !whole_word }];
     }
     let mut windows: Vec<&str> = windows(text).collect();
     windows.push(cut(text, WINDOW, true));
@@ -164,7 +167,7 @@ fn windows(text: &str) -> impl Iterator<Item = &str> {
 fn part<'t>(whole: &'t str, text: &'t str, form: Form) -> Part<'t> {
     // Both are slices of one string, so the difference of their places is the offset.
     let offset = text.as_ptr().addr() - whole.as_ptr().addr();
-    Part { text, offset, form, whole_word: false }
+    Part { text, offset, form, whole_word: false, encoded: true }
 }
 
 /// Returns the first or the last characters.

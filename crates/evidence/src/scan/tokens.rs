@@ -27,24 +27,26 @@ const SECRET_FIELDS: [&str; 11] = [
 /// Returns what is a token beyond doubt: `sk-…`, bearer tokens, JWTs, as long as real ones are.
 pub(super) fn certain(bytes: &[u8]) -> Vec<Range<usize>> {
     let mut found = Vec::new();
+    let mut runs = Runs::default();
     for at in word_starts(bytes) {
         let rest = &bytes[at..];
-        let word = run(rest, is_token);
-        let text = std::str::from_utf8(&rest[..word]).unwrap_or_default();
-        let is_key = (text.starts_with("sk-") || text.starts_with("sk_"))
-            && word >= TOKEN_MIN
-            && text.get(3..).is_some_and(looks_random);
-        // `{"` in base64url: a JWT is three such parts, of which the first is an object.
-        let is_jwt =
-            text.starts_with("eyJ") && text.split('.').count() == 3 && word >= 2 * TOKEN_MIN;
-        if is_key || is_jwt {
-            found.push(at..at + word);
-        }
-        if let Some(token) = bearer(rest)
+        if begins(rest, "sk-") || begins(rest, "sk_") || rest.starts_with(b"eyJ") {
+            let token = at..runs.end(bytes, at);
+            // `{"` in base64url: a JWT is three such parts, of which the first is an object.
+            let is_token = if rest.starts_with(b"eyJ") {
+                let n_parts = bytes[token.clone()].split(|byte| *byte == b'.').take(4).count();
+                token.len() >= 2 * TOKEN_MIN && n_parts == 3
+            } else {
+                token.len() >= TOKEN_MIN && is_random(&bytes[token.start + 3..token.end])
+            };
+            if is_token {
+                found.push(token);
+            }
+        } else if let Some(token) = bearer(bytes, at, &mut runs)
             && token.len() >= TOKEN_MIN
-            && std::str::from_utf8(&rest[token.clone()]).is_ok_and(looks_random)
+            && is_random(&bytes[token.clone()])
         {
-            found.push(at + token.start..at + token.end);
+            found.push(token);
         }
     }
     found
@@ -53,27 +55,62 @@ pub(super) fn certain(bytes: &[u8]) -> Vec<Range<usize>> {
 /// Returns what is a token beyond doubt and what is announced as one: `Authorization: …`, `key=…`.
 pub(super) fn likely(bytes: &[u8]) -> Vec<Range<usize>> {
     let mut found = certain(bytes);
+    let mut runs = Runs::default();
+    // What lies in a token needs no second look, and a line full of headers not one for each.
+    let mut covered = 0;
     for at in word_starts(bytes) {
-        let rest = &bytes[at..];
-        let here = bearer(rest).or_else(|| authorization(rest)).or_else(|| secret_field(rest));
-        found.extend(here.map(|token| at + token.start..at + token.end));
+        if at < covered {
+            continue;
+        }
+        let here = bearer(bytes, at, &mut runs)
+            .or_else(|| authorization(bytes, at))
+            .or_else(|| secret_field(bytes, at, &mut runs));
+        if let Some(token) = here {
+            covered = token.end;
+            found.push(token);
+        }
     }
     found
 }
 
+/// Tells whether a token looks random. Its beginning tells enough.
+fn is_random(token: &[u8]) -> bool {
+    const ENOUGH: usize = 256;
+    let beginning = token.get(..ENOUGH).unwrap_or(token);
+    // Tokens are ASCII by their characters, so that any cut is one between characters.
+    std::str::from_utf8(beginning).is_ok_and(looks_random)
+}
+
+/// Remembers where the last run of token characters ends, so that no run is walked along twice.
+#[derive(Default)]
+struct Runs {
+    last: Range<usize>,
+}
+
+impl Runs {
+    /// Returns where the token characters that begin here end.
+    fn end(&mut self, bytes: &[u8], at: usize) -> usize {
+        if !self.last.contains(&at) {
+            self.last = at..at + run(&bytes[at..], is_token);
+        }
+        self.last.end
+    }
+}
+
 /// `Bearer …`: the token.
-fn bearer(rest: &[u8]) -> Option<Range<usize>> {
-    let start = "bearer".len();
-    if !begins(rest, "bearer") {
+fn bearer(bytes: &[u8], at: usize, runs: &mut Runs) -> Option<Range<usize>> {
+    if !begins(&bytes[at..], "bearer") {
         return None;
     }
-    let spaces = run(&rest[start..], |byte| matches!(byte, b' ' | b'+' | b'\t'));
-    let token = run(&rest[start + spaces..], is_token);
-    (spaces > 0 && token >= ANNOUNCED_MIN).then(|| start + spaces..start + spaces + token)
+    let behind = at + "bearer".len();
+    let start = behind + run(&bytes[behind..], |byte| matches!(byte, b' ' | b'+' | b'\t'));
+    let end = runs.end(bytes, start);
+    (start > behind && end - start >= ANNOUNCED_MIN).then_some(start..end)
 }
 
 /// `Authorization: Scheme …` in any of the usual spellings: all behind the colon, to the end of the line or string.
-fn authorization(rest: &[u8]) -> Option<Range<usize>> {
+fn authorization(bytes: &[u8], at: usize) -> Option<Range<usize>> {
+    let rest = &bytes[at..];
     let name =
         ["authorization", "proxy-authorization"].into_iter().find(|name| begins(rest, name))?;
     let start = name.len() + separator(&rest[name.len()..])?;
@@ -82,19 +119,23 @@ fn authorization(rest: &[u8]) -> Option<Range<usize>> {
     let spaces = run(&value[scheme..], |byte| byte == b' ');
     let token = run(&value[scheme + spaces..], is_token);
     let is_secret = (spaces > 0 && token >= ANNOUNCED_MIN) || scheme >= TOKEN_MIN;
+    if !is_secret {
+        return None;
+    }
     // Digest puts several quoted fields behind its name: to the end of the line, then.
     let end = run(value, |byte| !matches!(byte, b'\n' | b'\r' | b'"' | b'\''));
-    is_secret.then(|| start..start + end)
+    Some(at + start..at + start + end)
 }
 
 /// `key=…`, `"api_key": "…"`.
-fn secret_field(rest: &[u8]) -> Option<Range<usize>> {
+fn secret_field(bytes: &[u8], at: usize, runs: &mut Runs) -> Option<Range<usize>> {
+    let rest = &bytes[at..];
     // The longest name that fits, so that `key` does not hide in `key_id`.
     let name =
         SECRET_FIELDS.into_iter().filter(|name| begins(rest, name)).max_by_key(|n| n.len())?;
-    let start = name.len() + separator(&rest[name.len()..])?;
-    let value = run(&rest[start..], is_token);
-    (value >= ANNOUNCED_MIN).then(|| start..start + value)
+    let start = at + name.len() + separator(&rest[name.len()..])?;
+    let end = runs.end(bytes, start);
+    (end - start >= ANNOUNCED_MIN).then_some(start..end)
 }
 
 /// Returns the length of what stands between a field's name and its value: quotes and one colon or equals sign.

@@ -57,28 +57,28 @@ impl View<'_> {
     }
 }
 
-/// Returns every view of a text that differs from the others.
-pub(super) fn all(raw: &[u8]) -> Vec<View<'_>> {
+/// Looks at a text through every view that differs from the others, one after the other: of a long log, few copies exist at
+/// a time.
+pub(super) fn each(raw: &[u8], mut look: impl FnMut(&View<'_>)) {
     let plain = View { bytes: Cow::Borrowed(raw), from: Vec::new(), form: Form::Plain };
-    let mut views = Vec::new();
+    look(&plain);
     if let Some(percent) = plain.undone(percent, Form::Percent) {
-        views.extend(percent.undone(backslash, Form::EscapedTwice));
-        views.push(percent);
+        look(&percent);
+        percent.undone(backslash, Form::EscapedTwice).iter().for_each(&mut look);
     }
-    views.extend(plain.undone(form_field, Form::Percent));
+    plain.undone(form_field, Form::Percent).iter().for_each(&mut look);
     if let Some(once) = plain.undone(backslash, Form::Escaped) {
-        if let Some(twice) = once.undone(backslash, Form::EscapedTwice) {
-            views.extend(twice.undone(backslash, Form::EscapedTwice));
-            views.push(twice);
+        look(&once);
+        for undo in [percent, form_field, entity] {
+            once.undone(undo, Form::EscapedTwice).iter().for_each(&mut look);
         }
-        views.extend(once.undone(percent, Form::EscapedTwice));
-        views.extend(once.undone(form_field, Form::EscapedTwice));
-        views.extend(once.undone(entity, Form::EscapedTwice));
-        views.push(once);
+        if let Some(twice) = once.undone(backslash, Form::EscapedTwice) {
+            look(&twice);
+            // Three times over: a log line in a JSON log in a JSON report.
+            twice.undone(backslash, Form::EscapedTwice).iter().for_each(&mut look);
+        }
     }
-    views.extend(plain.undone(entity, Form::Html));
-    views.insert(0, plain);
-    views
+    plain.undone(entity, Form::Html).iter().for_each(&mut look);
 }
 
 /// `%2F`.
@@ -104,8 +104,8 @@ fn backslash(bytes: &[u8]) -> Option<(usize, Unescaped)> {
         b'"' | b'\'' | b'\\' | b'/' => (2, one(*kind)),
         b'x' => (4, one(number(rest.get(..2)?, 16)?.try_into().ok()?)),
         b'u' if rest.first() == Some(&b'{') => {
-            let digits = rest.get(1..)?.split(|byte| *byte == b'}').next()?;
-            (4 + digits.len(), utf8(number(digits, 16)?)?)
+            let n_digits = rest.iter().take(DIGITS_MAX + 2).position(|byte| *byte == b'}')? - 1;
+            (4 + n_digits, utf8(number(&rest[1..=n_digits], 16)?)?)
         }
         b'u' => unicode(rest)?,
         _ => return None,
@@ -145,9 +145,12 @@ fn entity(bytes: &[u8]) -> Option<(usize, Unescaped)> {
     Some((end + 2, text))
 }
 
-/// Reads a number of one to eight digits.
+/// No escape has more digits than that.
+const DIGITS_MAX: usize = 8;
+
+/// Reads a number of at most [`DIGITS_MAX`] digits.
 fn number(digits: &[u8], radix: u32) -> Option<u32> {
-    if digits.is_empty() || digits.len() > 8 {
+    if digits.is_empty() || digits.len() > DIGITS_MAX {
         return None;
     }
     digits.iter().try_fold(0_u32, |number, digit| {
