@@ -29,6 +29,9 @@ use crate::outcome::Reply;
 /// What a front may need beyond an ask's deadline: to end the command's processes and to answer.
 const BEYOND_DEADLINE: Duration = Duration::from_secs(3);
 
+/// How long a front that cannot accept waits before it tries again.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(20);
+
 /// No ask lasts longer, whatever a request says.
 const DEADLINE_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -54,9 +57,8 @@ where
         let mut connections = JoinSet::new();
         loop {
             let Ok((stream, _)) = listener.accept().await else {
-                // Out of descriptors: one connection less makes room.
-                connections.join_next().await;
-                tokio::task::yield_now().await;
+                // Out of descriptors, most likely: others have to give some back.
+                tokio::time::sleep(ACCEPT_PAUSE).await;
                 continue;
             };
             while connections.try_join_next().is_some() {}

@@ -205,13 +205,13 @@ impl HttpRelease {
     ) -> Result<Self, PortError> {
         let base = url.trim_end_matches('/').to_owned();
         let uri: Uri = base.parse().map_err(|error| PortError::Environment {
-            what: format!("`url: {url}` is no URL"),
+            what: "`url` is no URL".to_owned(),
             advice: "write it as https://host[:port][/path]".to_owned(),
             source: Some(Box::new(error)),
         })?;
         let (is_https, Some(host)) = (uri.scheme() == Some(&Scheme::HTTPS), uri.host()) else {
             return Err(PortError::Environment {
-                what: format!("`url: {url}` names no host"),
+                what: "`url` names no host".to_owned(),
                 advice: "write it as https://host[:port][/path]".to_owned(),
                 source: None,
             });
@@ -219,7 +219,7 @@ impl HttpRelease {
         let http = if is_https {
             Http::with_platform_trust().map_err(|error| PortError::Environment {
                 what: format!(
-                    "the certificates that this machine trusts cannot be read, and {url} needs them"
+                    "the certificates that this machine trusts cannot be read, and an https `url` needs them"
                 ),
                 advice: "install the package ca-certificates, or set SSL_CERT_FILE".to_owned(),
                 source: Some(Box::new(error)),
@@ -229,6 +229,8 @@ impl HttpRelease {
         };
         let port = uri.port_u16().unwrap_or(if is_https { 443 } else { 80 });
         let bare_host = host.trim_start_matches('[').trim_end_matches(']');
+        // Without what may stand before an `@`.
+        let place = format!("{host}:{port}");
         let not_ready = |what: String| PortError::Release {
             code: "release-not-ready",
             what,
@@ -238,11 +240,11 @@ impl HttpRelease {
         let resolved = match timeout(CONNECT_WITHIN, TcpStream::connect((bare_host, port))).await {
             Ok(Ok(stream)) => stream.peer_addr().ok(),
             Ok(Err(error)) => {
-                return Err(not_ready(format!("{url} could not be connected to: {error}")));
+                return Err(not_ready(format!("{place} could not be connected to: {error}")));
             }
             Err(_) => {
                 return Err(not_ready(format!(
-                    "{url} could not be connected to within {CONNECT_WITHIN:?}"
+                    "{place} could not be connected to within {CONNECT_WITHIN:?}"
                 )));
             }
         };
@@ -291,7 +293,7 @@ impl HttpRelease {
     async fn open_relay(&self) -> Result<(SocketAddr, AbortHandle), PortError> {
         let scheme = self.uri.scheme().cloned().unwrap_or(Scheme::HTTP);
         let authority = self.uri.authority().cloned().ok_or_else(|| PortError::Environment {
-            what: format!("`url: {}` names no host", self.base),
+            what: "`url` names no host".to_owned(),
             advice: "write it as https://host[:port][/path]".to_owned(),
             source: None,
         })?;

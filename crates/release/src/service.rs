@@ -69,9 +69,11 @@ enum NotReady {
 }
 
 impl Service {
-    /// Starts a service and waits until it is ready.
+    /// Starts a service and waits until it is ready; on another port where the chosen one was taken meanwhile.
     pub(crate) async fn start(start: ServiceStart<'_>) -> Result<Self, PortError> {
-        for tried in 1.. {
+        let mut tried = 0;
+        loop {
+            tried += 1;
             let port = free_port().await?;
             let mut service = Self::spawn(start, port)?;
             let not_ready = match service.get_ready(start, port).await {
@@ -79,41 +81,40 @@ impl Service {
                 Err(not_ready) => not_ready,
             };
             service.stop().await;
-            match not_ready {
-                NotReady::Ended(_) if tried < PORTS_TRIED_MAX && is_taken(port).await => {}
-                NotReady::Ended(ended)
-                    if let Some(error) =
-                        service.tree.why_not_run(ended, &service.logs.stderr.text()) =>
-                {
-                    let program = start.run.command.first().map_or("", String::as_str);
-                    return Err(program::NotRunnable::at_start(program, &error).into_port_error());
-                }
-                NotReady::Ended(ended) => {
-                    return Err(PortError::Release {
-                        code: "release-exited",
-                        what: format!(
-                            "the service {} ended before it was ready: {ended}",
-                            start.run.command.join(" ")
-                        ),
-                        advice: "look at the end of its output; run the command by hand with the same environment".to_owned(),
-                        output: service.output_tail(),
-                    });
-                }
-                NotReady::TimedOut { last } => {
-                    return Err(PortError::Release {
-                        code: "release-not-ready",
-                        what: format!(
-                            "the service {} was not ready within {:?}: {last}",
-                            start.run.command.join(" "),
-                            start.run.ready_within
-                        ),
-                        advice: "let it listen on the port that `env_port` or {port} names, correct `ready`, or raise `ready_within`".to_owned(),
-                        output: service.output_tail(),
-                    });
-                }
+            let may_try_again = tried < PORTS_TRIED_MAX && matches!(not_ready, NotReady::Ended(_));
+            if !(may_try_again && is_taken(port).await) {
+                return Err(service.error(start, not_ready));
             }
         }
-        unreachable!("the loop ends by a return at the last try")
+    }
+
+    /// Says why the service did not get ready. Of its command only the program is named: arguments may hold secrets.
+    fn error(&self, start: ServiceStart<'_>, not_ready: NotReady) -> PortError {
+        let program = start.run.command.first().map_or("", String::as_str);
+        match not_ready {
+            NotReady::Ended(ended) => {
+                match self.tree.why_not_run(ended, &self.logs.stderr.text()) {
+                    Some(error) => {
+                        program::NotRunnable::at_start(program, &error).into_port_error()
+                    }
+                    None => PortError::Release {
+                        code: "release-exited",
+                        what: format!("the service `{program}` ended before it was ready: {ended}"),
+                        advice: "look at the end of its output, and run it by hand with the same environment".to_owned(),
+                        output: self.output_tail(),
+                    },
+                }
+            }
+            NotReady::TimedOut { last } => PortError::Release {
+                code: "release-not-ready",
+                what: format!(
+                    "the service `{program}` was not ready within {:?}: {last}",
+                    start.run.ready_within
+                ),
+                advice: "let it listen on the port that `env_port` or {port} names, correct `ready`, or raise `ready_within`".to_owned(),
+                output: self.output_tail(),
+            },
+        }
     }
 
     fn spawn(start: ServiceStart<'_>, port: u16) -> Result<Self, PortError> {

@@ -143,6 +143,21 @@ async fn logs_are_read_by_position() {
 }
 
 #[tokio::test]
+async fn what_is_written_is_read_even_before_our_reader_comes_to_it() {
+    let bench = Bench::supervised();
+    let script = "(while ! test -e more; do sleep 0.01; done; echo more >&2; echo > written) & \
+        exec python3 service.py";
+    let run = ServiceRun { command: words(&["sh", "-c", script]), ..service(&bench, mapped()) };
+    let running = bench.start(&bench.release(Run::Service(run))).await.unwrap();
+    std::fs::write(bench.path().join("more"), "").unwrap();
+    // Without an `await`, the task that reads cannot run.
+    let written = bench.path().join("written");
+    let looks = (0..10_000_000).take_while(|_| !written.exists()).count();
+    assert!(looks < 10_000_000);
+    assert!(running.logs_since(LogPosition::default()).0.expose().ends_with("more\n"));
+}
+
+#[tokio::test]
 async fn a_service_that_exits_at_once_is_shown_with_its_last_words() {
     let bench = Bench::supervised();
     let run = ServiceRun {
@@ -207,6 +222,25 @@ async fn a_program_that_the_system_will_not_run_did_not_start() {
         assert_eq!(code, "release-did-not-start");
         assert!(what.contains("Exec format error"), "{what}");
     }
+}
+
+#[tokio::test]
+async fn a_port_that_is_taken_meanwhile_is_given_up_for_another() {
+    let bench = Bench::supervised();
+    let script = "test -e tried && exec python3 service.py; echo $PORT > port; mv port tried; \
+        while ! test -e go; do sleep 0.01; done; echo in use >&2; exit 1";
+    let run = ServiceRun { command: words(&["sh", "-c", script]), ..service(&bench, mapped()) };
+    let release = bench.release(Run::Service(run));
+    let thief = async {
+        let tried = bench.path().join("tried");
+        until("a port was chosen", || tried.exists()).await;
+        let port: u16 = std::fs::read_to_string(&tried).unwrap().trim().parse().unwrap();
+        let taken = std::net::TcpListener::bind(("127.0.0.1", port)).unwrap();
+        std::fs::write(bench.path().join("go"), "").unwrap();
+        taken
+    };
+    let (running, _taken) = tokio::join!(bench.start(&release), thief);
+    assert_eq!(said(&running.unwrap().ask(unary("x")).await), "answered echo x");
 }
 
 #[tokio::test]
