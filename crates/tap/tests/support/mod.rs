@@ -1,5 +1,10 @@
 //! A raw client and a raw provider on loopback: tests say byte for byte what is sent and what must come.
-#![expect(dead_code, reason = "each test binary uses a part of it")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::allow_attributes,
+    reason = "each test binary compiles this file and uses a part of it"
+)]
 
 use std::net::SocketAddr;
 use std::sync::Arc;

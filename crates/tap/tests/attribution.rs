@@ -1,0 +1,222 @@
+//! Which exchange belongs to which ask, and what keeps a release from running away.
+
+mod support;
+
+use std::io::ErrorKind;
+use std::time::Duration;
+
+use drill::ports::{ArmedAsk, TapPort as _};
+use judge::{Act, Answer, AnswerEnd, AnsweredBy, AskId, Marker, Stimulus};
+use support::{
+    Provider, Raw, acting, address, answer, ask, chat_request, collect, only, open, open_alone,
+    post, shared_ask, soon,
+};
+use tokio::net::TcpStream;
+
+/// Answers with a status and an empty body.
+fn status(status: u16) -> Stimulus {
+    Stimulus::Acts(vec![Act::Answer(Answer {
+        status,
+        declared_length: Some(0),
+        ..answer(Vec::new(), AnswerEnd::Complete)
+    })])
+}
+
+async fn status_of(client: &mut Raw, request: &str) -> String {
+    client.send(request).await;
+    client.message().await.0.split(' ').nth(1).unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn concurrent_asks_are_told_apart_by_their_markers() {
+    let port = open_alone().await;
+    port.arm(shared_ask(1, status(429)));
+    port.arm(shared_ask(2, status(503)));
+    let mut one = Raw::connect(address(&port)).await;
+    let mut two = Raw::connect(address(&port)).await;
+    for _ in 0..3 {
+        assert_eq!(status_of(&mut one, &chat_request(1)).await, "429");
+        assert_eq!(status_of(&mut two, &chat_request(2)).await, "503");
+    }
+    assert_eq!(status_of(&mut one, &chat_request(2)).await, "503");
+    assert_eq!(collect(&port, 1).await.exchanges.len(), 3);
+    assert_eq!(collect(&port, 2).await.exchanges.len(), 4);
+}
+
+#[tokio::test]
+async fn call_without_marker_belongs_to_the_only_ask() {
+    let port = open_alone().await;
+    port.arm(shared_ask(1, status(429)));
+    let mut client = Raw::connect(address(&port)).await;
+    assert_eq!(status_of(&mut client, &post("/v1/chat/completions", "{}")).await, "429");
+    assert!(!only(&collect(&port, 1).await).request.carries_marker);
+}
+
+#[tokio::test]
+async fn exclusive_ask_gets_whatever_comes() {
+    let port = open_alone().await;
+    port.arm(ask(1, status(429)));
+    let mut client = Raw::connect(address(&port)).await;
+    assert_eq!(status_of(&mut client, &chat_request(99)).await, "429");
+    assert_eq!(status_of(&mut client, &post("/chat/completions", "{}")).await, "429");
+    let observation = collect(&port, 1).await;
+    assert_eq!(observation.exchanges.len(), 2);
+    assert_eq!(observation.exchanges[1].request.path, "/chat/completions");
+    assert_eq!(observation.exchanges[1].request.resource, "/v1/chat/completions");
+}
+
+#[tokio::test]
+async fn late_retry_of_a_finished_ask_reaches_nobody() {
+    let port = open_alone().await;
+    port.arm(shared_ask(1, status(429)));
+    collect(&port, 1).await;
+    port.arm(shared_ask(2, status(500)));
+    let mut client = Raw::connect(address(&port)).await;
+    client.send(&chat_request(1)).await;
+    let (head, body) = client.message().await;
+    assert!(head.starts_with("HTTP/1.1 503 ") && body.contains("ask_is_over"), "{head}{body}");
+    assert_eq!((port.live_calls(), collect(&port, 2).await.exchanges.len()), (0, 0));
+}
+
+#[tokio::test]
+async fn who_follows_a_redirect_is_found_by_the_marker_in_the_path() {
+    let port = open_alone().await;
+    port.arm(shared_ask(1, Stimulus::Redirect));
+    port.arm(shared_ask(2, status(500)));
+    let mut client = Raw::connect(address(&port)).await;
+    client.send(&chat_request(1)).await;
+    let (head, _) = client.message().await;
+    let location = support::header(&head, "location").unwrap().to_owned();
+    client.send(&format!("GET {location} HTTP/1.1\r\nHost: tap\r\n\r\n")).await;
+    let (head, body) = client.message().await;
+    assert!(head.starts_with("HTTP/1.1 200 ") && body.contains("<html"), "{head}{body}");
+    assert_eq!(collect(&port, 1).await.exchanges.len(), 2);
+}
+
+#[tokio::test]
+async fn spent_budget_is_a_guard_answer() {
+    let provider = Provider::start().await;
+    let port = open(provider.address).await;
+    port.arm(ArmedAsk { live_calls_max: 1, ..ask(1, Stimulus::Relay) });
+    let mut client = Raw::connect(address(&port)).await;
+    client.send(&chat_request(1)).await;
+    let mut upstream = provider.accept().await;
+    upstream.message().await;
+    upstream.send("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}").await;
+    client.message().await;
+    client.send(&chat_request(1)).await;
+    let (head, body) = client.message().await;
+    assert!(
+        head.starts_with("HTTP/1.1 503 ") && body.contains("live_call_budget_spent"),
+        "{head}{body}"
+    );
+    let observation = collect(&port, 1).await;
+    let answered: Vec<_> =
+        observation.exchanges.iter().map(|exchange| exchange.answered_by).collect();
+    assert_eq!(answered, [AnsweredBy::Provider, AnsweredBy::Guard]);
+    assert_eq!(port.live_calls(), 1);
+}
+
+#[tokio::test]
+async fn hot_loop_is_stopped() {
+    let port = open_alone().await;
+    port.arm(ArmedAsk { attempts_max: 2, ..ask(1, status(429)) });
+    for n in 0..20 {
+        let mut client = Raw::connect(address(&port)).await;
+        client.send(&chat_request(1)).await;
+        let (text, error) =
+            if n < 2 { (client.until("\r\n\r\n").await, None) } else { client.to_end().await };
+        assert_eq!((text.is_empty(), error), (n >= 2, None), "exchange {n}: {text}");
+    }
+    let observation = collect(&port, 1).await;
+    let guarded = observation
+        .exchanges
+        .iter()
+        .filter(|exchange| exchange.answered_by == AnsweredBy::Guard)
+        .count();
+    assert_eq!((observation.exchanges.len(), guarded, observation.lost), (6, 4, 0));
+}
+
+#[tokio::test]
+async fn refused_connections_are_refused_until_the_ask_is_over() {
+    let port = open_alone().await;
+    port.arm(ask(1, status(429)));
+    let mut idle = Raw::connect(address(&port)).await;
+    status_of(&mut idle, &chat_request(1)).await;
+    port.refuse_connections().await;
+    let refused = TcpStream::connect(address(&port)).await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::ConnectionRefused);
+    // A kept connection must not lead round the refusal.
+    assert_eq!(idle.to_end().await, (String::new(), None));
+    collect(&port, 1).await;
+    port.arm(ask(2, status(500)));
+    let mut client = Raw::connect(address(&port)).await;
+    assert_eq!(status_of(&mut client, &chat_request(2)).await, "500");
+}
+
+#[tokio::test]
+async fn connection_that_is_no_http_is_a_stray() {
+    let port = open_alone().await;
+    port.arm(ask(1, status(429)));
+    let mut client = Raw::connect(address(&port)).await;
+    client.send_bytes(&[0x16, 0x03, 0x01, 0x02, 0x00, 0x01, 0x00, 0x01, 0xfc]).await;
+    client.stream.readable().await.unwrap();
+    client.to_end().await;
+    // The connection is counted when its task ends, which is after its socket did: another exchange on the same
+    // single-threaded runtime comes later still.
+    let mut second = Raw::connect(address(&port)).await;
+    status_of(&mut second, &chat_request(1)).await;
+    let observation = collect(&port, 1).await;
+    assert_eq!((observation.stray_connections, observation.exchanges.len()), (1, 1));
+}
+
+#[tokio::test]
+async fn arrival_is_waited_for() {
+    let port = open_alone().await;
+    port.arm(acting(Act::Close));
+    assert!(!port.arrived(AskId(1), Duration::from_millis(1)).await);
+    assert!(!port.arrived(AskId(7), support::PATIENCE).await, "nobody armed it");
+    let mut client = Raw::connect(address(&port)).await;
+    let request = chat_request(1);
+    let (arrived, ()) =
+        tokio::join!(port.arrived(AskId(1), support::PATIENCE), client.send(&request));
+    assert!(arrived);
+}
+
+#[tokio::test]
+async fn ask_that_was_never_armed_is_lost() {
+    let port = open_alone().await;
+    let (observation, texts) = soon("collect", port.collect(AskId(5), Duration::ZERO)).await;
+    assert_eq!((observation.lost, observation.exchanges.len(), texts.len()), (1, 0, 0));
+}
+
+#[tokio::test]
+async fn slow_reader_slows_only_itself() {
+    let provider = Provider::start().await;
+    let port = open(provider.address).await;
+    port.arm(ask(1, Stimulus::Relay));
+    let mut slow = Raw::connect(address(&port)).await;
+    slow.send(&chat_request(1)).await;
+    let mut endless = provider.accept().await;
+    endless.message().await;
+    endless.send("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n").await;
+    let flood = tokio::spawn(async move {
+        let chunk = format!("10000\r\n{}\r\n", "x".repeat(0x1_0000));
+        while tokio::io::AsyncWriteExt::write_all(&mut endless.stream, chunk.as_bytes())
+            .await
+            .is_ok()
+        {}
+    });
+    let mut quick = Raw::connect(address(&port)).await;
+    quick.send(&chat_request(1)).await;
+    let mut upstream = provider.accept().await;
+    upstream.message().await;
+    upstream.send("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}").await;
+    assert_eq!(quick.message().await.1, "{}");
+    assert!(!flood.is_finished(), "the flood is held back, not swallowed");
+    // Ending the ask ends also a stream whose reader takes nothing.
+    let (observation, _) = soon("collect", port.collect(AskId(1), Duration::ZERO)).await;
+    assert_eq!((observation.exchanges.len(), observation.lost), (2, 0));
+    soon("the provider's side to be closed", flood).await.unwrap();
+    assert_eq!(Marker::new(1).as_str().len(), Marker::LEN);
+}

@@ -1,0 +1,279 @@
+//! Providers behind TLS, a private CA, another address, or an egress proxy; compressed replies; the control call.
+
+mod support;
+
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use contract::{ContractVerdict, Mode, Profile, Surface};
+use drill::ports::{Tap as _, TapPort as _, Upstream};
+use evidence::Sensitive;
+use judge::Stimulus;
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use rustls::pki_types::PrivateKeyDer;
+use support::{PATIENCE, Provider, Raw, ask, chat_request, collect, header, soon};
+use tap::control::{ControlCall, control};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsAcceptor;
+
+const REPLY: &str = r#"{"id":"chatcmpl-1","object":"chat.completion","created":1700000000,"model":"m","choices":[{"index":0,"message":{"role":"assistant","content":"SSL-1","refusal":null},"finish_reason":"stop"}],"usage":{"prompt_tokens":1,"completion_tokens":1,"total_tokens":2}}"#;
+
+/// A TLS provider for `api.example.test` that answers every request, and its CA.
+struct TlsProvider {
+    address: std::net::SocketAddr,
+    ca: PathBuf,
+    hosts: tokio::sync::mpsc::Receiver<String>,
+    _folder: tempfile::TempDir,
+}
+
+async fn tls_provider() -> TlsProvider {
+    let ca_key = KeyPair::generate().unwrap();
+    let mut ca_params = CertificateParams::new(Vec::new()).unwrap();
+    ca_params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let ca_certificate = ca_params.self_signed(&ca_key).unwrap();
+    let issuer = Issuer::new(ca_params, ca_key);
+    let key = KeyPair::generate().unwrap();
+    let leaf = CertificateParams::new(vec!["api.example.test".to_owned()])
+        .unwrap()
+        .signed_by(&key, &issuer)
+        .unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let ca = folder.path().join("ca.pem");
+    std::fs::write(&ca, ca_certificate.pem()).unwrap();
+    let config = rustls::ServerConfig::builder_with_provider(Arc::new(
+        rustls::crypto::aws_lc_rs::default_provider(),
+    ))
+    .with_safe_default_protocol_versions()
+    .unwrap()
+    .with_no_client_auth()
+    .with_single_cert(
+        vec![leaf.der().clone()],
+        PrivateKeyDer::try_from(key.serialize_der()).unwrap(),
+    )
+    .unwrap();
+    let acceptor = TlsAcceptor::from(Arc::new(config));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (seen, hosts) = tokio::sync::mpsc::channel(16);
+    tokio::spawn(async move {
+        loop {
+            let (stream, _) = listener.accept().await.unwrap();
+            let (acceptor, seen) = (acceptor.clone(), seen.clone());
+            tokio::spawn(async move {
+                let Ok(mut stream) = acceptor.accept(stream).await else { return };
+                let mut request = Vec::new();
+                while !request.windows(4).any(|window| window == b"\r\n\r\n") {
+                    if stream.read_buf(&mut request).await.unwrap_or(0) == 0 {
+                        return;
+                    }
+                }
+                let request = String::from_utf8_lossy(&request).into_owned();
+                seen.send(header(&request, "host").unwrap_or_default().to_owned()).await.unwrap();
+                let reply = format!(
+                    "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nx-request-id: r1\r\ncontent-length: {}\r\n\r\n{REPLY}",
+                    REPLY.len()
+                );
+                stream.write_all(reply.as_bytes()).await.unwrap();
+                stream.shutdown().await.unwrap();
+            });
+        }
+    });
+    TlsProvider { address, ca, hosts, _folder: folder }
+}
+
+impl TlsProvider {
+    fn upstream(&self) -> Upstream {
+        Upstream {
+            base_url: "https://api.example.test/v1".to_owned(),
+            connect_to: Some(self.address.to_string()),
+            ca: Some(self.ca.clone()),
+            proxy: None,
+        }
+    }
+}
+
+async fn call(upstream: Upstream) -> (String, String) {
+    let port = support::tap().open(support::spec(upstream)).await.unwrap();
+    port.arm(ask(1, Stimulus::Relay));
+    let mut client = Raw::connect(support::address(&port)).await;
+    client.send(&chat_request(1)).await;
+    let reply = client.message().await;
+    collect(&port, 1).await;
+    reply
+}
+
+#[tokio::test]
+async fn private_ca_and_another_address_are_used_and_the_name_stays() {
+    let mut provider = tls_provider().await;
+    let (head, body) = call(provider.upstream()).await;
+    assert!(head.starts_with("HTTP/1.1 200 "), "{head}{body}");
+    assert_eq!(body, REPLY);
+    assert_eq!(
+        soon("the request", provider.hosts.recv()).await.as_deref(),
+        Some("api.example.test")
+    );
+}
+
+#[tokio::test]
+async fn certificate_from_an_unknown_ca_is_refused() {
+    let provider = tls_provider().await;
+    let (head, body) = call(Upstream { ca: None, ..provider.upstream() }).await;
+    assert!(
+        head.starts_with("HTTP/1.1 502 ") && body.contains("TLS handshake with api.example.test"),
+        "{head}{body}"
+    );
+}
+
+#[tokio::test]
+async fn unreadable_trust_is_said_when_the_port_is_opened() {
+    let provider = tls_provider().await;
+    let missing = Upstream { ca: Some(PathBuf::from("no-such-file.pem")), ..provider.upstream() };
+    let error = support::tap().open(support::spec(missing)).await.unwrap_err().to_string();
+    assert!(error.contains("no-such-file.pem"), "{error}");
+}
+
+#[tokio::test]
+async fn egress_proxy_tunnels_https() {
+    let provider = tls_provider().await;
+    let to = provider.address;
+    let proxy = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let proxy_address = proxy.local_addr().unwrap();
+    let proxying = tokio::spawn(async move {
+        let mut client = Raw::of(proxy.accept().await.unwrap().0);
+        let asked = client.until("\r\n\r\n").await;
+        client.send("HTTP/1.1 200 Connection established\r\n\r\n").await;
+        let mut server = TcpStream::connect(to).await.unwrap();
+        // How the tunnel ends is up to its two ends.
+        drop(tokio::io::copy_bidirectional(&mut client.stream, &mut server).await);
+        asked
+    });
+    let upstream =
+        Upstream { proxy: Some(format!("http://u:p@{proxy_address}")), ..provider.upstream() };
+    let (head, body) = call(upstream).await;
+    assert!(head.starts_with("HTTP/1.1 200 "), "{head}{body}");
+    let asked = soon("the proxy", proxying).await.unwrap();
+    assert!(asked.starts_with(&format!("CONNECT {to} HTTP/1.1\r\n")), "{asked}");
+    assert_eq!(header(&asked, "proxy-authorization"), Some("Basic dTpw"));
+}
+
+#[tokio::test]
+async fn egress_proxy_that_refuses_is_named() {
+    let provider = tls_provider().await;
+    let proxy = Provider::start().await;
+    let upstream =
+        Upstream { proxy: Some(format!("http://{}", proxy.address)), ..provider.upstream() };
+    let refusing = async {
+        let mut client = proxy.accept().await;
+        client.until("\r\n\r\n").await;
+        client.send("HTTP/1.1 407 Proxy Authentication Required\r\n\r\n").await;
+    };
+    let ((_, body), ()) = tokio::join!(call(upstream), refusing);
+    assert!(body.contains("refuses to connect") && body.contains("407"), "{body}");
+}
+
+#[tokio::test]
+async fn egress_proxy_gets_plain_http_in_absolute_form() {
+    let proxy = Provider::start().await;
+    let upstream = Upstream {
+        base_url: "http://api.example.test/v1".to_owned(),
+        connect_to: None,
+        ca: None,
+        proxy: Some(format!("http://{}", proxy.address)),
+    };
+    let proxying = async {
+        let mut client = proxy.accept().await;
+        let (head, _) = client.message().await;
+        client.send("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}").await;
+        head
+    };
+    let ((_, body), head) = tokio::join!(call(upstream), proxying);
+    assert_eq!(body, "{}");
+    assert!(
+        head.starts_with("POST http://api.example.test/v1/chat/completions HTTP/1.1\r\n"),
+        "{head}"
+    );
+    assert_eq!(header(&head, "host"), Some("api.example.test"));
+}
+
+/// A compressed reply passes as it is and is judged by what it says.
+async fn check_encoding(encoding: &str, body: &[u8], verdict: ContractVerdict, lost: u32) {
+    let provider = Provider::start().await;
+    let port = support::open(provider.address).await;
+    port.arm(ask(1, Stimulus::Relay));
+    let mut client = Raw::connect(support::address(&port)).await;
+    client.send(&chat_request(1)).await;
+    let mut upstream = provider.accept().await;
+    upstream.message().await;
+    let head = format!(
+        "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-encoding: {encoding}\r\ncontent-length: {}\r\n\r\n",
+        body.len()
+    );
+    upstream.send(&head).await;
+    upstream.send_bytes(body).await;
+    assert_eq!(client.until("\r\n\r\n").await, head);
+    while client.unread.len() < body.len() {
+        soon("the body", client.stream.read_buf(&mut client.unread)).await.unwrap();
+    }
+    assert_eq!(client.unread, body);
+    let observation = collect(&port, 1).await;
+    let judgement = &observation.exchanges[0].response.as_ref().unwrap().judgement;
+    assert_eq!(
+        (judgement.verdict, observation.lost),
+        (verdict, lost),
+        "{encoding}: {judgement:#?}"
+    );
+}
+
+#[tokio::test]
+async fn compressed_replies_are_judged_by_what_they_say() {
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    gzip.write_all(REPLY.as_bytes()).unwrap();
+    check_encoding("gzip", &gzip.finish().unwrap(), ContractVerdict::Pass, 0).await;
+    let mut zlib = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::default());
+    zlib.write_all(REPLY.as_bytes()).unwrap();
+    check_encoding("deflate", &zlib.finish().unwrap(), ContractVerdict::Pass, 0).await;
+    check_encoding("zstd", b"\x28\xb5\x2f\xfd", ContractVerdict::Hold, 1).await;
+    check_encoding("gzip", b"no gzip at all", ContractVerdict::Hold, 1).await;
+}
+
+fn control_call(upstream: Upstream) -> ControlCall {
+    ControlCall {
+        upstream,
+        key: Sensitive::new("sk-control"),
+        surface: Surface::Chat,
+        mode: Mode::Unary,
+        profile: Profile::Openai,
+        model: "m".to_owned(),
+        prompt: Sensitive::new("say hi"),
+        timeout: PATIENCE,
+    }
+}
+
+#[tokio::test]
+async fn control_call_is_judged() {
+    let provider = tls_provider().await;
+    let report = control(&control_call(provider.upstream())).await;
+    assert_eq!((report.status, report.error.as_deref()), (Some(200), None));
+    assert_eq!(report.judgement.unwrap().verdict, ContractVerdict::Pass);
+    assert_eq!(report.request_ids, ["r1"]);
+}
+
+#[tokio::test]
+async fn control_call_says_what_stood_in_the_way() {
+    let dead = support::upstream(support::dead_address().await);
+    let report = control(&control_call(dead)).await;
+    assert!(report.error.unwrap().contains("cannot connect to"));
+    let silent = Provider::start().await;
+    let call = ControlCall {
+        timeout: Duration::from_millis(50),
+        ..control_call(support::upstream(silent.address))
+    };
+    let report = control(&call).await;
+    assert!(report.error.unwrap().contains("no whole reply within 0.05 s"));
+    let call = ControlCall { key: Sensitive::new("a\nb"), ..call };
+    let error = control(&call).await.error.unwrap();
+    assert!(error.contains("key has characters") && !error.contains("a\nb"), "{error}");
+}
