@@ -28,9 +28,8 @@ use crate::environment::Environment;
 use reader::{Fields, Reader};
 
 pub(crate) use keys::{Absent, GATES, Kind, ROOT, Section};
-pub(crate) use masking::cover as cover_credentials;
 pub(crate) use problem::{ConfigErrors, Problem, Report, Severity};
-pub(crate) use resolving::{Blemish, SecretProblem, blemishes, resolve, resolve_control};
+pub(crate) use resolving::{SecretProblem, blemishes, resolve, resolve_control};
 
 /// The file that every command reads unless told otherwise.
 pub(crate) const FILE_NAME: &str = "surestep.yaml";
@@ -51,11 +50,6 @@ pub(crate) struct Loaded {
     pub(crate) settings: Settings,
     /// What is legal, but odd.
     pub(crate) warnings: Report,
-}
-
-/// Loads a configuration file.
-pub(crate) fn load(path: &Path, environment: &Environment) -> Result<Settings, ConfigErrors> {
-    load_with_warnings(path, environment).map(|loaded| loaded.settings)
 }
 
 /// Loads a configuration file, and tells what is odd about it.

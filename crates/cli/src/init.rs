@@ -216,8 +216,9 @@ mod tests {
         let written = init(&path, false).expect("a template");
         assert!(written.next_steps().contains("surestep doctor"));
         let environment = Environment::from_iter([("LLM_MODEL", "m")]);
-        let settings =
-            config::load(&path, &environment).unwrap_or_else(|errors| panic!("{errors}"));
+        let settings = config::load_with_warnings(&path, &environment)
+            .unwrap_or_else(|errors| panic!("{errors}"))
+            .settings;
         let drill::settings::Run::Command(run) = &settings.new.run else { panic!("a command") };
         let unary = run.unary.as_ref().expect("a command for unary asks");
         assert_eq!(unary.command.join(" "), expected);
@@ -240,7 +241,8 @@ mod tests {
         let folder = folder_with(&[]);
         let path = folder.path().join("surestep.yaml");
         init(&path, false).expect("a template");
-        let errors = config::load(&path, &Environment::default()).expect_err("no model");
+        let errors =
+            config::load_with_warnings(&path, &Environment::default()).expect_err("no model");
         let messages: Vec<_> = errors.problems().iter().map(|p| p.message.as_str()).collect();
         assert_eq!(messages, ["the environment variable LLM_MODEL is not set"]);
         let environment = Environment::from_iter([("LLM_MODEL", "m")]);

@@ -2,15 +2,14 @@
 
 #[cfg(test)]
 mod document;
-mod provider;
-mod release;
+pub(super) mod provider;
+pub(super) mod release;
 mod run;
-mod top;
+pub(super) mod top;
 
-pub(crate) use provider::{PROVIDER, RELEASE_PROVIDER};
-pub(crate) use release::{RELEASE, RELEASES, RETRY, TAP};
+pub(crate) use release::TAP;
 pub(crate) use run::{ASK, COMMAND_STREAM, GATEWAY, REFUSED, RUN, STREAM};
-pub(crate) use top::{CONTRACT, GATES_SECTION, REVIEW, ROOT, ROUTE};
+pub(crate) use top::{REVIEW, ROOT};
 
 /// The names of the gates, in the order of the reports.
 pub(crate) const GATES: [&str; 6] = [

@@ -3,11 +3,9 @@
 use std::fmt;
 use std::ops::Range;
 
+use super::masking;
 use annotate_snippets::renderer::DecorStyle;
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
-use serde_json::{Value, json};
-
-use super::masking;
 
 /// One thing that is wrong, or odd, in a configuration file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -117,18 +115,6 @@ impl Report {
         let first = shown.lines().next().unwrap_or("").trim_end();
         start..start + first.len()
     }
-
-    /// Returns all of them for machines.
-    pub(crate) fn to_json(&self) -> Value {
-        let one = |problem: &Problem| {
-            let (line, column) = self.position(problem).unzip();
-            json!({
-                "file": self.file, "line": line, "column": column,
-                "message": problem.message, "help": problem.help,
-            })
-        };
-        self.problems.iter().map(one).collect()
-    }
 }
 
 /// Covers credentials, and makes what could steer a terminal visible. The renderer does the latter for excerpts.
@@ -173,11 +159,6 @@ impl ConfigErrors {
         let plural = if count == 1 { "" } else { "s" };
         text.push_str(&format!("{}: {count} problem{plural}; nothing was done\n", self.0.file));
         text
-    }
-
-    /// Returns everything for machines.
-    pub(crate) fn to_json(&self) -> Value {
-        self.0.to_json()
     }
 }
 

@@ -276,13 +276,18 @@ fn every_key_of_the_table_is_read() {
         json!({"url": "http://a", "ask": {"openai": "/v1", "key": "env:A", "model": "m"}});
     for (example, pointer, path, section) in [
         (&example, "", "", &ROOT),
-        (&example, "/provider", "provider", &keys::PROVIDER),
-        (&example, "/contract", "contract", &keys::CONTRACT),
+        (&example, "/provider", "provider", &keys::provider::PROVIDER),
+        (&example, "/contract", "contract", &keys::top::CONTRACT),
         (&example, "/contract/reviewed/0", "contract.reviewed", &keys::REVIEW),
-        (&example, "/releases", "releases", &keys::RELEASES),
-        (&example, "/releases/new", "releases.new", &keys::RELEASE),
-        (&example, "/releases/new/provider", "releases.new.provider", &keys::RELEASE_PROVIDER),
-        (&example, "/releases/new/retry", "releases.new.retry", &keys::RETRY),
+        (&example, "/releases", "releases", &keys::release::RELEASES),
+        (&example, "/releases/new", "releases.new", &keys::release::RELEASE),
+        (
+            &example,
+            "/releases/new/provider",
+            "releases.new.provider",
+            &keys::provider::RELEASE_PROVIDER,
+        ),
+        (&example, "/releases/new/retry", "releases.new.retry", &keys::release::RETRY),
         (&example, "/releases/new/tap", "releases.new.tap", &keys::TAP),
         (&example, "/releases/new/run", "releases.new.run", &keys::RUN),
         (&example, "/releases/new/run/stream", "releases.new.run.stream", &keys::COMMAND_STREAM),
@@ -297,8 +302,8 @@ fn every_key_of_the_table_is_read() {
         (&example, "/releases/rollback/run/stream", "releases.rollback.run.stream", &keys::STREAM),
         (&gateway, "/releases/rollback/run", "releases.rollback.run", &keys::RUN),
         (&gateway, "/releases/rollback/run/ask", "releases.rollback.run.ask", &keys::GATEWAY),
-        (&example, "/route", "route", &keys::ROUTE),
-        (&example, "/gates", "gates", &keys::GATES_SECTION),
+        (&example, "/route", "route", &keys::top::ROUTE),
+        (&example, "/gates", "gates", &keys::top::GATES_SECTION),
     ] {
         for key in section.keys.iter().filter(|key| key.name != "equals") {
             let mut spoilt = example.clone();
