@@ -9,7 +9,7 @@ use std::str::FromStr as _;
 use std::time::Duration;
 
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
-use sqlx::{Any, AnyPool, Row as _, Transaction};
+use sqlx::{Any, AnyPool, ConnectOptions as _, Connection as _, Row as _, Transaction};
 
 use super::LedgerError;
 
@@ -65,23 +65,21 @@ impl Store {
     /// Opens the file for reading.
     pub(super) async fn open_read_only(path: &Path) -> Result<Self, LedgerError> {
         check_header(path)?;
-        let store = Self::connect(path, Access::Read).await;
-        let reads = match &store {
-            Ok(store) => store.rows(query("SELECT COUNT(*) FROM sqlite_schema")).await.map(drop),
-            Err(error) => Err(LedgerError::CannotOpen {
-                path: path.to_owned(),
-                source: error.to_string().into(),
-            }),
-        };
         let has_log = fs::metadata(beside(path, "-wal")).is_ok_and(|log| log.len() > 0);
-        match reads {
+        match Self::connect_and_read(path, Access::Read).await {
             // A folder that nobody may write to: without a log beside it the file is all there is, and stands still.
             Err(LedgerError::CannotOpen { .. } | LedgerError::ReadOnly { .. }) if !has_log => {
-                Self::connect(path, Access::ReadFrozen).await
+                Self::connect_and_read(path, Access::ReadFrozen).await
             }
-            Ok(()) => store,
-            Err(error) => store.and(Err(error)),
+            result => result,
         }
+    }
+
+    /// Connects and reads once: only then does SQLite look at the file.
+    async fn connect_and_read(path: &Path, access: Access) -> Result<Self, LedgerError> {
+        let store = Self::connect(path, access).await?;
+        store.rows(query("SELECT COUNT(*) FROM sqlite_schema")).await?;
+        Ok(store)
     }
 
     async fn connect(path: &Path, access: Access) -> Result<Self, LedgerError> {
@@ -106,6 +104,13 @@ impl Store {
                 "PRAGMA cell_size_check = ON",
             ],
         };
+        // The pool would try again and again when a setting fails, and in the end say nothing but that its time is over. A first
+        // connection of our own tells why.
+        let failed = |source| LedgerError::of(path, source);
+        let mut first = options.connect().await.map_err(failed)?;
+        for setting in settings {
+            sqlx::query(*setting).execute(&mut first).await.map_err(failed)?;
+        }
         // One connection: SQLite has one writer anyway, and within a process nobody meets SQLITE_BUSY.
         let pool = AnyPoolOptions::new()
             .max_connections(1)
@@ -123,7 +128,8 @@ impl Store {
             })
             .connect_with(options)
             .await
-            .map_err(|source| LedgerError::of(path, source))?;
+            .map_err(failed)?;
+        first.close().await.map_err(failed)?;
         Ok(Self { path: path.to_owned(), pool })
     }
 
