@@ -1,6 +1,29 @@
-//! The binary `surestep`.
+//! The binary `surestep`: typed arguments and the environment in, an answer on standard output, an exit code out.
 
+mod args;
+mod command;
 mod config;
+mod doctor;
 mod environment;
+mod exit_code;
+mod failure;
+mod github;
+mod human;
+mod init;
+mod result;
+mod schema;
+mod subject;
+mod terminal;
+mod watch;
+mod wiring;
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let mut words = std::env::args_os();
+    // Before any thread exists: this process only holds a release, see `release::supervise`.
+    if words.nth(1).is_some_and(|word| word == wiring::SUPERVISE) {
+        return release::supervise(words);
+    }
+    command::main()
+}

@@ -73,7 +73,7 @@ pub(crate) async fn probe<T: Tap, R: Releases, C: ControlPort>(
         label: names.label.clone(),
         stimulus: probe.stimulus.clone(),
         exclusive: company == Company::Alone,
-        live_calls_max: LIVE_CALLS_PER_ASK.max(subject.policy.calls_per_ask + 2),
+        live_calls_max: bench.live_calls.allow(LIVE_CALLS_PER_ASK.max(subject.policy.calls_per_ask + 2)),
         attempts_max: HOT_LOOP_AT_LEAST
             .max(subject.policy.max_attempts * subject.policy.calls_per_ask * HOT_LOOP_FACTOR),
     });
@@ -83,6 +83,7 @@ pub(crate) async fn probe<T: Tap, R: Releases, C: ControlPort>(
     let before = subject.running.logs_since(LogPosition(Vec::new())).1;
     let asked = subject.running.ask(ask(names, subject, probe)).await;
     let (observation, delivered) = subject.port.collect(names.id, COLLECT_GRACE).await;
+    bench.live_calls.spend(&observation);
     let delivered: Vec<&str> = delivered.iter().map(contract::DeliveredText::expose).collect();
     let answer = relate(asked.answer.as_ref().map(Sensitive::expose), &delivered, &names.label);
     let context = log_context(bench, subject.role, &observation);

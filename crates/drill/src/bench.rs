@@ -1,14 +1,14 @@
 //! What a run works with: settings, ports, ledger, clock and chance. One per run.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use contract::Mode;
 use evidence::{Fingerprinter, Needle, NeedleKind, Scanner, Sensitive};
 use jiff::Timestamp;
 use judge::judging::Control;
-use judge::{AskId, Finding, Marker, Role, Subject};
+use judge::{AnsweredBy, AskId, Finding, Marker, Observation, Role, Subject};
 
 use crate::ports::{Releases, Tap, Upstream};
 use crate::progress::Progress;
@@ -42,6 +42,42 @@ pub struct Bench<T: Tap, R: Releases, C: ControlPort> {
     pub now: fn() -> Timestamp,
     /// Processes at work at once.
     pub jobs: usize,
+    /// What is left of the ceiling on calls that reach the provider.
+    pub live_calls: LiveCalls,
+}
+
+/// The ceiling on calls that reach the provider in one run.
+#[derive(Debug)]
+pub struct LiveCalls(AtomicU32);
+
+impl LiveCalls {
+    /// Starts with the whole budget.
+    pub fn new(budget: u32) -> Self {
+        Self(AtomicU32::new(budget))
+    }
+
+    /// Returns how many calls an ask may make that wants so many at most.
+    pub(crate) fn allow(&self, at_most: u32) -> u32 {
+        self.0.load(Ordering::Relaxed).min(at_most)
+    }
+
+    /// Takes the calls off that an observation shows.
+    pub(crate) fn spend(&self, observation: &Observation) {
+        let spent = observation.exchanges.iter().filter(|exchange| match exchange.answered_by {
+            AnsweredBy::Provider | AnsweredBy::ProviderUnreachable => true,
+            AnsweredBy::Tap | AnsweredBy::Guard => false,
+        });
+        self.spend_some(u32::try_from(spent.count()).unwrap_or(u32::MAX));
+    }
+
+    /// Takes so many calls off.
+    pub(crate) fn spend_some(&self, n: u32) {
+        let less = |left: u32| Some(left.saturating_sub(n));
+        match self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less) {
+            // The closure never refuses; what was there before is of no interest.
+            Ok(_) | Err(_) => {}
+        }
+    }
 }
 
 impl<T: Tap, R: Releases, C: ControlPort> std::fmt::Debug for Bench<T, R, C> {

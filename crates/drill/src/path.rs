@@ -89,7 +89,7 @@ impl<T: Tap, R: Releases, S: TrafficSwitch> Path<'_, T, R, S> {
                 label: names.label.clone(),
                 stimulus: Stimulus::Relay,
                 exclusive: false,
-                live_calls_max: LIVE_CALLS_PER_ASK,
+                live_calls_max: bench.live_calls.allow(LIVE_CALLS_PER_ASK),
                 attempts_max: LIVE_CALLS_PER_ASK * 2,
             });
         }
@@ -109,6 +109,8 @@ impl<T: Tap, R: Releases, S: TrafficSwitch> Path<'_, T, R, S> {
         };
         let (new, delivered_new) = self.new.port.collect(names.id, COLLECT_GRACE).await;
         let (rollback, delivered_rollback) = self.rollback.port.collect(names.id, COLLECT_GRACE).await;
+        bench.live_calls.spend(&new);
+        bench.live_calls.spend(&rollback);
         let served = served(&new, &rollback);
         let delivered: Vec<&str> =
             delivered_new.iter().chain(&delivered_rollback).map(contract::DeliveredText::expose).collect();

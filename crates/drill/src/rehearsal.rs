@@ -25,7 +25,7 @@ const LEASE: SignedDuration = SignedDuration::from_mins(30);
 /// What a drill needs beside the bench.
 pub struct Rehearsal<'a, S> {
     /// What moves traffic.
-    pub switch: S,
+    pub switch: &'a S,
     /// The ledger.
     pub ledger: &'a Ledger,
     /// Who we are.
@@ -55,7 +55,7 @@ pub async fn drill<T: Tap, R: Releases, C: ControlPort, S: TrafficSwitch>(
         journal.on_record(call);
     }
     let keeper = Keeper { ledger, clerk: clerk(bench), scanner: &bench.scanner };
-    let steps = Steps { bench, keeper, switch: &switch, journal: &journal, lease: &lease };
+    let steps = Steps { bench, keeper, switch, journal: &journal, lease: &lease };
     let mut report = RunReport { run: bench.names.run.clone(), ..RunReport::default() };
     let result = {
         let running = steps.run(&mut report);

@@ -124,6 +124,7 @@ pub(crate) async fn controls<T: Tap, R: Releases, C: ControlPort>(
     role: Role,
 ) -> Vec<(contract::Mode, Control)> {
     let modes = &bench.settings.provider_of(role).modes;
+    bench.live_calls.spend_some(u32::try_from(modes.len()).unwrap_or(u32::MAX));
     join_all(modes.iter().map(|&mode| async move { (mode, bench.control.call(role, mode).await) })).await
 }
 

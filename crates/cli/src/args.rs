@@ -1,0 +1,257 @@
+//! What may be typed.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use contract::{Mode, Surface};
+use judge::Role;
+
+use crate::config::FILE_NAME;
+
+/// Decides whether a service that calls an LLM API may take its next small step, and proves the way back.
+///
+/// It runs the real new release and the real rollback release behind a tap that observes and breaks the wire on purpose,
+/// rehearses the traffic switch and the way back, and decides: hold, promote_small_step or rollback. Hold is the default.
+///
+/// Exit codes: 0 promote_small_step (check: all probes pass; can roll-back: proven), 2 usage or configuration, 10 hold: something
+/// failed, 11 hold: something is missing or ambiguous, 20 rollback: traffic had been moved and was moved back, 70 surestep itself failed.
+#[derive(Debug, Parser)]
+#[command(name = "surestep", version, max_term_width = 110)]
+pub(crate) struct Arguments {
+    /// The configuration.
+    #[arg(long, global = true, value_name = "FILE", default_value = FILE_NAME)]
+    pub(crate) config: PathBuf,
+    /// The format of the answer on standard output. Exit codes are the same for all.
+    #[arg(long, global = true, value_enum, default_value_t = Format::Human)]
+    pub(crate) format: Format,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// How the answer is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// For people.
+    Human,
+    /// Stable and versioned, for programs.
+    Json,
+    /// GitHub Actions workflow commands.
+    Github,
+}
+
+/// What surestep is to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Write a commented surestep.yaml.
+    Init(InitArgs),
+    /// Smoke probes of each release, before any traffic.
+    Check(CheckArgs),
+    /// The eight-step drill, then the six gates: the main job.
+    Drill(DrillArgs),
+    /// Answer from stored evidence, at once and offline.
+    #[command(subcommand)]
+    Can(CanCommand),
+    /// Read or move the route.
+    #[command(subcommand)]
+    Route(RouteCommand),
+    /// Judge saved responses by the contract.
+    #[command(subcommand)]
+    Contract(ContractCommand),
+    /// Look at the evidence.
+    #[command(subcommand)]
+    Evidence(EvidenceCommand),
+    /// The simulated provider alone.
+    Provider(ProviderArgs),
+    /// Can this configuration work here? Each finding with its fix.
+    Doctor,
+    /// JSON Schema of the configuration.
+    Schema,
+}
+
+/// Arguments of `init`.
+#[derive(Debug, Args)]
+pub(crate) struct InitArgs {
+    /// Replace an existing file.
+    #[arg(long)]
+    pub(crate) force: bool,
+}
+
+/// Arguments of `check`.
+#[derive(Debug, Args)]
+pub(crate) struct CheckArgs {
+    /// Only this release.
+    #[arg(long, value_enum)]
+    pub(crate) release: Option<RoleWord>,
+    /// Processes at work at once [default: the cores].
+    #[arg(long, value_name = "N")]
+    pub(crate) jobs: Option<usize>,
+}
+
+/// Arguments of `drill`.
+#[derive(Debug, Args)]
+pub(crate) struct DrillArgs {
+    /// Move traffic without asking.
+    #[arg(long)]
+    pub(crate) yes: bool,
+    /// Processes at work at once [default: the cores].
+    #[arg(long, value_name = "N")]
+    pub(crate) jobs: Option<usize>,
+    /// End the process with SIGKILL after so many journal records: for tests of the way back.
+    #[arg(long, value_name = "N", hide = true)]
+    pub(crate) kill_after_record: Option<u64>,
+}
+
+/// Questions to the stored evidence.
+#[derive(Debug, Subcommand)]
+pub(crate) enum CanCommand {
+    /// May this pair take the step, and if not, what is missing?
+    Promote,
+    /// The question of an incident: is the way back proven, and how old is the proof?
+    RollBack,
+}
+
+/// What can be done to the route.
+#[derive(Debug, Subcommand)]
+pub(crate) enum RouteCommand {
+    /// Read the route.
+    Show,
+    /// Move the route: `rollback` is the panic button, `new=N` gives `new` N percent.
+    Set(RouteSetArgs),
+    /// Run the embedded router on its own.
+    Serve,
+}
+
+/// Arguments of `route set`.
+#[derive(Debug, Args)]
+pub(crate) struct RouteSetArgs {
+    /// `rollback`, or `new=PERCENT`.
+    #[arg(value_name = "rollback|new=PERCENT")]
+    pub(crate) to: String,
+    /// Move traffic without asking.
+    #[arg(long)]
+    pub(crate) yes: bool,
+}
+
+/// What can be done with the contract.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ContractCommand {
+    /// Judge responses that `curl -i` saved, or bare bodies.
+    Judge(JudgeArgs),
+}
+
+/// Arguments of `contract judge`.
+#[derive(Debug, Args)]
+pub(crate) struct JudgeArgs {
+    /// The endpoint family.
+    #[arg(long, value_enum)]
+    pub(crate) surface: SurfaceWord,
+    /// What the request asked for.
+    #[arg(long, value_enum)]
+    pub(crate) mode: ModeWord,
+    /// Whose documented deviations count: openai, cometapi, azure, anthropic-compat, gemini-compat, deepseek, openrouter.
+    #[arg(long, default_value = "openai")]
+    pub(crate) profile: String,
+    /// Saved responses; `-` is standard input; of a folder each file is judged.
+    #[arg(required = true, value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+}
+
+/// What can be done with the evidence.
+#[derive(Debug, Subcommand)]
+pub(crate) enum EvidenceCommand {
+    /// List the records.
+    List(EvidenceListArgs),
+    /// Show one record, or all of a run.
+    Show {
+        /// A record's or a run's id.
+        id: String,
+    },
+    /// Prove that nothing was changed or dropped.
+    Verify,
+}
+
+/// Arguments of `evidence list`.
+#[derive(Debug, Args)]
+pub(crate) struct EvidenceListArgs {
+    /// Only this run.
+    #[arg(long)]
+    pub(crate) run: Option<String>,
+    /// Only the last so many.
+    #[arg(long, default_value_t = 50)]
+    pub(crate) last: u32,
+}
+
+/// Arguments of `provider`.
+#[derive(Debug, Args)]
+pub(crate) struct ProviderArgs {
+    /// Where to listen.
+    #[arg(long, default_value = "127.0.0.1:4010")]
+    pub(crate) listen: SocketAddr,
+    /// Whose spelling and wording is copied: cometapi or openai.
+    #[arg(long, default_value = "cometapi")]
+    pub(crate) profile: String,
+    /// The variable with the key that is accepted; without it, any key but one with `invalid` in it.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) key_env: Option<String>,
+    /// A model that exists; may be given several times. Without it, any.
+    #[arg(long)]
+    pub(crate) model: Vec<String>,
+    /// A JSON pointer of a field that replies lack; may be given several times.
+    #[arg(long, value_name = "POINTER")]
+    pub(crate) drop_field: Vec<String>,
+}
+
+/// A role as it is typed.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum RoleWord {
+    /// The release about to get traffic.
+    New,
+    /// The release to return to.
+    Rollback,
+}
+
+impl From<RoleWord> for Role {
+    fn from(word: RoleWord) -> Self {
+        match word {
+            RoleWord::New => Self::New,
+            RoleWord::Rollback => Self::Rollback,
+        }
+    }
+}
+
+/// A surface as it is typed.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum SurfaceWord {
+    /// POST /v1/chat/completions.
+    Chat,
+    /// POST /v1/responses.
+    Responses,
+}
+
+impl From<SurfaceWord> for Surface {
+    fn from(word: SurfaceWord) -> Self {
+        match word {
+            SurfaceWord::Chat => Self::Chat,
+            SurfaceWord::Responses => Self::Responses,
+        }
+    }
+}
+
+/// A mode as it is typed.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum ModeWord {
+    /// One JSON document.
+    Unary,
+    /// Server-sent events.
+    Stream,
+}
+
+impl From<ModeWord> for Mode {
+    fn from(word: ModeWord) -> Self {
+        match word {
+            ModeWord::Unary => Self::Unary,
+            ModeWord::Stream => Self::Stream,
+        }
+    }
+}

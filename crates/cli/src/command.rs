@@ -1,0 +1,128 @@
+//! Runs one subcommand: one file each below.
+
+mod can;
+mod check;
+mod contract;
+mod drill;
+mod evidence;
+mod provider;
+mod route;
+mod route_base;
+mod setup;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::Parser as _;
+use ::drill::Progress;
+use ::drill::settings::Settings;
+use ::evidence::Scanner;
+
+use crate::args::{Arguments, Command, ContractCommand, Format};
+use crate::environment::Environment;
+use crate::failure::Failure;
+use crate::result::Outcome;
+use crate::terminal::{self, Paint, answer, say};
+use crate::watch::{Bars, Lines};
+use crate::{config, exit_code, github, human};
+
+/// What every subcommand is given.
+pub(crate) struct Call {
+    pub(crate) arguments: Arguments,
+    pub(crate) environment: Environment,
+}
+
+/// Parses, runs, reports.
+pub(crate) fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let call = Call { arguments, environment: Environment::from_process() };
+    let code = match runtime() {
+        Ok(runtime) => runtime.block_on(run(&call)),
+        Err(failure) => Err(failure),
+    }
+    .unwrap_or_else(|failure| call.report_failure(&failure));
+    ExitCode::from(code)
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().map_err(|error| {
+        Failure::internal(format!("no thread could be started: {error}"), "Look at this machine's limits (ulimit -u).")
+    })
+}
+
+async fn run(call: &Call) -> Result<u8, Failure> {
+    match &call.arguments.command {
+        Command::Init(args) => setup::init(call, args),
+        Command::Check(args) => check::run(call, args).await,
+        Command::Drill(args) => drill::run(call, args).await,
+        Command::Can(question) => can::run(call, question).await,
+        Command::Route(what) => route::run(call, what).await,
+        Command::Contract(ContractCommand::Judge(args)) => contract::judge(call, args),
+        Command::Evidence(what) => evidence::run(call, what).await,
+        Command::Provider(args) => provider::run(call, args).await,
+        Command::Doctor => setup::doctor(call).await,
+        Command::Schema => setup::schema(),
+    }
+}
+
+impl Call {
+    /// Loads the configuration; its problems are shown whole, with file and line.
+    pub(crate) fn settings(&self) -> Result<Settings, Failure> {
+        match config::load_with_warnings(&self.arguments.config, &self.environment) {
+            Ok(loaded) => {
+                if !loaded.warnings.problems().is_empty() {
+                    say(&loaded.warnings.render(config::Severity::Warning, false));
+                }
+                Ok(loaded.settings)
+            }
+            Err(errors) => Err(Failure {
+                code: exit_code::USAGE,
+                message: errors.render(false),
+                advice: None,
+            }),
+        }
+    }
+
+    /// Returns who watches a run.
+    pub(crate) fn progress(&self) -> Arc<dyn Progress> {
+        if terminal::is_watched(&self.environment) { Arc::new(Bars::new()) } else { Arc::new(Lines) }
+    }
+
+    /// Shows a result in the format that was asked for; everything shown was scanned.
+    pub(crate) fn show(&self, outcome: &Outcome, scanner: &Scanner) -> u8 {
+        let text = match self.arguments.format {
+            Format::Human => human::render(outcome, Paint::when(terminal::may_colour(&self.environment))),
+            Format::Json => pretty(&outcome.to_json()),
+            Format::Github => github::render(outcome),
+        };
+        self.answer(&text, scanner);
+        outcome.exit_code
+    }
+
+    /// Writes an answer, with everything taken out that must not leave memory.
+    pub(crate) fn answer(&self, text: &str, scanner: &Scanner) {
+        if scanner.scan(text.as_bytes()).is_empty() {
+            answer(text);
+        } else {
+            answer(scanner.redact(text).as_str());
+        }
+    }
+
+    fn report_failure(&self, failure: &Failure) -> u8 {
+        match self.arguments.format {
+            Format::Json => answer(&pretty(&failure.to_json())),
+            Format::Human | Format::Github => {}
+        }
+        let lead = if failure.message.starts_with("error") { "" } else { "error: " };
+        say(&format!("{lead}{}", failure.message));
+        if let Some(advice) = &failure.advice {
+            say(&format!("  do: {advice}"));
+        }
+        failure.code
+    }
+}
+
+/// Writes JSON for people and programs.
+pub(crate) fn pretty(value: &serde_json::Value) -> String {
+    format!("{value:#}\n")
+}

@@ -1,0 +1,44 @@
+//! `init`, `doctor` and `schema`.
+
+use crate::args::{Format, InitArgs};
+use crate::command::{Call, pretty};
+use crate::failure::{Failure, chain};
+use crate::terminal::{answer, may_colour, say};
+use crate::{config, doctor as checkup, exit_code, init as template, schema as schemas, wiring};
+
+/// Writes a template.
+pub(crate) fn init(call: &Call, args: &InitArgs) -> Result<u8, Failure> {
+    let written = template::init(&call.arguments.config, args.force)
+        .map_err(|error| Failure::usage(chain(&error), error.help()))?;
+    say(&written.next_steps());
+    Ok(exit_code::PASS)
+}
+
+/// Looks at everything that a run will need.
+pub(crate) async fn doctor(call: &Call) -> Result<u8, Failure> {
+    let found = match config::load_with_warnings(&call.arguments.config, &call.environment) {
+        Ok(loaded) => {
+            checkup::doctor(&loaded.settings, &loaded.warnings, &call.environment, wiring::now()).await
+        }
+        Err(errors) => {
+            if call.arguments.format == Format::Human {
+                say(&errors.render(false));
+            }
+            checkup::of_errors(&errors)
+        }
+    };
+    match call.arguments.format {
+        Format::Human | Format::Github => answer(&checkup::render(&found, may_colour(&call.environment))),
+        Format::Json => answer(&pretty(&checkup::to_json(&found))),
+    }
+    Ok(match checkup::worst(&found) {
+        checkup::State::Fine | checkup::State::Odd => exit_code::PASS,
+        checkup::State::Broken => exit_code::USAGE,
+    })
+}
+
+/// Prints the schema of the configuration.
+pub(crate) fn schema() -> Result<u8, Failure> {
+    answer(&pretty(&schemas::config_schema()));
+    Ok(exit_code::PASS)
+}
