@@ -218,9 +218,7 @@ impl HttpRelease {
         };
         let http = if is_https {
             Http::with_platform_trust().map_err(|error| PortError::Environment {
-                what: format!(
-                    "the certificates that this machine trusts cannot be read, and an https `url` needs them"
-                ),
+                what: "the certificates that this machine trusts cannot be read, and an https `url` needs them".to_owned(),
                 advice: "install the package ca-certificates, or set SSL_CERT_FILE".to_owned(),
                 source: Some(Box::new(error)),
             })?
