@@ -264,9 +264,30 @@ pub(crate) fn is_error_body(body: Value<'_>) -> bool {
     if let Some(first) = body.items().next() {
         return first.is_object() && first.get_some("error").is_some();
     }
-    let has = |key: &str| body.get_some(key).is_some();
-    let has_answer = has("choices") || has("output") || has("candidates") || has("content");
-    if let Some(error) = body.get_some("error") {
+    let mut error = None;
+    let (
+        mut has_answer,
+        mut has_failed,
+        mut says_error,
+        mut has_detail,
+        mut says_why,
+        mut has_code,
+    ) = (false, false, false, false, false, false);
+    // One pass: this is asked of every event of a stream.
+    for (key, value) in body.fields() {
+        let is_there = !value.is_null();
+        match &*key.key() {
+            "error" => error = Some(value).filter(|_| is_there),
+            "choices" | "output" | "candidates" | "content" | "response" => has_answer |= is_there,
+            "success" => has_failed = value.boolean() == Some(false),
+            "detail" | "error_code" => has_detail |= is_there,
+            "message" | "msg" | "error_msg" => says_why |= is_there,
+            "code" => has_code = is_there,
+            "type" => says_error = value.is("error"),
+            _ => {}
+        }
+    }
+    if let Some(error) = error {
         // `false`, `""` and `0` say that there is none; `{}` says nothing, and counts only where no answer is.
         let is_empty = error.boolean() == Some(false)
             || error.integer() == Some(0)
@@ -275,15 +296,7 @@ pub(crate) fn is_error_body(body: Value<'_>) -> bool {
             || error.kind() == Kind::EMPTY_ARRAY;
         return !is_empty && !(is_bare && has_answer);
     }
-    if body.get("success").and_then(Value::boolean) == Some(false) {
-        return true;
-    }
-    let says_why = has("message") || has("msg") || has("error_msg") || has("detail");
-    !has_answer
-        && !has("response")
-        && (has("detail")
-            || has("error_code")
-            || says_why && (has("code") || body.get("type").is_some_and(|t| t.is("error"))))
+    has_failed || !has_answer && (has_detail || says_why && (has_code || says_error))
 }
 
 /// Returns a text that looks like an identifier, and not like a key.

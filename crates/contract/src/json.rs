@@ -72,21 +72,24 @@ impl Tape {
         self.keys.clear();
         self.duplicate_key = false;
         self.lone_surrogate = false;
-        if let Err(error) = std::str::from_utf8(bytes) {
+        let text = match std::str::from_utf8(bytes) {
+            Ok(text) => text,
             // A character that the end cuts is truncation, if all before it is fine.
-            return Err(match error.error_len() {
-                Some(_) => JsonFault::Utf8,
-                None => match self.read(bytes.get(..error.valid_up_to()).unwrap_or_default()) {
-                    Err(JsonFault::Truncated | JsonFault::Empty) => JsonFault::Truncated,
-                    Err(fault) => fault,
-                    Ok(_) => JsonFault::Trailing,
-                },
-            });
-        }
+            Err(error) => {
+                return Err(match error.error_len() {
+                    Some(_) => JsonFault::Utf8,
+                    None => match self.read(bytes.get(..error.valid_up_to()).unwrap_or_default()) {
+                        Err(JsonFault::Truncated | JsonFault::Empty) => JsonFault::Truncated,
+                        Err(fault) => fault,
+                        Ok(_) => JsonFault::Trailing,
+                    },
+                });
+            }
+        };
         if u32::try_from(bytes.len()).is_err() {
             return Err(JsonFault::TooManyValues);
         }
-        let mut parser = Parser { bytes, at: 0, tape: self };
+        let mut parser = Parser { text, bytes, at: 0, tape: self };
         parser.skip_space();
         if parser.peek().is_none() {
             return Err(JsonFault::Empty);
@@ -100,7 +103,7 @@ impl Tape {
                 Err(_) => JsonFault::Trailing,
             });
         }
-        Ok(Value { bytes, tape: self, index: 0 })
+        Ok(Value { text, tape: self, index: 0 })
     }
 
     fn push(&mut self, tag: Tag, start: usize, end: usize) -> Result<usize, JsonFault> {
@@ -117,6 +120,7 @@ impl Tape {
 }
 
 struct Parser<'p> {
+    text: &'p str,
     bytes: &'p [u8],
     at: usize,
     tape: &'p mut Tape,
@@ -224,20 +228,18 @@ impl Parser<'_> {
     fn check_keys(&mut self, from: usize) {
         let n_keys = self.tape.keys.len() - from;
         if !self.tape.duplicate_key && n_keys > 1 {
-            let name = |index: &u32| {
-                let value = Value { bytes: self.bytes, tape: &*self.tape, index: *index as usize };
-                value.text().unwrap_or_default()
-            };
+            let name =
+                |index: &u32| Value { text: self.text, tape: &*self.tape, index: *index as usize };
             let keys = self.tape.keys.get(from..).unwrap_or_default();
             let duplicate = if n_keys <= 24 {
                 // Most objects: comparing spans is quicker than hashing them.
                 keys.iter().enumerate().any(|(i, key)| {
                     let key = name(key);
-                    keys.iter().take(i).any(|other| name(other) == key)
+                    keys.iter().take(i).any(|other| name(other).is_same_text(key))
                 })
             } else {
                 let mut seen = std::collections::HashSet::with_capacity(n_keys);
-                keys.iter().any(|key| !seen.insert(name(key)))
+                keys.iter().any(|key| !seen.insert(name(key).key()))
             };
             self.tape.duplicate_key = duplicate;
         }
@@ -390,7 +392,7 @@ impl Parser<'_> {
 }
 
 /// Counts the bytes before the first quote, backslash or control character.
-fn plain_bytes(bytes: &[u8]) -> usize {
+pub(crate) fn plain_bytes(bytes: &[u8]) -> usize {
     const ONES: u64 = 0x0101_0101_0101_0101;
     const TOPS: u64 = 0x8080_8080_8080_8080;
     let mut done = 0;
@@ -414,7 +416,7 @@ fn plain_bytes(bytes: &[u8]) -> usize {
 /// One value of a read document.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Value<'t> {
-    bytes: &'t [u8],
+    text: &'t str,
     tape: &'t Tape,
     index: usize,
 }
@@ -431,9 +433,23 @@ impl<'t> Value<'t> {
 
     fn raw(self) -> &'t str {
         let node = self.node();
-        let span = self.bytes.get(node.start as usize..node.end as usize).unwrap_or_default();
-        // The whole document was found to be UTF-8, and spans end at ASCII bytes.
-        std::str::from_utf8(span).unwrap_or_default()
+        // Spans end at ASCII bytes, so they are never inside of a character.
+        self.text.get(node.start as usize..node.end as usize).unwrap_or_default()
+    }
+
+    /// Returns where a string without escapes stands in the document, without its quotes.
+    pub(crate) fn plain_span(self) -> Option<std::ops::Range<usize>> {
+        let node = self.node();
+        (node.tag == Tag::Text).then_some(node.start as usize..node.end as usize)
+    }
+
+    /// Returns a key as it is written; keys with escapes are rare, and get their own copy.
+    pub(crate) fn key(self) -> Cow<'t, str> {
+        if self.node().tag == Tag::Text {
+            Cow::Borrowed(self.raw())
+        } else {
+            Cow::Owned(unescape(self.raw()))
+        }
     }
 
     /// Whether any object of the document has a key twice.
@@ -527,6 +543,14 @@ impl<'t> Value<'t> {
                 value
             })
         })
+    }
+
+    fn is_same_text(self, other: Self) -> bool {
+        if self.node().tag == Tag::Text && other.node().tag == Tag::Text {
+            self.raw() == other.raw()
+        } else {
+            self.key() == other.key()
+        }
     }
 
     /// Whether this string is `text`.

@@ -96,3 +96,31 @@ proptest! {
         prop_assert!(judgement.verdict == ContractVerdict::Hold || is_answer && how.2 == 200 && !body.is_empty());
     }
 }
+
+/// A chunk with this text, padded so that no parser's shortcut can take it for a repetition.
+fn chunk(text: &str, padding: &str, odd: bool) -> String {
+    let space = if odd { " " } else { "" };
+    let text = serde_json::to_string(text).unwrap();
+    format!(
+        "data: {{\"id\":\"a\",\"object\":\"chat.completion.chunk\",\"created\":1780000000,\"model\":\"m\",\"choices\":[{{\"index\":0,\"delta\":{{\"role\":\"assistant\",\"content\":{text}}},\"finish_reason\":null}}],{space}\"obfuscation\":\"{padding}\"}}\n\n"
+    )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    /// A chunk that repeats its predecessor is not parsed again: that must not show.
+    #[test]
+    fn repeated_chunks_are_judged_as_if_each_were_parsed(texts in proptest::collection::vec(("[a-c \"\\\\\u{e9}\n]{0,3}", "[a-c]{0,3}"), 0..8)) {
+        let body = |differ: bool| {
+            let mut body: String = texts.iter().enumerate().map(|(i, (text, padding))| chunk(text, padding, differ && i % 2 == 1)).collect();
+            body.push_str("data: {\"id\":\"a\",\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n");
+            body
+        };
+        let how = (Surface::Chat, Mode::Stream, 200, false);
+        let (same, text) = judge(how, "", &[body(false).as_bytes()]);
+        prop_assert_eq!(judge(how, "", &[body(true).as_bytes()]), (same, text.clone()));
+        let expected: String = texts.iter().map(|(text, _)| text.as_str()).collect();
+        prop_assert_eq!(text, expected);
+    }
+}

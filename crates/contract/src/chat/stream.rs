@@ -1,7 +1,9 @@
 //! The grammar of a chat stream: role, deltas, one finish for each choice, usage, [DONE].
 
+mod repeat;
 mod tools;
 
+use repeat::Repeat;
 use tools::ToolCalls;
 
 use super::choice::{Choice, Content, End, check_created, check_role, worse};
@@ -34,6 +36,8 @@ pub(crate) struct ChatStream {
     failed: bool,
     /// The stream is of another surface, or carries unary replies.
     is_foreign: bool,
+    /// The chunk before, if the next one may differ from it in its text only.
+    repeat: Option<Repeat>,
 }
 
 impl ChatStream {
@@ -47,8 +51,41 @@ impl ChatStream {
         self.choices.iter().any(|choice| choice.delivered_bytes > 0 || choice.facts.has_tool_calls)
     }
 
+    /// Takes a chunk that differs from the one before in its text only, without parsing it. Returns whether it did.
+    ///
+    /// Such a chunk has the same shape and the same deviations as its predecessor, and each is noted once only.
+    pub(crate) fn take_repeat(&mut self, name: &str, data: &[u8], scene: &mut Scene) -> bool {
+        let Some(text) = self.repeat.as_ref().and_then(|repeat| repeat.text_of(name, data)) else {
+            return false;
+        };
+        let Some(state) = self.choices.first_mut() else { return false };
+        self.n_chunks += 1;
+        state.facts.content.add(text);
+        state.delivered_bytes += text.len() as u64;
+        if state.index == 0 {
+            scene.text.append(text);
+        }
+        true
+    }
+
     /// Takes one chunk. `number` counts events from 1.
-    pub(crate) fn chunk(&mut self, number: u64, name: &str, chunk: Value<'_>, scene: &mut Scene) {
+    pub(crate) fn chunk(
+        &mut self,
+        number: u64,
+        name: &str,
+        data: &[u8],
+        chunk: Value<'_>,
+        scene: &mut Scene,
+    ) {
+        self.repeat = None;
+        self.chunk_in_full(number, name, chunk, scene);
+        // With one choice, its text is the only thing that goes on.
+        if !self.failed && self.choices.len() == 1 {
+            self.repeat = Repeat::of(name, data, chunk);
+        }
+    }
+
+    fn chunk_in_full(&mut self, number: u64, name: &str, chunk: Value<'_>, scene: &mut Scene) {
         if name == "error" || is_error_body(chunk) {
             scene.take_error(&rule::STREAM_ERROR, chunk, format_args!("event {number}"));
             self.failed = true;

@@ -32,6 +32,8 @@ pub(super) struct Body {
     announces_events: bool,
     is_error: bool,
     had_bom: bool,
+    /// Whether the first bytes were looked at for a byte order mark: later ones are none.
+    is_begun: bool,
     content: Content,
 }
 
@@ -63,6 +65,7 @@ impl Body {
             announces_events,
             is_error: false,
             had_bom: false,
+            is_begun: false,
             content: Content::Start(Vec::new()),
         }
     }
@@ -95,12 +98,15 @@ impl Body {
 
     fn decide(&mut self, at_end: bool, scene: &mut Scene) {
         let Content::Start(held) = &mut self.content else { return };
-        if !self.had_bom && held.len() < BOM.len() && BOM.starts_with(held) && !at_end {
-            return;
-        }
-        if !self.had_bom && held.starts_with(BOM) {
-            self.had_bom = true;
-            held.drain(..BOM.len());
+        if !self.is_begun {
+            if held.len() < BOM.len() && BOM.starts_with(held) && !at_end {
+                return;
+            }
+            self.is_begun = true;
+            if held.starts_with(BOM) {
+                self.had_bom = true;
+                held.drain(..BOM.len());
+            }
         }
         // White space before the body keeps connections alive; it is not kept.
         let n_space = held.iter().take_while(|byte| byte.is_ascii_whitespace()).count();

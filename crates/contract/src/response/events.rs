@@ -131,6 +131,11 @@ impl Grammar {
     fn event(&mut self, name: &str, data: &[u8], n_lines: usize, scene: &mut Scene) {
         self.n_events += 1;
         let number = self.n_events;
+        if let Stream::Chat(chat) = &mut self.stream {
+            if !self.is_done && chat.take_repeat(name, data, scene) {
+                return;
+            }
+        }
         let trimmed = data.trim_ascii();
         if is_done_mark(trimmed) {
             if data != b"[DONE]" {
@@ -161,7 +166,7 @@ impl Grammar {
             Ok(value) if value.is_object() => {
                 scene.absorb(value, format_args!("event {number}"));
                 return match stream {
-                    Stream::Chat(chat) => chat.chunk(number, name, value, scene),
+                    Stream::Chat(chat) => chat.chunk(number, name, data, value, scene),
                     Stream::Responses(responses) => responses.event(number, name, value, scene),
                     Stream::Unasked { .. } => {
                         if scene.error.is_none()

@@ -52,7 +52,7 @@ impl ShapeTrie {
             // The children stand in the order of their first document, so the next key is mostly the next child.
             let mut guess = 0;
             for (key, field) in value.fields() {
-                let key = key.text().unwrap_or_default();
+                let key = key.key();
                 if let Some(child) = self.child(node, segment(&key), &mut guess) {
                     self.visit(child, field);
                 }
