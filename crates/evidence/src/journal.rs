@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ledger::store::query;
 use crate::ledger::{Ledger, LedgerError, signed};
+use crate::{OperatorNote, Scanner};
 
 /// What a drill is about to do.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -99,6 +100,7 @@ pub struct Journal {
     service: String,
     environment: String,
     fence: u64,
+    scanner: Scanner,
     on_record: Option<OnRecord>,
 }
 
@@ -125,8 +127,14 @@ impl Journal {
             service: service.to_owned(),
             environment: environment.to_owned(),
             fence,
+            scanner: Scanner::default(),
             on_record: None,
         }
+    }
+
+    /// Redacts notes with this scanner; without one, only what looks like a token is taken out of them.
+    pub fn redact_with(&mut self, scanner: Scanner) {
+        self.scanner = scanner;
     }
 
     /// Has this called after each entry that is on disk, with the entry's number: tests end the process there.
@@ -155,17 +163,22 @@ impl Journal {
         note: &str,
         now: Timestamp,
     ) -> Result<(), LedgerError> {
-        self.write(run, DONE, durable.seq, note.to_owned(), now).await.map(drop)
+        self.write(run, DONE, durable.seq, self.note(note), now).await.map(drop)
     }
 
     /// Closes a run: nothing of it is left to be put right.
     pub async fn close(&self, run: &str, how: &str, now: Timestamp) -> Result<(), LedgerError> {
-        self.write(run, CLOSED, 0, how.to_owned(), now).await.map(drop)
+        self.write(run, CLOSED, 0, self.note(how), now).await.map(drop)
     }
 
     /// Returns the first run of this service and environment that was begun and never closed.
     pub async fn unfinished(&self) -> Result<Option<UnfinishedRun>, LedgerError> {
         unfinished(&self.ledger, &self.service, &self.environment).await
+    }
+
+    /// Notes are the only free text in a journal: one line, and nothing in it that must not be written down.
+    fn note(&self, text: &str) -> String {
+        OperatorNote::new(self.scanner.redact(text).as_str()).into()
     }
 
     async fn write(

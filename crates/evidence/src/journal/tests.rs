@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::*;
-use crate::{Acquire, Holder, Lease};
+use crate::{Acquire, Holder, Lease, Needle, NeedleKind, Sensitive};
 
 fn at(second: i64) -> Timestamp {
     Timestamp::from_second(1_800_000_000 + second).unwrap()
@@ -83,4 +83,16 @@ async fn nothing_is_recorded_without_a_lease() {
     let stranger = Journal::new(ledger, "bot", "production", 1);
     let result = stranger.record("one", Intent::Began, at(1)).await;
     assert!(matches!(result, Err(LedgerError::LeaseLost { .. })), "{result:?}");
+}
+
+#[tokio::test]
+async fn notes_are_redacted() {
+    let (_folder, _ledger, mut journal) = journal().await;
+    let secret = Sensitive::new("hunter2-but-longer");
+    journal.redact_with(Scanner::new([Needle::new(NeedleKind::Credential, "k", secret)]));
+    let step = journal.record("one", Intent::Step { n: 1 }, at(1)).await.unwrap();
+    journal.done("one", step, "key\nhunter2-but-longer was refused", at(2)).await.unwrap();
+    let found = journal.unfinished().await.unwrap().unwrap();
+    let note = found.intents[0].done.as_deref();
+    assert_eq!(note, Some("key [redacted:credential] was refused"));
 }
