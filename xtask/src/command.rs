@@ -15,7 +15,9 @@ impl Run {
     }
 
     pub(crate) fn cargo(root: &Path, arguments: &[&str]) -> Self {
-        Self::new(root, env!("CARGO"), arguments)
+        // Cargo says which one it is, so that an xtask that was built elsewhere does not look for that machine's.
+        let cargo = std::env::var_os("CARGO").and_then(|path| path.into_string().ok());
+        Self::new(root, cargo.as_deref().unwrap_or("cargo"), arguments)
     }
 
     pub(crate) fn env(mut self, name: &str, value: &str) -> Self {

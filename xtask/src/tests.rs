@@ -31,7 +31,7 @@ pub(crate) fn test(root: &Path, environments: Environments) -> Result<(), String
         phase("deny", || cargo(&["deny", "check", "licenses", "bans", "sources"]).run())?;
     }
     phase("doc", || {
-        let doc = ["doc", "--workspace", "--no-deps", "--document-private-items"];
+        let doc = ["doc", "--workspace", "--no-deps"];
         cargo(&doc).env("RUSTDOCFLAGS", "-D warnings").run()
     })?;
     phase("doctests", || cargo(&["test", "--workspace", "--doc"]).run())?;
