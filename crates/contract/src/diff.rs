@@ -46,19 +46,25 @@ pub fn shape_diff(before: &Shape, after: &Shape, required: &[String]) -> Vec<Sha
         let (was, is) = (kind(before, path), kind(after, path));
         // A change below a path that came or went is told at that path.
         let parent = path.rsplit_once('/').map(|(parent, _)| parent);
-        let is_lonely = |shape: &Shape| {
+        let has_parent = |shape: &Shape| {
             parent.is_none_or(|parent| !kind(shape, parent).without(Kind::ABSENT).is_none())
         };
         let is_required = required.iter().any(|pointer| {
             pointer == path || pointer.strip_prefix(path).is_some_and(|rest| rest.starts_with('/'))
         });
-        let is_told_above = !(is_lonely(before) && is_lonely(after))
-            && !required.iter().any(|pointer| pointer == path);
-        if is_told_above {
+        let is_required_itself = required.iter().any(|pointer| pointer == path);
+        let is_told_here = is_required_itself || has_parent(before) && has_parent(after);
+        if !is_told_here {
             continue;
         }
         let mut push = |rule, level| {
-            changes.push(ShapeChange { rule, level, path: path.to_owned(), before: was, after: is })
+            changes.push(ShapeChange {
+                rule,
+                level,
+                path: path.to_owned(),
+                before: was,
+                after: is,
+            });
         };
         for (rule, level) in compare(was, is, is_required) {
             push(rule, level);

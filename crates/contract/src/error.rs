@@ -294,7 +294,7 @@ pub(crate) fn is_error_body(body: Value<'_>) -> bool {
             || error.kind() == Kind::EMPTY_STRING;
         let is_bare = error.is_object() && error.fields().next().is_none()
             || error.kind() == Kind::EMPTY_ARRAY;
-        return !is_empty && !(is_bare && has_answer);
+        return !(is_empty || is_bare && has_answer);
     }
     has_failed || !has_answer && (has_detail || says_why && (has_code || says_error))
 }

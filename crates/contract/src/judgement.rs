@@ -53,6 +53,16 @@ pub enum Completion {
     Nothing,
 }
 
+impl Completion {
+    /// Whether the answer ended by itself or by the token limit.
+    pub fn is_finished(self) -> bool {
+        match self {
+            Self::Complete | Self::LengthLimit => true,
+            Self::Filtered | Self::Refused | Self::Truncated | Self::Error | Self::Nothing => false,
+        }
+    }
+}
+
 /// What the body of a response is, by its bytes and not by its headers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -129,21 +129,15 @@ impl ResponseJudge {
             scene.report.add(&rule::SHAPE_TOO_WIDE, format_args!("/"), format_args!("more"));
         }
         // What is held is not proven, whatever its own words say.
-        let completion = match completion {
-            Completion::Complete if scene.report.verdict() == ContractVerdict::Hold => {
-                Completion::Truncated
-            }
-            completion => completion,
+        let is_held = scene.report.verdict() == ContractVerdict::Hold;
+        let completion = if is_held && completion == Completion::Complete {
+            Completion::Truncated
+        } else {
+            completion
         };
         // Whatever the findings say: only a finished answer may be relied on.
-        let floor = match completion {
-            Completion::Complete | Completion::LengthLimit => ContractVerdict::Pass,
-            Completion::Filtered
-            | Completion::Refused
-            | Completion::Truncated
-            | Completion::Error
-            | Completion::Nothing => ContractVerdict::Hold,
-        };
+        let floor =
+            if completion.is_finished() { ContractVerdict::Pass } else { ContractVerdict::Hold };
         let judgement = Judgement {
             verdict: scene.report.verdict().max(floor),
             completion,
@@ -178,21 +172,17 @@ fn check_content_type(mode: Mode, head: &Head, body: BodyKind, scene: &mut Scene
 
 /// Looks for an error text in place of an answer.
 fn without_error_text(completion: Completion, scene: &mut Scene) -> Completion {
-    match completion {
-        Completion::Complete | Completion::LengthLimit
-            if crate::error::reads_like_an_error(scene.text.expose()) =>
-        {
-            scene.report.add(
-                &rule::CONTENT_LIKE_ERROR,
-                format_args!("content"),
-                format_args!("the wording of an error"),
-            );
-            let parts = ErrorParts::of_text(scene.text.expose());
-            scene.error.get_or_insert(parts);
-            Completion::Error
-        }
-        completion => completion,
+    if !completion.is_finished() || !crate::error::reads_like_an_error(scene.text.expose()) {
+        return completion;
     }
+    scene.report.add(
+        &rule::CONTENT_LIKE_ERROR,
+        format_args!("content"),
+        format_args!("the wording of an error"),
+    );
+    let parts = ErrorParts::of_text(scene.text.expose());
+    scene.error.get_or_insert(parts);
+    Completion::Error
 }
 
 /// Judges a response that is no success by its status.

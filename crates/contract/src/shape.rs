@@ -190,7 +190,7 @@ impl Shape {
             match self.paths.get(path) {
                 Some(mine) => additions.push((path.clone(), mine.union(*kind))),
                 None if lacking(self, path) => {
-                    additions.push((path.clone(), kind.union(Kind::ABSENT)))
+                    additions.push((path.clone(), kind.union(Kind::ABSENT)));
                 }
                 None => additions.push((path.clone(), *kind)),
             }

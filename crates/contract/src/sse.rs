@@ -42,6 +42,10 @@ pub(crate) enum Tail {
 
 /// The reader.
 #[derive(Debug, Default)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "independent facts of the line and the event in the reading"
+)]
 pub(crate) struct SseReader {
     line: Vec<u8>,
     line_too_long: bool,
@@ -129,11 +133,11 @@ impl SseReader {
     }
 
     fn line(&mut self, mut line: &[u8], sink: &mut impl FnMut(SseItem<'_>)) {
-        if !std::mem::replace(&mut self.begun, true) {
-            if let Some(rest) = line.strip_prefix(b"\xef\xbb\xbf") {
-                self.had_bom = true;
-                line = rest;
-            }
+        if !std::mem::replace(&mut self.begun, true)
+            && let Some(rest) = line.strip_prefix(b"\xef\xbb\xbf")
+        {
+            self.had_bom = true;
+            line = rest;
         }
         if line.is_empty() {
             return self.dispatch(sink);
@@ -214,7 +218,7 @@ mod tests {
         match reader.finish(&mut sink) {
             Tail::Clean => {}
             Tail::Event { name, data, .. } => {
-                items.push(format!("tail {name}={}", data.escape_ascii()))
+                items.push(format!("tail {name}={}", data.escape_ascii()));
             }
             Tail::Line => items.push("tail line".to_owned()),
         }

@@ -11,10 +11,10 @@ pub(crate) fn check_arguments(text: &[u8], report: &mut Report, at: std::fmt::Ar
         Ok(Kind::OBJECT) => {}
         Ok(kind) => report.add(&rule::ARGUMENTS_NOT_OBJECT, at, format_args!("{kind}")),
         Err(JsonFault::Empty) => {
-            report.add(&rule::ARGUMENTS_EMPTY, at, format_args!("an empty string"))
+            report.add(&rule::ARGUMENTS_EMPTY, at, format_args!("an empty string"));
         }
         Err(JsonFault::Truncated) => {
-            report.add(&rule::ARGUMENTS_BROKEN, at, format_args!("JSON that stops early"))
+            report.add(&rule::ARGUMENTS_BROKEN, at, format_args!("JSON that stops early"));
         }
         Err(_) => report.add(&rule::ARGUMENTS_BROKEN, at, format_args!("no JSON")),
     }

@@ -44,6 +44,7 @@ pub(super) enum End {
 
 /// The facts of one choice.
 #[derive(Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts, each set where it is met")]
 pub(super) struct Choice {
     pub(super) content: Content,
     pub(super) end: End,
@@ -193,7 +194,7 @@ pub(super) fn check_role(
     match role {
         Some(role) if role.is("assistant") => {}
         Some(role) if role.kind() == Kind::STRING => {
-            report.add(&rule::ROLE_ODD, at, format_args!("another role"))
+            report.add(&rule::ROLE_ODD, at, format_args!("another role"));
         }
         Some(_) | None => report.add(&rule::ROLE_ODD, at, format_args!("{}", seen(role))),
     }

@@ -161,14 +161,14 @@ impl ChatStream {
     fn check_names(number: u64, chunk: Value<'_>, scene: &mut Scene) {
         // The common case first: a chunk repeats the id of the one before.
         let id = chunk.get("id").and_then(Value::text).filter(|id| !id.is_empty());
-        if let (Some(id), Some(before)) = (&id, &scene.response_id) {
-            if **id != **before {
-                scene.report.add(
-                    &rule::ID_CHANGED,
-                    format_args!("event {number} /id"),
-                    format_args!("another id"),
-                );
-            }
+        if let (Some(id), Some(before)) = (&id, &scene.response_id)
+            && **id != **before
+        {
+            scene.report.add(
+                &rule::ID_CHANGED,
+                format_args!("event {number} /id"),
+                format_args!("another id"),
+            );
         }
         if id.is_none() || scene.response_id.is_none() || scene.model.is_none() {
             scene.identity(chunk, format_args!("event {number} "));
@@ -285,7 +285,7 @@ impl ChatStream {
         if let Some(end) = Choice::read_finish(choice, &mut scene.report, at) {
             match state.facts.end {
                 End::Open => state.facts.end = end,
-                before => {
+                before @ (End::Finished(_) | End::Unreadable) => {
                     let rule =
                         if before == end { &rule::FINISH_TWICE } else { &rule::FINISH_CONFLICT };
                     scene.report.add(

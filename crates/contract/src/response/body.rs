@@ -25,6 +25,7 @@ pub(super) struct Outcome {
 
 /// A body in the reading.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts, each set where it is met")]
 pub(super) struct Body {
     surface: Surface,
     mode: Mode,
@@ -143,9 +144,9 @@ impl Body {
                 let rule = if is_error { &rule::ERROR_NO_BODY } else { &rule::BODY_EMPTY };
                 // A cut before the first byte leaves nothing too; that is the better name for it.
                 if end == BodyEnd::Cut {
-                    cut(scene)
+                    cut(scene);
                 } else if !is_redirect(head) && !is_unread(scene) {
-                    scene.report.add(rule, format_args!("body"), format_args!("nothing"))
+                    scene.report.add(rule, format_args!("body"), format_args!("nothing"));
                 }
                 outcome(Completion::Nothing, BodyKind::Empty)
             }
@@ -307,11 +308,10 @@ impl Document<'_> {
             Surface::Responses => responses::judge_document(body, scene),
         };
         // The document is whole, but no client gets it: the transport fails.
-        let completion = match completion {
-            Completion::Complete | Completion::LengthLimit if end == BodyEnd::Cut => {
-                Completion::Truncated
-            }
-            completion => completion,
+        let completion = if end == BodyEnd::Cut && completion.is_finished() {
+            Completion::Truncated
+        } else {
+            completion
         };
         (completion, BodyKind::Json)
     }

@@ -131,10 +131,11 @@ impl Grammar {
     fn event(&mut self, name: &str, data: &[u8], n_lines: usize, scene: &mut Scene) {
         self.n_events += 1;
         let number = self.n_events;
-        if let Stream::Chat(chat) = &mut self.stream {
-            if !self.is_done && chat.take_repeat(name, data, scene) {
-                return;
-            }
+        if let Stream::Chat(chat) = &mut self.stream
+            && !self.is_done
+            && chat.take_repeat(name, data, scene)
+        {
+            return;
         }
         let trimmed = data.trim_ascii();
         if is_done_mark(trimmed) {
@@ -234,10 +235,10 @@ impl Grammar {
         if std::mem::replace(&mut self.is_done, true) {
             return scene.report.add(&rule::DATA_AFTER_DONE, at, format_args!("[DONE] again"));
         }
-        if let Stream::Chat(chat) = &self.stream {
-            if !chat.is_finished() {
-                scene.report.add(&rule::DONE_EARLY, at, format_args!("no finish reason yet"));
-            }
+        if let Stream::Chat(chat) = &self.stream
+            && !chat.is_finished()
+        {
+            scene.report.add(&rule::DONE_EARLY, at, format_args!("no finish reason yet"));
         }
     }
 
@@ -312,11 +313,10 @@ impl Grammar {
             }
         };
         let is_cut = end == BodyEnd::Cut && !(is_done && is_finished);
-        let completion = match completion {
-            Completion::Complete | Completion::LengthLimit if is_cut || failed => {
-                Completion::Truncated
-            }
-            completion => completion,
+        let completion = if (is_cut || failed) && completion.is_finished() {
+            Completion::Truncated
+        } else {
+            completion
         };
         Outcome { completion, body: BodyKind::Sse, n_events, has_delivered }
     }

@@ -7,6 +7,7 @@ use crate::{Kind, rule};
 
 /// What an `output` holds.
 #[derive(Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts, each set where it is met")]
 pub(super) struct Output {
     pub(super) n_items: usize,
     pub(super) has_text: bool,
@@ -117,7 +118,7 @@ impl Output {
             kind if kind.ends_with("_output") => {}
             // An item that asks the client for something (approval, a shell or a computer action) is usable; the set grows.
             kind if kind.ends_with("_call") || kind.ends_with("_request") => {
-                self.has_tool_calls = true
+                self.has_tool_calls = true;
             }
             _ => {}
         }

@@ -58,10 +58,10 @@ fn in_stream(surface: Surface, pointer: &str) -> Vec<String> {
             // The terminal event carries the whole response; a gateway that leaves `output` out of it has sent the items before.
             let mut places = vec![format!("/response{pointer}")];
             let mut segments = pointer.splitn(4, '/').skip(1);
-            if segments.next() == Some("output") {
-                if let (Some(_), Some(rest)) = (segments.next(), segments.next()) {
-                    places.push(format!("/item/{rest}"));
-                }
+            if segments.next() == Some("output")
+                && let (Some(_), Some(rest)) = (segments.next(), segments.next())
+            {
+                places.push(format!("/item/{rest}"));
             }
             places
         }

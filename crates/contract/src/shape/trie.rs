@@ -74,7 +74,7 @@ impl ShapeTrie {
             *guess += 1;
             return Some(*child);
         }
-        if let Some(place) = children.iter().position(|child| is_it(child)) {
+        if let Some(place) = children.iter().position(is_it) {
             *guess = place + 1;
             return children.get(place).copied();
         }

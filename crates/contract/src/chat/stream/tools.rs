@@ -15,6 +15,7 @@ const ID_BYTES_MAX: usize = 4096;
 const ALL_ARGUMENTS_BYTES_MAX: usize = 4 * ARGUMENTS_BYTES_MAX;
 
 #[derive(Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts, each set where it is met")]
 struct Call {
     index: Option<i64>,
     id: Option<String>,

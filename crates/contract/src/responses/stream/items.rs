@@ -84,7 +84,7 @@ impl Items {
                 match stage {
                     "delta" => self.grow(number, what, output_index, part_index, event, scene),
                     "done" => {
-                        self.compare(number, what, field, (output_index, part_index), event, scene)
+                        self.compare(number, what, field, (output_index, part_index), event, scene);
                     }
                     _ => {}
                 }
@@ -172,7 +172,7 @@ impl Items {
             }
             "refusal" => self.facts.refused = true,
             "function_call_arguments" | "custom_tool_call_input" => {
-                self.facts.has_tool_calls = true
+                self.facts.has_tool_calls = true;
             }
             _ => {}
         }
