@@ -19,7 +19,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use aho_corasick::{AhoCorasick, MatchKind};
 
-use self::pieces::Piece;
+use self::pieces::{Piece, Stands};
 use self::views::View;
 use crate::Sensitive;
 
@@ -311,7 +311,7 @@ impl Segment {
         for found in self.automaton.find_overlapping_iter(view.bytes()) {
             let piece = &self.pieces[found.pattern().as_usize()];
             let mut range = found.start()..found.end();
-            if piece.whole_word && !stands_alone(view.bytes(), &range) {
+            if !stands(piece.stands, view.bytes(), &range) {
                 continue;
             }
             if let Some(offset) = piece.offset {
@@ -345,11 +345,16 @@ fn extended(bytes: &[u8], range: Range<usize>, needle: &[u8], offset: usize) -> 
     start..end
 }
 
-/// Tells whether no letter, digit, `-` or `_` touches the range.
-fn stands_alone(bytes: &[u8], range: &Range<usize>) -> bool {
+/// Tells whether a match stands where it counts.
+fn stands(wanted: Stands, bytes: &[u8], range: &Range<usize>) -> bool {
     let is_word = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
-    let before = range.start.checked_sub(1).and_then(|at| bytes.get(at));
-    !before.is_some_and(is_word) && !bytes.get(range.end).is_some_and(is_word)
+    let before = range.start.checked_sub(1).and_then(|at| bytes.get(at)).is_some_and(is_word);
+    let behind = bytes.get(range.end).is_some_and(is_word);
+    match wanted {
+        Stands::Anywhere => true,
+        Stands::AtStart => !before,
+        Stands::Alone => !before && !behind,
+    }
 }
 
 /// Widens a range to whole characters.

@@ -13,7 +13,8 @@
 //! - windows of [`WINDOW`] characters, from the beginning of the text and of each line and sentence, and the last ones: any
 //!   log that keeps twice that many characters in a row, or the first [`WINDOW`], is found. A match is then widened as far as
 //!   it goes.
-//! - shorter texts: whole from [`TEXT_MIN`] characters on; from [`LABEL_MIN`] on when they look like a label and stand alone.
+//! - shorter texts: whole from [`TEXT_MIN`] characters on; when they look like a label (`ssm-f01234`), from [`LABEL_MIN`] on, as the
+//!   beginning of a word: what all markers of a run begin with is a needle for all of them.
 
 use std::collections::HashMap;
 
@@ -35,7 +36,7 @@ const HIDDEN_MIN: usize = 4;
 const WINDOW: usize = 24;
 /// The shortest text that is looked for whatever it says.
 const TEXT_MIN: usize = 12;
-/// The shortest label: a digit in it, no white space, standing alone.
+/// The shortest label: a digit in it, no white space.
 const LABEL_MIN: usize = 6;
 /// Windows of one text at most: 24 KiB of it; who logs a long text logs its beginning.
 const WINDOWS_MAX: usize = 1024;
@@ -50,8 +51,18 @@ pub(super) struct Piece {
     pub(super) form: Form,
     /// Where these bytes stand in the needle (trimmed), for pieces that are not encoded.
     pub(super) offset: Option<usize>,
-    /// Counts only where no letter or digit touches it.
-    pub(super) whole_word: bool,
+    pub(super) stands: Stands,
+}
+
+/// Where a piece counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Stands {
+    /// Anywhere.
+    Anywhere,
+    /// Where no letter, digit, `-` or `_` comes before it.
+    AtStart,
+    /// Where none comes before or behind it.
+    Alone,
 }
 
 /// A part of a needle's text.
@@ -59,7 +70,7 @@ pub(super) struct Part<'t> {
     text: &'t str,
     offset: usize,
     form: Form,
-    whole_word: bool,
+    stands: Stands,
     encoded: bool,
 }
 
@@ -78,18 +89,18 @@ pub(super) fn of_all(needles: &[Needle]) -> Vec<Piece> {
     let mut pieces: Vec<Piece> = Vec::new();
     for (index, needle) in needles.iter().enumerate() {
         for part in of(needle) {
-            let plain =
-                (part.text.as_bytes().to_vec(), part.form, Some(part.offset), part.whole_word);
+            let plain = (part.text.as_bytes().to_vec(), part.form, Some(part.offset), part.stands);
             let encoded = if part.encoded { encodings(part.text) } else { Vec::new() };
-            let encoded = encoded.into_iter().map(|(bytes, form)| (bytes, form, None, false));
-            for (bytes, form, offset, whole_word) in std::iter::once(plain).chain(encoded) {
+            let encoded =
+                encoded.into_iter().map(|(bytes, form)| (bytes, form, None, Stands::Anywhere));
+            for (bytes, form, offset, stands) in std::iter::once(plain).chain(encoded) {
                 if let Some(&at) = known.get(&bytes) {
                     // Two needles ask for it: the one that asks for more wins.
-                    pieces[at].whole_word &= whole_word;
+                    pieces[at].stands = pieces[at].stands.min(stands);
                     continue;
                 }
                 known.insert(bytes.clone(), pieces.len());
-                pieces.push(Piece { bytes, needle: index, form, offset, whole_word });
+                pieces.push(Piece { bytes, needle: index, form, offset, stands });
             }
         }
     }
@@ -103,8 +114,8 @@ fn credential(text: &str) -> Vec<Part<'_>> {
     }
     let is_word = n_chars < 2 * LEFT_BY_MASK && text.bytes().all(|byte| byte.is_ascii_lowercase());
     let encoded = n_chars >= SUBSTRING_MIN;
-    let whole_word = is_word || !encoded;
-    let mut parts = vec![Part { text, offset: 0, form: Form::Plain, whole_word, encoded }];
+    let stands = if is_word || !encoded { Stands::Alone } else { Stands::Anywhere };
+    let mut parts = vec![Part { text, offset: 0, form: Form::Plain, stands, encoded }];
     // The lines of a key file; a line alone is as bad as all of them.
     if text.contains('\n') {
         parts.extend(
@@ -129,14 +140,17 @@ fn credential(text: &str) -> Vec<Part<'_>> {
 fn wording(text: &str) -> Vec<Part<'_>> {
     let n_chars = text.chars().count();
     if n_chars < WINDOW {
-        let is_label = n_chars >= LABEL_MIN
-            && text.contains(|c: char| c.is_ascii_digit())
-            && !text.contains(char::is_whitespace);
-        let whole_word = n_chars < TEXT_MIN;
-        if !is_label && (whole_word || !is_telling(text, LABEL_MIN)) {
+        let is_label = !text.contains(char::is_whitespace)
+            && ((n_chars >= LABEL_MIN && text.contains(|c: char| c.is_ascii_digit()))
+                || (n_chars >= SUBSTRING_MIN && text.contains(['-', '_'])));
+        let is_text = n_chars >= TEXT_MIN && is_telling(text, LABEL_MIN);
+        if !is_label && !is_text {
             return Vec::new();
         }
-        return vec![Part { text, offset: 0, form: Form::Plain, whole_word, encoded: !whole_word }];
+        // At the start only: a label may be what many labels begin with.
+        let stands = if n_chars < TEXT_MIN { Stands::AtStart } else { Stands::Anywhere };
+        let encoded = n_chars >= SUBSTRING_MIN;
+        return vec![Part { text, offset: 0, form: Form::Plain, stands, encoded }];
     }
     let mut windows: Vec<&str> = windows(text).collect();
     windows.push(cut(text, WINDOW, true));
@@ -167,7 +181,7 @@ fn windows(text: &str) -> impl Iterator<Item = &str> {
 fn part<'t>(whole: &'t str, text: &'t str, form: Form) -> Part<'t> {
     // Both are slices of one string, so the difference of their places is the offset.
     let offset = text.as_ptr().addr() - whole.as_ptr().addr();
-    Part { text, offset, form, whole_word: false, encoded: true }
+    Part { text, offset, form, stands: Stands::Anywhere, encoded: true }
 }
 
 /// Returns the first or the last characters.
@@ -208,10 +222,11 @@ pub(super) fn looks_random(text: &str) -> bool {
         || (inner_capital && has(|c| c.is_ascii_lowercase()))
 }
 
-/// Tells whether a text has enough different letters and digits to be found by.
+/// Tells whether a text has enough different letters and digits to be found by. What is not ASCII counts as well: who prints it
+/// by chance?
 fn is_telling(text: &str, n_distinct_min: usize) -> bool {
     let mut seen = std::collections::BTreeSet::new();
-    seen.extend(text.chars().filter(|c| c.is_alphanumeric()));
+    seen.extend(text.chars().filter(|c| c.is_alphanumeric() || !c.is_ascii()));
     seen.len() >= n_distinct_min
 }
 

@@ -31,6 +31,18 @@ fn check_clean(text: &str) {
     assert_eq!(scanner().scan(text.as_bytes()), [], "{text}");
 }
 
+/// The pieces of a needle and the views of a text overlap; what is found there is one thing.
+#[test]
+fn overlapping_hits_of_one_needle_are_one() {
+    let scanner = scanner();
+    for text in [KEY.to_owned(), format!("%20{KEY}\\n&amp;"), PROMPT.to_owned()] {
+        for name in ["secret KEY of new", "prompt", "marker", "label"] {
+            let hits = scanner.scan(text.as_bytes());
+            assert!(hits.iter().filter(|hit| hit.name == name).count() <= 1, "{hits:?}");
+        }
+    }
+}
+
 fn percent(text: &str, upper: bool) -> String {
     text.bytes().map(|b| if upper { format!("%{b:02X}") } else { format!("%{b:02x}") }).collect()
 }
@@ -110,6 +122,25 @@ fn truncated_prompt_is_redacted_to_its_last_letter() {
     let redacted =
         scanner().redact("q=[ssm-0123456789ab] Release check. Reply with exactly this la…");
     assert_eq!(redacted.as_str(), "q=[redacted:prompt]…");
+}
+
+/// A run gives what all its markers and labels begin with.
+#[test]
+fn beginning_of_labels_is_found_in_each_of_them() {
+    for beginning in ["ssm-f01234", "SSL-abcdef"] {
+        let needle = Needle::new(NeedleKind::Prompt, "m", Sensitive::new(beginning));
+        let scanner = Scanner::new([needle]);
+        assert_eq!(scanner.unsearchable(), [""; 0]);
+        for log in [
+            format!("[{beginning}00001a] Release"),
+            format!("{{\"q\":\"x\\n{beginning}00001a\"}}"),
+            STANDARD.encode(format!("say {beginning}00001a")),
+            percent(&format!("?{beginning}00001a"), true),
+        ] {
+            assert_eq!(scanner.scan(log.as_bytes()).len(), 1, "{log}");
+        }
+        assert_eq!(scanner.scan(format!("x{beginning}1").as_bytes()), []);
+    }
 }
 
 #[test]
