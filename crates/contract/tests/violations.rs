@@ -2,6 +2,7 @@
 //!
 //! Where a row's verdict differs from the catalogue's, the reason stands at the row. Rows that are no property of one response
 //! are in [`ELSEWHERE`], with the reason.
+#![expect(clippy::too_many_lines, reason = "tables")]
 #![expect(clippy::unwrap_used, reason = "a test that cannot build its input has failed")]
 
 #[path = "violations/body.rs"]

@@ -42,9 +42,9 @@ pub(crate) fn rows() -> Vec<Row> {
             P,
             "",
             stream(|chunks| {
-                chunks
-                    .iter_mut()
-                    .for_each(|chunk| set(chunk, "/choices/0/delta/role", json!("assistant")))
+                chunks.iter_mut().for_each(|chunk| {
+                    set(chunk, "/choices/0/delta/role", json!("assistant"));
+                });
             }),
         ),
         row(119, W, "role-odd", stream_set(0, "/choices/0/delta/role", json!(""))),

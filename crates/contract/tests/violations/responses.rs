@@ -32,7 +32,7 @@ pub(crate) fn rows() -> Vec<Row> {
             W,
             "sequence-odd",
             responses_stream(|events| {
-                events.iter_mut().for_each(|event| remove(event, "/sequence_number"))
+                events.iter_mut().for_each(|event| remove(event, "/sequence_number"));
             }),
         ),
         row(
@@ -40,7 +40,7 @@ pub(crate) fn rows() -> Vec<Row> {
             W,
             "sequence-odd",
             responses_stream(|events| {
-                events.iter_mut().for_each(|event| set(event, "/sequence_number", json!(0)))
+                events.iter_mut().for_each(|event| set(event, "/sequence_number", json!(0)));
             }),
         ),
         row(
@@ -105,7 +105,7 @@ pub(crate) fn rows() -> Vec<Row> {
             P,
             "",
             events(|events| {
-                events.insert(8, json!({"type": "response.brand_new.thing", "output_index": 0}))
+                events.insert(8, json!({"type": "response.brand_new.thing", "output_index": 0}));
             }),
         ),
         row(
@@ -113,7 +113,7 @@ pub(crate) fn rows() -> Vec<Row> {
             P,
             "",
             responses(|value| {
-                set(value, "/output", json!([{"type": "brand_new", "id": "x"}, item()]))
+                set(value, "/output", json!([{"type": "brand_new", "id": "x"}, item()]));
             }),
         ),
         row(137, H, "terminal-status-disagrees", last("/response/status", json!("failed"))),
@@ -209,7 +209,11 @@ pub(crate) fn rows() -> Vec<Row> {
             H,
             "refusal",
             responses(|value| {
-                set(value, "/output/0/content", json!([{"type": "refusal", "refusal": "I cannot"}]))
+                set(
+                    value,
+                    "/output/0/content",
+                    json!([{"type": "refusal", "refusal": "I cannot"}]),
+                );
             }),
         ),
         row(
@@ -231,7 +235,7 @@ pub(crate) fn rows() -> Vec<Row> {
             events(|events| {
                 events.push(
                     json!({"type": "response.output_text.delta", "delta": "!", "output_index": 0}),
-                )
+                );
             }),
         ),
         row(

@@ -12,7 +12,7 @@ fn call(field: &str, to: Value) -> Reply {
 
 fn delta_field(chunk: usize, field: &str, to: Value) -> Reply {
     stream_tools(|chunks| {
-        set(&mut chunks[chunk], &format!("/choices/0/delta/tool_calls/0{field}"), to)
+        set(&mut chunks[chunk], &format!("/choices/0/delta/tool_calls/0{field}"), to);
     })
 }
 
