@@ -424,6 +424,32 @@ async fn read_only_folder_can_be_read_and_is_named_when_written() {
     fs::set_permissions(folder, fs::Permissions::from_mode(0o700)).unwrap();
 }
 
+/// What a killed writer left in a folder that may not be written to is read whole, or is an error that says so. Never a part.
+#[cfg(unix)]
+#[tokio::test]
+async fn log_in_a_read_only_folder_is_not_passed_over() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let fixture = ledger_of(2).await;
+    let folder = fixture.folder.path().join("copy");
+    fs::create_dir(&folder).unwrap();
+    for suffix in ["", "-wal"] {
+        let from = format!("{}{suffix}", fixture.path().display());
+        fs::copy(from, folder.join(format!("ledger.db{suffix}"))).unwrap();
+    }
+    fs::set_permissions(&folder, fs::Permissions::from_mode(0o500)).unwrap();
+    match Ledger::open_read_only(&folder.join("ledger.db")).await {
+        Ok(ledger) => {
+            let report = ledger.verify().await.unwrap();
+            assert_eq!((report.records, report.breaks), (2, Vec::new()));
+        }
+        Err(error) => assert!(
+            matches!(error, LedgerError::CannotOpen { .. } | LedgerError::ReadOnly { .. }),
+            "{error:?}"
+        ),
+    }
+    fs::set_permissions(&folder, fs::Permissions::from_mode(0o700)).unwrap();
+}
+
 #[tokio::test]
 async fn stub_is_stored_without_the_secret() {
     let fixture = ledger_of(0).await;

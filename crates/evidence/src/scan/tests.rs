@@ -117,6 +117,30 @@ fn prompt_is_found_whole_escaped_and_truncated() {
     }
 }
 
+/// Every way to write a character that a view undoes, each alone.
+#[test]
+fn escapes_of_all_kinds_are_undone() {
+    let text = "naïve-😀-a/b\"c&d-e'f";
+    let scanner = Scanner::new([Needle::new(NeedleKind::Completion, "t", Sensitive::new(text))]);
+    for (plain, escaped) in [
+        ("😀", "\\ud83d\\ude00"),
+        ("😀", "\\u{1f600}"),
+        ("😀", "&#128512;"),
+        ("😀", "&#x1F600;"),
+        ("😀", "%F0%9f%98%80"),
+        ("ï", "\\u00ef"),
+        ("ï", "\\xc3\\xaf"),
+        ("/", "\\/"),
+        ("\"", "&quot;"),
+        ("&", "&amp;"),
+        ("'", "&apos;"),
+        ("'", "\\'"),
+    ] {
+        let redacted = scanner.redact(&format!("<{}>", text.replace(plain, escaped)));
+        assert_eq!(redacted.as_str(), "<[redacted:completion]>", "{escaped}");
+    }
+}
+
 #[test]
 fn truncated_prompt_is_redacted_to_its_last_letter() {
     let redacted =
