@@ -1,18 +1,15 @@
 //! One request on a port: whose it is, what is done with it, and what is written down.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use contract::{Mode, Profile, RequestFacts, Surface};
 use http::header::{EXPECT, TRANSFER_ENCODING};
 use http::{Method, Request, Response, Version, request};
-use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
-use judge::{Act, AnsweredBy, End, Fingerprint, RequestContext};
+use judge::{Act, AnsweredBy, End, RequestContext};
 use tokio::time::{Instant, sleep};
 
 use crate::asks::{Admission, Ask, Asks, Owner};
@@ -22,9 +19,11 @@ use crate::limits::HELD_MAX;
 use crate::made::Made;
 use crate::path::{self, Place, Resource};
 use crate::reading::{self, Reading};
-use crate::recorder::{Finishing, JudgedAs, Recorder};
-use crate::relay::{Broken, Relayed};
+use crate::recorder::{JudgedAs, Recorder};
+use crate::relay::Relayed;
+use crate::reply::ReplyBody;
 use crate::request_seen::{RequestHead, invalidate_credentials, request_seen};
+use crate::server::FingerprintFn;
 use crate::upstream::{Client, SendBody, remove_hop_by_hop};
 use crate::wire::{Ending, WireControl};
 
@@ -35,7 +34,7 @@ pub(crate) struct PortContext {
     pub(crate) client: Client,
     pub(crate) asks: Asks,
     pub(crate) live_calls: AtomicU32,
-    pub(crate) fingerprint: Arc<dyn Fn(&[u8]) -> Fingerprint + Send + Sync>,
+    pub(crate) fingerprint: Arc<FingerprintFn>,
     pub(crate) request_id: Box<dyn Fn() -> String + Send + Sync>,
 }
 
@@ -103,9 +102,9 @@ fn send_body(parts: &request::Parts, bytes: Bytes) -> SendBody {
     }
 }
 
-/// Does what the ask's stimulus says.
+/// Enters an exchange in its ask, and does what the ask's stimulus says.
 async fn of_ask(
-    port: &Arc<PortContext>,
+    port: &PortContext,
     arrived: Arrived,
     bytes: Bytes,
     ask: &Arc<Ask>,
@@ -121,35 +120,32 @@ async fn of_ask(
     }
     let surface = called.unwrap_or(port.surface);
     let facts = match called {
-        Some(surface) => catch_unwind(AssertUnwindSafe(|| RequestFacts::read(surface, &bytes)))
-            .unwrap_or_else(|_panic| {
+        Some(surface) => {
+            let read = catch_unwind(AssertUnwindSafe(|| RequestFacts::read(surface, &bytes)));
+            read.unwrap_or_else(|_panic| {
                 ask.lose();
                 RequestFacts::default()
-            }),
+            })
+        }
         None => RequestFacts::default(),
     };
     let mode = if facts.stream { Mode::Stream } else { Mode::Unary };
-    let seen = request_seen(
-        &RequestHead {
-            method: &arrived.parts.method,
-            path: arrived.parts.uri.path(),
-            has_query: arrived.parts.uri.query().is_some(),
-            resource: &arrived.resource,
-            headers: &arrived.parts.headers,
-            host: port.client.host(),
-        },
-        &facts,
-        bytes.len(),
-        carries_marker,
-        &*port.fingerprint,
-    );
+    let head = RequestHead {
+        method: &arrived.parts.method,
+        path: arrived.parts.uri.path(),
+        has_query: arrived.parts.uri.query().is_some(),
+        resource: &arrived.resource,
+        headers: &arrived.parts.headers,
+        host: port.client.host(),
+    };
+    let seen = request_seen(&head, &facts, bytes.len(), carries_marker, &*port.fingerprint);
     let judged_as = JudgedAs { surface, mode, profile: port.profile };
     let mut recorder = Recorder::new(ask.clone(), slot, arrived.started, seen, judged_as);
     let Admission::Go { surface_attempt } = admission else {
         recorder.answered_by(AnsweredBy::Guard);
         return end_without_response(&arrived.wire, recorder, Ending::Fin);
     };
-    let context = RequestContext {
+    let act = ask.armed.stimulus.act(&RequestContext {
         surface,
         mode,
         profile: port.profile,
@@ -160,20 +156,33 @@ async fn of_ask(
         attempt: surface_attempt,
         request_id: (port.request_id)(),
         created: clock::epoch_seconds(),
-    };
-    let act = ask.armed.stimulus.act(&context);
+    });
     let live = matches!(act, Act::Relay | Act::RelayInvalidCredential);
     if !live && called.is_none() && !follows {
-        let is_models =
-            arrived.parts.method == Method::GET && arrived.resource.resource == "/v1/models";
-        let answer = if is_models {
-            guard::models()
-        } else {
-            guard::unknown_path(&arrived.parts.method, &arrived.resource.resource)
-        };
         recorder.answered_by(AnsweredBy::Guard);
-        return Ok(ReplyBody::whole(answer, arrived.wire, Some(recorder)));
+        return Ok(ReplyBody::whole(other_path(&arrived), arrived.wire, Some(recorder)));
     }
+    perform(port, arrived, bytes, ask, recorder, act).await
+}
+
+/// Answers a path that is no surface, in the simulated lane.
+fn other_path(arrived: &Arrived) -> Response<Bytes> {
+    if arrived.parts.method == Method::GET && arrived.resource.resource == "/v1/models" {
+        guard::models()
+    } else {
+        guard::unknown_path(&arrived.parts.method, &arrived.resource.resource)
+    }
+}
+
+/// Performs an act.
+async fn perform(
+    port: &PortContext,
+    arrived: Arrived,
+    bytes: Bytes,
+    ask: &Ask,
+    mut recorder: Recorder,
+    act: Act,
+) -> Result<Response<ReplyBody>, Gone> {
     match act {
         Act::Relay | Act::RelayInvalidCredential => {
             if !ask.spend_live_call() {
@@ -276,75 +285,4 @@ pub(crate) fn chain(error: &dyn std::error::Error) -> String {
         cause = error.source();
     }
     text
-}
-
-/// The body of any reply to the release.
-pub(crate) enum ReplyBody {
-    /// Bytes that are there already.
-    Whole(Whole),
-    /// From the provider.
-    Relayed(Relayed),
-    /// Made by the stimulus.
-    Made(Made),
-}
-
-/// Bytes that are there already.
-pub(crate) struct Whole {
-    bytes: Option<Bytes>,
-    wire: WireControl,
-    recorder: Option<Recorder>,
-}
-
-impl ReplyBody {
-    fn whole(
-        answer: Response<Bytes>,
-        wire: WireControl,
-        mut recorder: Option<Recorder>,
-    ) -> Response<Self> {
-        if let Some(recorder) = &mut recorder {
-            recorder.head(answer.status(), answer.headers());
-            recorder.body(answer.body());
-            recorder.body_is_whole();
-        }
-        answer.map(|bytes| Self::Whole(Whole { bytes: Some(bytes), wire, recorder }))
-    }
-}
-
-impl Body for ReplyBody {
-    type Data = Bytes;
-    type Error = Broken;
-
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
-        match self.get_mut() {
-            Self::Whole(whole) => {
-                if let Some(recorder) = whole.recorder.take() {
-                    whole.wire.finish_when_flushed(Finishing::new(recorder, End::Complete));
-                }
-                Poll::Ready(whole.bytes.take().map(|bytes| Ok(Frame::data(bytes))))
-            }
-            Self::Relayed(relayed) => Pin::new(relayed).poll_frame(cx),
-            Self::Made(made) => Pin::new(made).poll_frame(cx),
-        }
-    }
-
-    fn is_end_stream(&self) -> bool {
-        match self {
-            Self::Whole(whole) => whole.bytes.is_none(),
-            Self::Relayed(relayed) => relayed.is_end_stream(),
-            Self::Made(made) => made.is_end_stream(),
-        }
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        match self {
-            Self::Whole(whole) => {
-                SizeHint::with_exact(whole.bytes.as_ref().map_or(0, Bytes::len) as u64)
-            }
-            Self::Relayed(relayed) => relayed.size_hint(),
-            Self::Made(made) => made.size_hint(),
-        }
-    }
 }

@@ -8,6 +8,7 @@
 //! What is deliberately not here: raw payload bytes never cross this crate's API. What comes out are shapes, classes,
 //! times and keyed fingerprints, and the texts that a model delivered, which stay in memory.
 #![warn(clippy::indexing_slicing, clippy::string_slice)]
+#![cfg_attr(test, expect(clippy::indexing_slicing, reason = "a test that fails to index fails"))]
 
 mod asks;
 mod clock;
@@ -21,6 +22,7 @@ mod port;
 mod reading;
 mod recorder;
 mod relay;
+mod reply;
 mod request_seen;
 mod response_seen;
 mod server;
@@ -28,4 +30,4 @@ pub mod upstream;
 mod wire;
 
 pub use port::ListeningPort;
-pub use server::{TapConfig, TapServer};
+pub use server::{FingerprintFn, TapConfig, TapServer};

@@ -56,12 +56,16 @@ impl Made {
         if let Some(length) = answer.declared_length {
             response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(length));
         }
+        let opens_with_bytes =
+            matches!(answer.pieces.first(), Some(Piece::Bytes(bytes)) if !bytes.is_empty());
+        // Whatever comes in place of bytes comes after the head.
+        let flush = (!opens_with_bytes).then(|| wire.want_flush());
         Ok(response.map(|()| Self {
             pieces: answer.pieces.into(),
             end: answer.end,
             wire,
             recorder: Some(recorder),
-            flush: None,
+            flush,
             pause: None,
             held_until: clock::now() + HELD_MAX,
             room: answer.declared_length,
@@ -175,7 +179,7 @@ impl Body for Made {
                     return this.send(bytes);
                 }
                 None if this.end == AnswerEnd::Hold && clock::now() < this.held_until => {
-                    this.wait(HELD_MAX)
+                    this.wait(HELD_MAX);
                 }
                 None => return this.finish(),
             }

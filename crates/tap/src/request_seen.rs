@@ -241,7 +241,7 @@ mod tests {
     #[test]
     fn clients_are_named() {
         let check = |pairs: &[(&'static str, &str)], name: &str| {
-            assert_eq!(client(&headers(pairs)).as_deref(), Some(name))
+            assert_eq!(client(&headers(pairs)).as_deref(), Some(name));
         };
         check(
             &[

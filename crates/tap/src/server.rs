@@ -16,11 +16,14 @@ use crate::exchange::{PortContext, chain};
 use crate::port::ListeningPort;
 use crate::upstream::{AddressError, Client};
 
+/// Makes a keyed fingerprint of a secret.
+pub type FingerprintFn = dyn Fn(&[u8]) -> Fingerprint + Send + Sync;
+
 /// What the tap is given by those who start it.
 #[derive(Clone)]
 pub struct TapConfig {
     /// Makes the keyed fingerprint of a credential. The key stays with whoever made this.
-    pub fingerprint: Arc<dyn Fn(&[u8]) -> Fingerprint + Send + Sync>,
+    pub fingerprint: Arc<FingerprintFn>,
 }
 
 impl fmt::Debug for TapConfig {

@@ -18,7 +18,7 @@ async fn perform(act: Act) -> (String, Option<ErrorKind>, Observation) {
     port.arm(acting(act));
     let mut client = Raw::connect(address(&port)).await;
     client.send(&chat_request(1)).await;
-    let (text, error) = client.to_end().await;
+    let (text, error) = client.read_to_end().await;
     (text, error, collect(&port, 1).await)
 }
 
@@ -128,7 +128,7 @@ async fn hold(act: Act, seen: &str) -> Observation {
     assert!(port.arrived(AskId(1), support::PATIENCE).await);
     let (observation, _) = soon("collect", port.collect(AskId(1), Duration::ZERO)).await;
     // The held connection has been ended with the ask.
-    client.to_end().await;
+    client.read_to_end().await;
     observation
 }
 

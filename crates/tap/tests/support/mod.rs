@@ -2,6 +2,7 @@
 #![allow(
     dead_code,
     unreachable_pub,
+    clippy::unwrap_used,
     clippy::allow_attributes,
     reason = "each test binary compiles this file and uses a part of it"
 )]
@@ -205,7 +206,7 @@ impl Raw {
     }
 
     /// Reads to the end of the connection. Returns what came, and the error that ended it, if one did.
-    pub async fn to_end(&mut self) -> (String, Option<std::io::ErrorKind>) {
+    pub async fn read_to_end(&mut self) -> (String, Option<std::io::ErrorKind>) {
         let error = loop {
             match soon("the end", self.stream.read_buf(&mut self.unread)).await {
                 Ok(0) => break None,
