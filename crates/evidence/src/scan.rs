@@ -210,7 +210,7 @@ impl Scanner {
     }
 
     /// Returns where needles stand in these bytes, in order. Overlapping hits of one needle are one hit; of very many, the first
-    /// [`HITS_MAX`] are returned.
+    /// ten thousand are returned.
     pub fn scan(&self, bytes: &[u8]) -> Vec<Hit> {
         self.find(bytes)
             .into_iter()

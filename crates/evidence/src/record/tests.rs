@@ -197,6 +197,13 @@ fn secret_in_a_name_that_gates_match_by_is_thrown_away_too() {
     assert_eq!(sealed.record().item().subject.environment, "");
 }
 
+/// Also where somebody else wrote the record: the status decides, not the fact.
+#[test]
+fn item_of_a_withheld_record_makes_gates_hold_whatever_its_fact() {
+    let withheld = Record { redaction_status: RedactionStatus::Withheld, ..record("run", 1) };
+    assert!(matches!(withheld.item().fact, Fact::Withheld { .. }));
+}
+
 #[test]
 fn unknown_token_in_a_note_withholds() {
     let note = OperatorNote::new("used sk-abcd1234EFGH5678ijkl for this");

@@ -37,7 +37,7 @@ pub(super) fn certain(bytes: &[u8]) -> Vec<Range<usize>> {
                 let n_parts = bytes[token.clone()].split(|byte| *byte == b'.').take(4).count();
                 token.len() >= 2 * TOKEN_MIN && n_parts == 3
             } else {
-                token.len() >= TOKEN_MIN && is_random(&bytes[token.start + 3..token.end])
+                has_random_group(&bytes[token.start + 3..token.end])
             };
             if is_token {
                 found.push(token);
@@ -71,6 +71,14 @@ pub(super) fn likely(bytes: &[u8]) -> Vec<Range<usize>> {
         }
     }
     found
+}
+
+/// Tells whether there is a long group without `-` and the like that looks random: `sk-telecom-bot-v2` and
+/// `sk-learn-0.24.1/setup.py` are names.
+fn has_random_group(token: &[u8]) -> bool {
+    token
+        .split(|byte| !byte.is_ascii_alphanumeric())
+        .any(|group| group.len() >= TOKEN_MIN && is_random(group))
 }
 
 /// Tells whether a token looks random. Its beginning tells enough.
