@@ -46,7 +46,8 @@ impl ErrorParts {
                 format_args!("/detail"),
                 format_args!("{}", detail.kind()),
             );
-            parts.fill(detail, report);
+            // What is below has no documented form that it could miss.
+            parts.fill(detail, &mut Report::new(report.profile()));
             parts.fill_missing(body, report);
         } else if body.get_some("error_code").is_some() {
             report.add(
@@ -243,7 +244,10 @@ impl ErrorParts {
             },
             400 | 405..=428 | 430..=498 => strong.or(message).unwrap_or(ErrorClass::InvalidRequest),
             502 | 520 | 521 | 523 | 525..=527 | 530 => telling.unwrap_or(ErrorClass::Server),
-            503 | 529 => telling.unwrap_or(ErrorClass::Overloaded),
+            // `slow_down` with these is the provider's capacity, not the caller's rate.
+            503 | 529 => telling
+                .filter(|class| *class != ErrorClass::RateLimit)
+                .unwrap_or(ErrorClass::Overloaded),
             499 | 504 | 522 | 524 | 598 | 599 => telling.unwrap_or(ErrorClass::Timeout),
             500..=597 => telling.unwrap_or(ErrorClass::Server),
             _ => telling.or(code).or(kind).unwrap_or(ErrorClass::Unknown),

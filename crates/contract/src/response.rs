@@ -125,6 +125,13 @@ impl ResponseJudge {
                 format_args!("{:?}, which stays", facts.class),
             );
         }
+        if scene.text.expose().contains(char::REPLACEMENT_CHARACTER) {
+            scene.report.add(
+                &rule::CONTENT_DAMAGED,
+                format_args!("content"),
+                format_args!("U+FFFD"),
+            );
+        }
         if scene.shape.has_overflowed() {
             scene.report.add(&rule::SHAPE_TOO_WIDE, format_args!("/"), format_args!("more"));
         }

@@ -108,6 +108,7 @@ rules! {
     CONTENT_KEY_MISSING = "content-key-missing", Warn, "a key `content`, also where it is null", "read it as null", [];
     NO_USABLE_CONTENT = "no-usable-content", Hold, "text, or a tool call", "treat it as a failed call: an empty answer is none", ["every SDK: None or an empty string looks like success"];
     CONTENT_LIKE_ERROR = "content-looks-like-error", Hold, "an answer, not an error text", "the provider put an error into the answer", ["every SDK: looks like success"];
+    CONTENT_DAMAGED = "content-damaged", Warn, "text without U+FFFD", "something on the way cut characters and replaced them", ["every SDK: silent"];
     REFUSAL = "refusal", Hold, "an answer", "show the refusal as such", ["every SDK: content is None"];
     FINISH_MISSING = "finish-reason-missing", Hold, "a `finish_reason` for each choice", "the answer is not proven to be whole: treat it as truncated", ["every SDK: silent", "litellm: invents `stop`"];
     FINISH_EMPTY = "finish-reason-empty", Warn, "null while the answer runs", "read it as null", ["async-openai: raises"];
@@ -136,6 +137,7 @@ rules! {
     ID_CHANGED = "id-changed", Warn, "one `id` for all chunks", "two answers may have been spliced", ["every SDK: silent"];
     OBJECT_ODD = "object-odd", Warn, "the documented `object`", "ignore it", ["async-openai: raises when missing"];
     MODEL_ODD = "model-odd", Warn, "a string `model`", "ignore it; never compare it for equality", ["async-openai: raises when missing"];
+    MODEL_CHANGED = "model-changed", Warn, "one `model` for all chunks", "two answers may have been spliced", ["every SDK: silent"];
     CREATED_ODD = "created-odd", Warn, "`created` in whole seconds", "never use it for logic", ["async-openai: raises"];
     INDEX_ODD = "index-odd", Warn, "an integer `index` from 0", "take the only choice as 0", ["async-openai: raises"];
     INDEX_AMBIGUOUS = "index-ambiguous", Hold, "an integer `index` on each of several choices", "treat it as a failed call", ["async-openai: raises"];
@@ -193,6 +195,7 @@ rules! {
     STATUS_FAILED = "status-failed", Hold, "status completed", "the status decides, not HTTP: a failed call", ["every SDK: silent"];
     STATUS_INCOMPLETE = "status-incomplete", Hold, "status completed", "see incomplete_details: raise the limit, or tell the user", ["every SDK: silent"];
     STATUS_RUNNING = "status-running", Hold, "status completed", "the answer is not there yet", ["every SDK: silent"];
+    DETAILS_DISAGREE = "incomplete-details-disagree", Hold, "no incomplete_details in a completed response", "treat the answer as cut", ["every SDK: silent"];
     STATUS_DISAGREES = "terminal-status-disagrees", Hold, "a status that agrees with the event", "trust the status", ["every SDK: silent"];
     TERMINAL_MISSING = "terminal-missing", Hold, "one terminal event", "treat the answer as truncated", ["openai-python 3: silent", "openai-node 7 helper: returns in_progress"];
     TERMINAL_TWICE = "terminal-twice", Hold, "one terminal event", "nobody can tell how it ended", [];

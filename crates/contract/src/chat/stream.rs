@@ -170,6 +170,17 @@ impl ChatStream {
                 format_args!("another id"),
             );
         }
+        let model = chunk.get("model").and_then(Value::text).filter(|model| !model.is_empty());
+        if let (Some(model), Some(before)) = (&model, &scene.model)
+            && **model != **before
+        {
+            let what = "another model";
+            scene.report.add(
+                &rule::MODEL_CHANGED,
+                format_args!("event {number} /model"),
+                format_args!("{what}"),
+            );
+        }
         if id.is_none() || scene.response_id.is_none() || scene.model.is_none() {
             scene.identity(chunk, format_args!("event {number} "));
         } else if seen(chunk.get("model")) != Kind::STRING {

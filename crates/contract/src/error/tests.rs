@@ -62,6 +62,18 @@ fn code_decides_before_status() {
         E::Auth,
         false,
     );
+    check(
+        503,
+        r#"{"error":{"type":"service_unavailable_error","code":"slow_down"}}"#,
+        E::Overloaded,
+        true,
+    );
+    check(
+        500,
+        &comet("get_channel_failed", "no available channel for model X"),
+        E::NotFound,
+        false,
+    );
     check(200, r#"{"error":{"code":429,"message":"x"}}"#, E::RateLimit, true);
 }
 

@@ -312,6 +312,15 @@ impl Grammar {
                 if scene.error.is_some() { Completion::Error } else { Completion::Nothing }
             }
         };
+        if failed && scene.error.is_some() {
+            // Text in place of an event is how some gateways report their errors.
+            return Outcome {
+                completion: Completion::Error,
+                body: BodyKind::Sse,
+                n_events,
+                has_delivered,
+            };
+        }
         let is_cut = end == BodyEnd::Cut && !(is_done && is_finished);
         let completion = if (is_cut || failed) && completion.is_finished() {
             Completion::Truncated

@@ -18,7 +18,10 @@ pub(super) struct Output {
     pub(super) has_unfinished: bool,
     pub(super) has_wrong_type: bool,
     pub(super) bytes: u64,
+    /// All text in the order of the items.
     pub(super) text: Fingerprint,
+    /// The texts of all parts in any order: streams may interleave items.
+    pub(super) parts: u64,
 }
 
 /// A running fingerprint of text: enough to tell whether two texts are the same, and it holds neither.
@@ -46,6 +49,11 @@ impl Fingerprint {
         let mut print = Self::default();
         print.add(text);
         print
+    }
+
+    /// Returns one number of it, which sums do not cancel out.
+    pub(super) fn mixed(self) -> u64 {
+        (self.hash ^ self.n_bytes.rotate_left(32)).wrapping_mul(0x9e37_79b9_7f4a_7c15)
     }
 
     pub(super) fn is_empty(self) -> bool {
@@ -156,6 +164,7 @@ impl Output {
                     self.has_text |= !text.trim().is_empty();
                     self.bytes += text.len() as u64;
                     self.text.add(&text);
+                    self.parts = self.parts.wrapping_add(Fingerprint::of(&text).mixed());
                     if deliver {
                         scene.text.append(&text);
                     }

@@ -266,7 +266,7 @@ impl ResponsesStream {
         let Some(output) = output else { return Completion::Nothing };
         let has_no_text = delivered.text.is_empty();
         let facts = Output::read(output, at, has_no_text, scene);
-        if !has_no_text && facts.text != delivered.text {
+        if !has_no_text && facts.text != delivered.text && facts.parts != delivered.parts {
             scene.report.add(
                 &rule::TERMINAL_DIFFERS,
                 format_args!("event {number} /response/output"),

@@ -116,6 +116,14 @@ pub(super) fn status_completion(
                 scene.take_error(&rule::ERROR_IN_SUCCESS, response, format_args!("{at}/error"));
                 return Some(Completion::Error);
             }
+            if response
+                .get("incomplete_details")
+                .is_some_and(|details| details.get_some("reason").is_some())
+            {
+                let at = format_args!("{at}/incomplete_details");
+                scene.report.add(&rule::DETAILS_DISAGREE, at, format_args!("a reason"));
+                return Some(Completion::Truncated);
+            }
             Completion::Complete
         }
         "failed" | "cancelled" => {

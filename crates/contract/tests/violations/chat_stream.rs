@@ -104,6 +104,7 @@ pub(crate) fn rows() -> Vec<Row> {
         ),
         row(126, W, "chunk-bookkeeping", with(4, json!({"choices": [], "cost": "0"}))),
         row(127, W, "id-changed", stream_set(2, "/id", json!("chatcmpl-2"))),
+        row(127, W, "model-changed", stream_set(2, "/model", json!("another-model"))),
         row(128, W, "usage-empty", stream_set(0, "/usage", json!({}))),
         // Not in the catalogue by themselves: the same faults as in a unary reply.
         row(

@@ -315,6 +315,8 @@ impl Items {
                 format_args!("an item or text without its done event"),
             );
         }
+        let texts = self.growing.iter().filter(|growing| growing.what == "output_text");
+        self.facts.parts = texts.fold(0, |sum, growing| sum.wrapping_add(growing.print.mixed()));
         std::mem::take(&mut self.facts)
     }
 }
