@@ -222,7 +222,19 @@ impl<'t> Value<'t> {
 
     /// Returns the value of the last field named `key`, which is the one that most parsers take.
     pub(crate) fn get(self, key: &str) -> Option<Self> {
-        self.fields().filter(|(name, _)| name.is(key)).last().map(|(_, value)| value)
+        if !self.is_object() {
+            return None;
+        }
+        let end = self.node().next as usize;
+        let mut index = self.index + 1;
+        let mut found = None;
+        while index + 1 < end {
+            if self.at(index).is(key) {
+                found = Some(index + 1);
+            }
+            index = self.at(index + 1).node().next as usize;
+        }
+        found.map(|index| self.at(index))
     }
 
     /// Like [`Self::get`], but `null` counts as not there.
@@ -257,8 +269,9 @@ impl<'t> Value<'t> {
     }
 
     fn is_same_text(self, other: Self) -> bool {
-        if self.node().tag == Tag::Text && other.node().tag == Tag::Text {
-            self.raw() == other.raw()
+        let (node, its) = (self.node(), other.node());
+        if node.tag == Tag::Text && its.tag == Tag::Text {
+            node.end - node.start == its.end - its.start && self.raw() == other.raw()
         } else {
             self.key() == other.key()
         }
@@ -266,8 +279,10 @@ impl<'t> Value<'t> {
 
     /// Whether this string is `text`.
     pub(crate) fn is(self, text: &str) -> bool {
-        match self.node().tag {
-            Tag::Text => self.raw() == text,
+        let node = self.node();
+        match node.tag {
+            // Most keys differ in length already.
+            Tag::Text => (node.end - node.start) as usize == text.len() && self.raw() == text,
             Tag::TextEscaped => unescape(self.raw()) == text,
             Tag::Null | Tag::Bool | Tag::Integer | Tag::Float | Tag::Array | Tag::Object => false,
         }
