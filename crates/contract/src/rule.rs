@@ -58,7 +58,7 @@ rules! {
         ["openai-python 3: a string without choices", "every SDK in stream mode: silent empty stream"];
     BODY_CUT = "body-cut", Hold, "all bytes that the framing announced", "treat it as truncated, also where the text looks whole",
         ["openai-python 1: httpx.RemoteProtocolError", "openai-python 3: APIConnectionError", "openai-node 7: TypeError terminated", "urllib: partial body"];
-    CUT_AFTER_DONE = "cut-after-done", Warn, "a closed body after [DONE]", "clients that stop at [DONE] do not notice, others raise", [];
+    CUT_AFTER_DONE = "cut-after-done", Warn, "a closed body after [DONE] or the terminal event", "the answer is whole; clients that stop there do not notice, others raise", [];
     BODY_TOO_LARGE = "body-too-large", Hold, "at most 16 MiB in one document", "it was not judged: ask for less", [];
     JSON_TRUNCATED = "json-truncated", Hold, "a whole JSON document", "treat it as truncated", ["every SDK: raises"];
     JSON_TRAILING = "json-trailing-bytes", Hold, "nothing after the document", "look for a proxy that appends to bodies", ["every SDK: raises"];

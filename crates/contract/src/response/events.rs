@@ -280,13 +280,14 @@ impl Grammar {
             Stream::Responses(responses) => (responses.is_finished(), responses.has_delivered()),
             Stream::Unasked { .. } => (false, false),
         };
+        // [DONE] after the finish of a chat stream, or the terminal event of a responses stream: clients stop there.
+        let is_ended = is_finished && (is_done || matches!(stream, Stream::Responses(_)));
         if end == BodyEnd::Cut {
-            // A client that stops at [DONE] never sees the cut.
-            if is_done && is_finished {
+            if is_ended {
                 scene.report.add(
                     &rule::CUT_AFTER_DONE,
                     format_args!("body"),
-                    format_args!("an early end after [DONE]"),
+                    format_args!("an early end after the last event"),
                 );
             } else {
                 cut(scene);
@@ -321,7 +322,7 @@ impl Grammar {
                 has_delivered,
             };
         }
-        let is_cut = end == BodyEnd::Cut && !(is_done && is_finished);
+        let is_cut = end == BodyEnd::Cut && !is_ended;
         let completion = if (is_cut || failed) && completion.is_finished() {
             Completion::Truncated
         } else {

@@ -203,6 +203,8 @@ pub(crate) fn rows() -> Vec<Row> {
             }),
         ),
         // Not in the catalogue by themselves.
+        row(88, W, "cut-after-done", responses_stream(|_| {}).cut()),
+        row(88, H, "body-cut", events(|events| events.truncate(6)).cut()),
         row(37, H, "no-usable-content", responses(|value| set(value, "/output", json!([])))),
         row(
             50,
