@@ -9,14 +9,6 @@ use judge::{Role, Verdict};
 
 use crate::terminal::{Paint, say};
 
-/// Shows nothing.
-#[derive(Debug)]
-pub(crate) struct Silent;
-
-impl Progress for Silent {
-    fn event(&self, _event: Event) {}
-}
-
 /// Writes a line for each step, and for each probe that does not pass.
 #[derive(Debug)]
 pub(crate) struct Lines;

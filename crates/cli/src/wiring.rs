@@ -168,6 +168,7 @@ pub(crate) async fn wire(
         now,
         jobs: jobs.unwrap_or_else(cores),
         live_calls: drill::LiveCalls::new(settings.provider.live_calls),
+        starting: drill::Starting::default(),
         settings,
     };
     Ok(Wired { bench, ledger, simulated })

@@ -81,8 +81,11 @@ pub(crate) async fn probe<T: Tap, R: Releases, C: ControlPort>(
         subject.port.refuse_connections().await;
     }
     let before = subject.running.logs_since(LogPosition(Vec::new())).1;
-    let asked = subject.running.ask(ask(names, subject, probe)).await;
+    let mut asked = subject.running.ask(ask(bench, names, subject, probe)).await;
     let (observation, delivered) = subject.port.collect(names.id, COLLECT_GRACE).await;
+    if subject.running.process_per_ask() {
+        asked.outcome = within_deadline(bench, asked.outcome, &observation, subject.deadline);
+    }
     bench.live_calls.spend(&observation);
     let delivered: Vec<&str> = delivered.iter().map(contract::DeliveredText::expose).collect();
     let answer = relate(asked.answer.as_ref().map(Sensitive::expose), &delivered, &names.label);
@@ -115,13 +118,40 @@ pub(crate) async fn probe<T: Tap, R: Releases, C: ControlPort>(
     }
 }
 
-fn ask<R, P: TapPort>(names: &AskNames, subject: Subject<'_, R, P>, probe: &Probe) -> Ask {
+fn ask<T: Tap, R: Releases, C: ControlPort>(
+    bench: &Bench<T, R, C>,
+    names: &AskNames,
+    subject: Subject<'_, R::Running, T::Port>,
+    probe: &Probe,
+) -> Ask {
+    // A command's deadline begins with its first call: how long the machine takes to start a process is not the release's doing.
+    let starting = if subject.running.process_per_ask() { bench.starting.allowance() } else { Duration::ZERO };
     Ask {
         prompt: prompt(names),
         mode: probe.mode,
-        deadline: subject.deadline,
+        deadline: subject.deadline + starting,
         tap: Some(subject.port.base_url()),
         leave_after: None,
+    }
+}
+
+/// Counts a command's deadline from its first call, and learns from each how long a start takes.
+fn within_deadline<T: Tap, R: Releases, C: ControlPort>(
+    bench: &Bench<T, R, C>,
+    outcome: Outcome,
+    observation: &Observation,
+    deadline: Duration,
+) -> Outcome {
+    let Some(first) = observation.exchanges.first() else { return outcome };
+    bench.starting.learn(Duration::from_millis(first.started_ms));
+    let elapsed_ms = outcome.elapsed_ms().saturating_sub(first.started_ms);
+    let is_late = u128::from(elapsed_ms) > deadline.as_millis();
+    match outcome {
+        Outcome::Answered { .. } | Outcome::Refused { .. } if is_late => Outcome::TimedOut { elapsed_ms },
+        Outcome::Answered { .. }
+        | Outcome::Refused { .. }
+        | Outcome::TimedOut { .. }
+        | Outcome::Crashed { .. } => outcome,
     }
 }
 

@@ -44,6 +44,31 @@ pub struct Bench<T: Tap, R: Releases, C: ControlPort> {
     pub jobs: usize,
     /// What is left of the ceiling on calls that reach the provider.
     pub live_calls: LiveCalls,
+    /// How long commands take to start here.
+    pub starting: Starting,
+}
+
+/// How long commands take from their start to their first call: the slowest seen in this run.
+#[derive(Debug)]
+pub struct Starting(AtomicU64);
+
+impl Default for Starting {
+    /// Before anything was seen: an interpreter with a large SDK on a busy machine.
+    fn default() -> Self {
+        Self(AtomicU64::new(5_000))
+    }
+}
+
+impl Starting {
+    /// Returns how much longer than its deadline a command may live: twice the slowest start, at most a minute.
+    pub(crate) fn allowance(&self) -> Duration {
+        Duration::from_millis(self.0.load(Ordering::Relaxed).saturating_mul(2).min(60_000))
+    }
+
+    pub(crate) fn learn(&self, start: Duration) {
+        let millis = u64::try_from(start.as_millis()).unwrap_or(u64::MAX);
+        self.0.fetch_max(millis, Ordering::Relaxed);
+    }
 }
 
 /// The ceiling on calls that reach the provider in one run.

@@ -16,6 +16,7 @@ pub fn probes(settings: &Settings, role: Role) -> Vec<Probe> {
         required_fields: &settings.contract.required_fields,
         max_attempts: release.retry.max_attempts,
         own_port: matches!(release.run, Run::Command(_)),
+        unary_as_well: provider.modes.contains(&Mode::Unary) && is_mapped(release, Mode::Unary),
     };
     let mut all = Vec::new();
     for &mode in &provider.modes {

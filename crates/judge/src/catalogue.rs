@@ -33,8 +33,26 @@ pub fn default_plan(mode: Mode, context: &PlanContext<'_>) -> Vec<Probe> {
         Mode::Unary => shape(&mut add),
         Mode::Stream => stream(context, &mut add),
     }
+    if mode == Mode::Stream && context.unary_as_well {
+        plan.retain(|probe| !ONCE.contains(&probe.id));
+    }
     plan
 }
+
+/// Error replies that are told apart by status and code alone, before any stream begins: a release that is probed with them in unary
+/// mode learns nothing new from them in stream mode. One of each kind of reaction stays.
+const ONCE: &[&str] = &[
+    "auth-forbidden",
+    "request-404-model",
+    "request-413",
+    "request-422",
+    "request-503-model",
+    "overload-429-date",
+    "overload-429-long",
+    "overload-429-quota",
+    "overload-502",
+    "overload-529",
+];
 
 type Add<'a> = dyn FnMut(&'static str, &'static str, Stimulus, Expect, Attempts) + 'a;
 

@@ -323,14 +323,12 @@ fn probes(
         Err(why) => return bench.missing(format!("{role}: {why}")),
     };
     withheld(&run, bench);
+    let mut not_made: Vec<&Planned> = Vec::new();
     for item in &run {
         let Fact::Planned { probes } = &item.fact else { continue };
         for planned in probes.iter().filter(|planned| planned.role == role && planned.phase == phase) {
             match probed(&run, planned) {
-                None => bench.missing(format!(
-                    "{role}: {} ({}) was planned and not probed",
-                    planned.probe, planned.mode
-                )),
+                None => not_made.push(planned),
                 Some((probed, at)) if wanted_group(&probed.group) => {
                     if let Some(why) = discounted_age(at, context) {
                         bench.missing(format!("{role}: {why}"));
@@ -342,6 +340,14 @@ fn probes(
                 Some(_) => {}
             }
         }
+    }
+    if let Some(first) = not_made.first() {
+        bench.missing(format!(
+            "{role}: {} planned probes were not made, the first of them {} ({})",
+            not_made.len(),
+            first.probe,
+            first.mode
+        ));
     }
 }
 

@@ -208,3 +208,6 @@ pub(crate) fn missing(reading: LogReading) -> impl Iterator<Item = (&'static str
     .into_iter()
     .filter_map(|(there, code, what)| (!there).then_some((code, what)))
 }
+
+#[cfg(test)]
+mod tests;

@@ -80,28 +80,34 @@ pub fn read(text: &str, context: &LogContext) -> LogReading {
 /// Returns the names of all fields with a value in a line, JSON or `key=value`, folded to lower-case letters.
 fn keys(line: &str) -> Vec<String> {
     let mut found = Vec::new();
-    let json = line.find('{').and_then(|at| line.get(at..));
-    if let Some(Ok(value)) = json.map(|json| {
-        serde_json::Deserializer::from_str(json).into_iter::<Value>().next().unwrap_or(Ok(Value::Null))
-    }) {
-        collect(&value, &mut found);
+    let mut plain = line;
+    if let Some((before, json)) = line.find('{').and_then(|at| line.split_at_checked(at)) {
+        let first = serde_json::Deserializer::from_str(json).into_iter::<Value>().next();
+        if let Some(Ok(value)) = first {
+            collect(&value, &mut found);
+            plain = before;
+        }
     }
-    for (at, _) in line.match_indices(['=', ':']) {
-        let Some(before) = line.get(..at) else { continue };
+    for (at, _) in plain.match_indices(['=', ':']) {
+        let Some((before, rest)) = plain.split_at_checked(at) else { continue };
         let name: String = before
             .trim_end_matches(['"', '\''])
             .chars()
             .rev()
             .take_while(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-' | '@'))
             .collect();
-        let has_value = line.get(at + 1..).is_some_and(|rest| {
-            rest.trim_start().chars().next().is_some_and(|c| !matches!(c, ',' | '}' | '-'))
-        });
-        if has_value && !name.is_empty() {
+        if !name.is_empty() && has_value(rest.get(1..).unwrap_or("")) {
             found.push(folded(&name.chars().rev().collect::<String>()));
         }
     }
     found
+}
+
+/// Returns whether something stands behind a `=` or `:` that is more than a word for nothing.
+fn has_value(rest: &str) -> bool {
+    let value = rest.trim_start();
+    let nothing = ["\"\"", "''", "null", "None", "undefined", "nil", ",", "}", "-"];
+    !value.is_empty() && !nothing.iter().any(|word| value.starts_with(word))
 }
 
 fn collect(value: &Value, found: &mut Vec<String>) {

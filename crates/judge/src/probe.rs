@@ -96,4 +96,6 @@ pub struct PlanContext<'a> {
     pub max_attempts: u32,
     /// Whether each ask is a process of its own, with a tap port of its own.
     pub own_port: bool,
+    /// Whether the release is probed in unary mode as well.
+    pub unary_as_well: bool,
 }

@@ -1,0 +1,9 @@
+//! End-to-end tests of the binary: real processes, a real route, what is on the disk afterwards.
+
+mod answers;
+mod kill;
+mod machine;
+mod releases;
+mod secrets;
+mod support;
+mod third_party;

@@ -1,0 +1,478 @@
+//! Judging as a table: what was seen and what the release made of it in, finding codes out.
+
+use contract::{
+    BodyKind, Completion, ContractVerdict, ErrorClass, ErrorFacts, Judgement, Mode, Shape, Surface,
+};
+
+use super::*;
+use crate::logs::LogReading;
+use crate::{End, PlanContext, RequestSeen, ResponseSeen, catalogue};
+
+fn plan(mode: Mode) -> Vec<Probe> {
+    let context = PlanContext {
+        surface: Surface::Chat,
+        cometapi: true,
+        required_fields: &[],
+        max_attempts: 3,
+        own_port: true,
+        unary_as_well: false,
+    };
+    catalogue::default_plan(mode, &context)
+}
+
+fn probe(id: &str, mode: Mode) -> Probe {
+    plan(mode).into_iter().find(|probe| probe.id == id).unwrap_or_else(|| panic!("no probe {id} in {mode} mode"))
+}
+
+fn policy() -> Policy {
+    Policy {
+        surface: Surface::Chat,
+        model: "m-1".to_owned(),
+        models: Vec::new(),
+        fallback_models: Vec::new(),
+        max_attempts: 3,
+        max_elapsed_ms: 20_000,
+        calls_per_ask: 1,
+        required_fields: Vec::new(),
+        streams_only: false,
+    }
+}
+
+/// A call at `at` ms that was answered with `status` after 10 ms.
+fn call(attempt: u32, at: u64, status: u16) -> Exchange {
+    let good = status == 200;
+    Exchange {
+        attempt,
+        started_ms: at,
+        ended_ms: at + 10,
+        request: RequestSeen {
+            method: "POST".to_owned(),
+            path: "/v1/chat/completions".to_owned(),
+            has_query: false,
+            resource: "/chat/completions".to_owned(),
+            host: "api.example".to_owned(),
+            header_names: Vec::new(),
+            auth: AuthScheme::Bearer,
+            credential: None,
+            shape: Shape::default(),
+            model: Some("m-1".to_owned()),
+            stream: false,
+            fault: None,
+            client: None,
+            retry_count: None,
+            carries_marker: true,
+            body_bytes: 100,
+        },
+        response: Some(ResponseSeen {
+            status,
+            content_type: Some("application/json".to_owned()),
+            request_ids: vec![format!("req_{attempt}")],
+            retry_after_ms: None,
+            head_ms: at + 5,
+            judgement: Judgement {
+                verdict: if good { ContractVerdict::Pass } else { ContractVerdict::Hold },
+                completion: if good { Completion::Complete } else { Completion::Error },
+                findings: Vec::new(),
+                error: (!good).then(|| ErrorFacts {
+                    class: match status {
+                        401 | 403 => ErrorClass::Auth,
+                        404 => ErrorClass::NotFound,
+                        400 => ErrorClass::InvalidRequest,
+                        429 => ErrorClass::RateLimit,
+                        _ => ErrorClass::Server,
+                    },
+                    retry_safe: status >= 429,
+                    code: None,
+                    request_id: None,
+                }),
+                body: BodyKind::Json,
+                shape: Shape::default(),
+                events: 0,
+                response_id: None,
+                model: None,
+            },
+            body_bytes: 10,
+        }),
+        answered_by: AnsweredBy::Tap,
+        release_end: End::Complete,
+        provider_end: None,
+    }
+}
+
+/// The same, from the provider.
+fn live(status: u16) -> Exchange {
+    Exchange { answered_by: AnsweredBy::Provider, ..call(1, 0, status) }
+}
+
+fn streamed(exchange: Exchange) -> Exchange {
+    Exchange { request: RequestSeen { stream: true, ..exchange.request.clone() }, ..exchange }
+}
+
+fn answered() -> Outcome {
+    Outcome::Answered { elapsed_ms: 50, answer_bytes: 10 }
+}
+
+fn refused() -> Outcome {
+    Outcome::Refused { elapsed_ms: 50, how: "exit status 1".to_owned() }
+}
+
+/// What is judged, with defaults for all that a test does not care about.
+struct Scene {
+    probe: Probe,
+    policy: Policy,
+    exchanges: Vec<Exchange>,
+    outcome: Outcome,
+    answer: AnswerRelation,
+    control: Option<Control>,
+    logs: LogEvidence,
+}
+
+fn scene(id: &str, exchanges: Vec<Exchange>, outcome: Outcome, answer: AnswerRelation) -> Scene {
+    Scene {
+        probe: probe(id, Mode::Unary),
+        policy: policy(),
+        exchanges,
+        outcome,
+        answer,
+        control: Some(Control::Good),
+        logs: LogEvidence::default(),
+    }
+}
+
+impl Scene {
+    fn judged(&self) -> Judged {
+        let observation = Observation { exchanges: self.exchanges.clone(), ..Observation::default() };
+        judge(&Case {
+            role: Role::New,
+            probe: &self.probe,
+            policy: &self.policy,
+            observation: &observation,
+            outcome: &self.outcome,
+            answer: self.answer,
+            control: self.control.as_ref(),
+            logs: &self.logs,
+        })
+    }
+
+    #[track_caller]
+    fn check(&self, expected: &[(&str, Severity)]) {
+        let judged = self.judged();
+        let found: Vec<(&str, Severity)> =
+            judged.findings.iter().map(|finding| (finding.code.as_str(), finding.severity)).collect();
+        assert_eq!(found, expected, "{:#?}", judged.findings);
+    }
+}
+
+use AnswerRelation as A;
+use Severity::{Ambiguous, Fail, Warn};
+
+#[test]
+fn whole_answer_to_a_good_reply_passes() {
+    scene("happy-live", vec![live(200)], answered(), A::Whole).check(&[]);
+    scene("happy-unicode", vec![call(1, 0, 200)], answered(), A::Whole).check(&[]);
+}
+
+#[test]
+fn damaged_incomplete_empty_or_foreign_answers_fail() {
+    for (answer, code) in [
+        (A::Labelled, "answer-damaged"),
+        (A::Partial, "answer-incomplete"),
+        (A::Empty, "empty-answer"),
+        (A::Unrelated, "answer-not-from-provider"),
+    ] {
+        scene("happy-unicode", vec![call(1, 0, 200)], answered(), answer).check(&[(code, Fail)]);
+    }
+}
+
+#[test]
+fn a_live_provider_may_say_more_than_the_label() {
+    scene("happy-live", vec![live(200)], answered(), A::Labelled).check(&[]);
+    scene("happy-live", vec![live(200)], answered(), A::UnrelatedToOffTopic).check(&[("answer-differs", Warn)]);
+}
+
+#[test]
+fn answer_without_a_call_is_a_mock_or_a_cache() {
+    scene("happy-live", vec![], answered(), A::Unrelated).check(&[("answer-without-provider", Fail)]);
+    scene("overload-503", vec![], answered(), A::Unrelated).check(&[("answer-without-provider", Fail)]);
+}
+
+#[test]
+fn nothing_observed_is_never_a_pass() {
+    for outcome in [refused(), Outcome::TimedOut { elapsed_ms: 30_000 }] {
+        scene("happy-live", vec![], outcome.clone(), A::None).check(&[("not-observed", Ambiguous)]);
+        scene("request-400", vec![], outcome, A::None).check(&[("not-observed", Ambiguous)]);
+    }
+}
+
+#[test]
+fn refused_connection_needs_no_call() {
+    scene("network-refused", vec![], refused(), A::None).check(&[]);
+    scene("network-refused", vec![], Outcome::TimedOut { elapsed_ms: 1 }, A::None).check(&[("hung", Fail)]);
+    scene("network-refused", vec![], answered(), A::Unrelated).check(&[("error-became-answer", Fail)]);
+}
+
+#[test]
+fn an_error_must_not_become_an_answer() {
+    for (answer, code) in [
+        (A::Whole, "incomplete-reply-accepted"),
+        (A::Partial, "incomplete-reply-accepted"),
+        (A::Empty, "error-became-empty-answer"),
+        (A::Unrelated, "error-became-answer"),
+    ] {
+        scene("request-400", vec![call(1, 0, 400)], answered(), answer).check(&[(code, Fail)]);
+    }
+    scene("request-400", vec![call(1, 0, 400)], refused(), A::None).check(&[]);
+}
+
+#[test]
+fn what_stock_sdks_let_through_with_its_text_is_a_warning() {
+    let bad_form = |answer| scene("shape-content-wrong-type", vec![call(1, 0, 200)], answered(), answer);
+    let hold = |mut scene: Scene| {
+        if let Some(response) = &mut scene.exchanges[0].response {
+            response.judgement.verdict = ContractVerdict::Hold;
+        }
+        scene
+    };
+    hold(bad_form(A::Whole)).check(&[]);
+    hold(bad_form(A::Labelled)).check(&[("incomplete-reply-accepted", Warn)]);
+    hold(bad_form(A::Unrelated)).check(&[("error-became-answer", Fail)]);
+}
+
+#[test]
+fn hanging_and_crashing_fail_everywhere() {
+    let hung = Outcome::TimedOut { elapsed_ms: 30_000 };
+    let crashed = Outcome::Crashed { elapsed_ms: 1, how: crate::CrashKind::Signal { number: 6 } };
+    for id in ["happy-unicode", "overload-503", "network-slow-drip", "shape-html"] {
+        scene(id, vec![call(1, 0, 200)], hung.clone(), A::None).check(&[("hung", Fail)]);
+        scene(id, vec![call(1, 0, 200)], crashed.clone(), A::None).check(&[("crashed", Fail)]);
+    }
+}
+
+#[test]
+fn attempts_beyond_what_can_help_fail() {
+    let twice = |status| vec![call(1, 0, status), call(2, 600, status)];
+    scene("request-400", twice(400), refused(), A::None).check(&[("non-retryable-retried", Fail)]);
+    // Stock SDKs cannot tell these two from a server error.
+    scene("request-500-invalid", twice(500), refused(), A::None).check(&[("non-retryable-retried", Warn)]);
+    scene("overload-429-quota", twice(429), refused(), A::None).check(&[("non-retryable-retried", Warn)]);
+    let many: Vec<Exchange> = (0..5).map(|n| call(n + 1, u64::from(n) * 600, 503)).collect();
+    scene("overload-503", many.clone(), refused(), A::None).check(&[("retry-budget-exceeded", Fail)]);
+    scene("overload-429-quota", many, refused(), A::None).check(&[("retry-budget-exceeded", Fail)]);
+}
+
+#[test]
+fn attempts_within_the_policy_pass_when_spaced() {
+    let spaced = vec![call(1, 0, 503), call(2, 500, 503), call(3, 1_500, 503)];
+    scene("overload-503", spaced, refused(), A::None).check(&[]);
+    let hasty = vec![call(1, 0, 503), call(2, 12, 503), call(3, 25, 503)];
+    scene("overload-503", hasty, refused(), A::None).check(&[("retry-without-backoff", Fail)]);
+    let hasty_once = vec![call(1, 0, 503), call(2, 12, 503)];
+    scene("overload-503", hasty_once, refused(), A::None).check(&[("retry-without-backoff", Warn)]);
+}
+
+#[test]
+fn a_guarded_model_is_another_call_and_not_another_attempt() {
+    let mut guard = call(1, 0, 503);
+    guard.request.model = Some("guard".to_owned());
+    let mut scene = scene(
+        "overload-503",
+        vec![guard, call(2, 100, 503), call(3, 700, 503), call(4, 1_700, 503)],
+        refused(),
+        A::None,
+    );
+    scene.policy.models = vec!["guard".to_owned()];
+    scene.policy.calls_per_ask = 2;
+    scene.check(&[]);
+}
+
+#[test]
+fn retry_after_is_a_floor() {
+    let asked = |wait: u64, gap: u64| {
+        let mut first = call(1, 0, 429);
+        if let Some(response) = &mut first.response {
+            response.retry_after_ms = Some(wait);
+        }
+        vec![first, call(2, 10 + gap, 429)]
+    };
+    scene("overload-429", asked(1_000, 1_000), refused(), A::None).check(&[]);
+    scene("overload-429", asked(1_000, 500), refused(), A::None).check(&[("retry-after-ignored", Fail)]);
+    scene("overload-429-long", asked(130_000, 500), refused(), A::None).check(&[("retry-after-ignored", Warn)]);
+    // Giving up is right as well.
+    scene("overload-429-long", vec![call(1, 0, 429)], refused(), A::None).check(&[]);
+}
+
+#[test]
+fn recovering_is_expected_but_not_demanded() {
+    let recovered = vec![call(1, 0, 503), call(2, 500, 200)];
+    scene("overload-recovers", recovered, answered(), A::Whole).check(&[]);
+    scene("overload-recovers", vec![call(1, 0, 503)], refused(), A::None)
+        .check(&[("transient-error-not-retried", Warn), ("transient-error-not-recovered", Warn)]);
+}
+
+#[test]
+fn a_refused_variation_fails_where_every_client_must_take_it() {
+    scene("tolerated-extra-fields", vec![call(1, 0, 200)], refused(), A::None)
+        .check(&[("tolerated-variation-refused", Fail)]);
+    scene("happy-unicode", vec![call(1, 0, 200)], refused(), A::None).check(&[("happy-path-refused", Fail)]);
+}
+
+#[test]
+fn rejected_credential_is_the_releases_only_when_the_control_is_well() {
+    let mut scene = scene("happy-live", vec![live(401)], refused(), A::None);
+    scene.check(&[("credential-rejected", Fail)]);
+    scene.control = Some(Control::Refused { status: 401, class: ErrorClass::Auth });
+    scene.check(&[("provider-trouble", Ambiguous)]);
+    scene.control = Some(Control::Unreachable);
+    scene.check(&[("provider-trouble", Ambiguous)]);
+    scene.control = None;
+    scene.check(&[("provider-trouble", Ambiguous)]);
+}
+
+#[test]
+fn provider_trouble_is_never_the_releases() {
+    for status in [429, 500, 503] {
+        scene("happy-live", vec![live(status)], refused(), A::None).check(&[("provider-trouble", Ambiguous)]);
+        scene("auth-invalid-credential", vec![live(status)], refused(), A::None)
+            .check(&[("provider-trouble", Ambiguous)]);
+    }
+    let unreachable = Exchange { answered_by: AnsweredBy::ProviderUnreachable, ..call(1, 0, 502) };
+    scene("happy-live", vec![unreachable], refused(), A::None).check(&[("provider-unreachable", Ambiguous)]);
+}
+
+#[test]
+fn invalid_credential_must_be_refused_by_the_provider_to_prove_anything() {
+    scene("auth-invalid-credential", vec![live(401)], refused(), A::None).check(&[]);
+    scene("auth-invalid-credential", vec![live(200)], answered(), A::Whole)
+        .check(&[("stimulus-not-applied", Ambiguous)]);
+    let twice = vec![live(401), Exchange { attempt: 2, started_ms: 600, ended_ms: 610, ..live(401) }];
+    scene("auth-invalid-credential", twice, refused(), A::None).check(&[("non-retryable-retried", Fail)]);
+    scene("auth-invalid-credential", vec![live(401)], answered(), A::Unrelated)
+        .check(&[("error-became-answer", Fail)]);
+}
+
+#[test]
+fn reply_off_contract_is_ambiguous_whatever_the_release_made_of_it() {
+    let mut off = live(200);
+    if let Some(response) = &mut off.response {
+        response.judgement.verdict = ContractVerdict::Hold;
+        response.judgement.completion = Completion::Nothing;
+    }
+    for (outcome, answer) in [(refused(), A::None), (answered(), A::Empty)] {
+        scene("happy-live", vec![off.clone()], outcome, answer).check(&[("provider-reply-off-contract", Ambiguous)]);
+    }
+}
+
+#[test]
+fn wrong_model_on_the_happy_path_and_silent_fallback_after_trouble() {
+    let other = |mut exchange: Exchange| {
+        exchange.request.model = Some("m-2".to_owned());
+        exchange
+    };
+    scene("happy-live", vec![other(live(200))], answered(), A::Whole).check(&[("wrong-model", Fail)]);
+    let fell_back = vec![call(1, 0, 503), other(call(2, 500, 503))];
+    let mut scene = scene("overload-503", fell_back, refused(), A::None);
+    scene.check(&[("silent-fallback", Fail)]);
+    scene.policy.fallback_models = vec!["m-2".to_owned()];
+    scene.check(&[("declared-fallback", Severity::Info)]);
+}
+
+#[test]
+fn odd_paths_and_blank_credentials_are_seen_on_a_call_that_went_well() {
+    for (path, code, severity) in [
+        ("/v1/v1/chat/completions", "path-has-doubled-version", Fail),
+        ("/chat/completions", "path-lacks-version", Fail),
+        ("/v1//chat/completions", "path-has-double-slash", Warn),
+        ("/v1/completions", "path-is-not-the-surface", Fail),
+    ] {
+        let mut exchange = live(200);
+        exchange.request.path = path.to_owned();
+        scene("happy-live", vec![exchange], answered(), A::Whole).check(&[(code, severity)]);
+    }
+    for auth in [AuthScheme::None, AuthScheme::BearerBlank] {
+        let mut exchange = live(200);
+        exchange.request.auth = auth;
+        scene("happy-live", vec![exchange], answered(), A::Whole).check(&[("credential-blank", Fail)]);
+    }
+}
+
+#[test]
+fn more_good_calls_than_an_ask_makes_fail() {
+    let twice = vec![live(200), Exchange { attempt: 2, started_ms: 100, ended_ms: 110, ..live(200) }];
+    scene("happy-live", twice, answered(), A::Whole).check(&[("extra-calls", Fail)]);
+}
+
+#[test]
+fn stream_that_does_not_stream_is_not_exercised() {
+    let mut scene = scene("happy-live", vec![live(200)], answered(), A::Whole);
+    scene.probe = probe("happy-live", Mode::Stream);
+    scene.check(&[("mode-not-exercised", Ambiguous)]);
+    scene.exchanges = vec![streamed(live(200))];
+    scene.check(&[]);
+}
+
+#[test]
+fn lost_observation_makes_everything_ambiguous() {
+    let scene = scene("happy-live", vec![live(200)], answered(), A::Whole);
+    let observation = Observation { exchanges: scene.exchanges.clone(), lost: 1, ..Observation::default() };
+    let judged = judge(&Case {
+        role: Role::New,
+        probe: &scene.probe,
+        policy: &scene.policy,
+        observation: &observation,
+        outcome: &scene.outcome,
+        answer: scene.answer,
+        control: None,
+        logs: &scene.logs,
+    });
+    assert_eq!(judged.findings[0].code, "observation-lost");
+    assert_eq!(judged.findings[0].severity, Ambiguous);
+}
+
+const COMPLETE: LogReading =
+    LogReading { any: true, version: true, route: true, timestamp: true, status: true, request_id: Some(true) };
+
+#[track_caller]
+fn check_logs(id: &str, reading: LogReading, expected: &[(&str, Severity)]) {
+    let status = if id == "happy-live" { 200 } else { 400 };
+    let mut scene = scene(id, vec![live(status)], refused(), A::None);
+    if status == 200 {
+        (scene.outcome, scene.answer) = (answered(), A::Whole);
+    }
+    scene.logs = LogEvidence { reading: Some(reading), ..LogEvidence::default() };
+    let judged = scene.judged();
+    let found: Vec<(&str, Severity)> =
+        judged.log_findings.iter().map(|finding| (finding.code.as_str(), finding.severity)).collect();
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn each_missing_log_field_is_a_finding_of_its_own() {
+    check_logs("happy-live", COMPLETE, &[]);
+    check_logs("happy-live", LogReading { version: false, ..COMPLETE }, &[("log-version-missing", Fail)]);
+    check_logs("happy-live", LogReading { route: false, ..COMPLETE }, &[("log-route-missing", Fail)]);
+    check_logs("happy-live", LogReading { timestamp: false, ..COMPLETE }, &[("log-timestamp-missing", Fail)]);
+    check_logs("happy-live", LogReading { status: false, ..COMPLETE }, &[("log-status-missing", Fail)]);
+    check_logs("happy-live", LogReading { any: false, ..COMPLETE }, &[("log-missing", Fail)]);
+}
+
+#[test]
+fn request_id_is_demanded_where_it_is_easy_to_get() {
+    let without = LogReading { request_id: Some(false), ..COMPLETE };
+    check_logs("happy-live", without, &[("log-request-id-missing", Fail)]);
+    check_logs("request-400", without, &[("log-request-id-missing", Warn)]);
+    check_logs("happy-live", LogReading { request_id: None, ..COMPLETE }, &[]);
+}
+
+#[test]
+fn leaks_are_findings_at_every_probe() {
+    let mut scene = scene("shape-html", vec![call(1, 0, 200)], refused(), A::None);
+    scene.logs.leaks = vec![LeakSeen {
+        kind: LeakKind::Credential,
+        name: "secret K".to_owned(),
+        form: "base64".to_owned(),
+        place: "its log",
+    }];
+    let judged = scene.judged();
+    assert_eq!(judged.log_findings[0].code, "log-leaks-credential");
+    assert_eq!(judged.log_findings[0].seen, "found (base64)");
+}
