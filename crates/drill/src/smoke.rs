@@ -29,14 +29,18 @@ use crate::settings::{Run, TapMode};
 /// Asks under way at once for each slot: waiting costs next to nothing, but a process has memory.
 const WAITING_PER_SLOT: usize = 8;
 
-/// Asks at once to a service that can take them.
-const SERVICE_ASKS: usize = 12;
+/// Asks at once to a service that can take them: most of them only wait, and small thread pools (FastAPI's has 40) are not exceeded.
+const SERVICE_ASKS: usize = 24;
 
 /// Instances of a service that can take one ask at a time only.
 const SERIAL_INSTANCES: usize = 4;
 
 /// How long the second ask may take to reach the tap while the first one is answered slowly (three seconds).
 const CONCURRENT_WITHIN: Duration = Duration::from_millis(2_000);
+
+/// The probes of which the second one is made while the first one is under way, see [`Context::as_it_can`].
+const SLOW: &str = "network-slow-drip";
+const QUICK: &str = "happy-unicode";
 
 /// How long a gateway may take to recover, and how often it is asked meanwhile.
 const RECOVER_WITHIN: Duration = Duration::from_secs(20);
@@ -301,48 +305,48 @@ impl<T: Tap, R: Releases, C: ControlPort> Context<'_, T, R, C> {
             .iter()
             .flat_map(|probing| &probing.observation.exchanges)
             .all(|exchange| exchange.request.carries_marker);
-        let mut rest = slow_first(rest);
+        let rest = slow_first(rest);
         // Without a marker on the wire, calls of several asks cannot be told apart.
-        let concurrent = carries_marker && {
-            let (together, made) = self.is_concurrent(alive, &mut rest).await;
-            probings.extend(made);
-            together
-        };
-        if concurrent {
-            probings.extend(self.together(alive, rest).await);
+        if carries_marker {
+            probings.extend(self.as_it_can(alive, rest).await);
         } else {
             probings.extend(self.pool(alive, rest).await);
         }
         probings
     }
 
-    /// Asks once while a slow reply is under way, and sees whether the second call arrives meanwhile.
-    async fn is_concurrent(
-        &self,
-        alive: &Alive<R::Running, T::Port>,
-        rest: &mut Vec<Probe>,
-    ) -> (bool, Vec<Probing>) {
+    /// Asks once while a slow reply is under way. When the second call arrives meanwhile, all the rest may come at once; else the
+    /// service takes one ask at a time.
+    async fn as_it_can(&self, alive: &Alive<R::Running, T::Port>, mut rest: Vec<Probe>) -> Vec<Probing> {
         let take = |rest: &mut Vec<Probe>, id: &str| {
             rest.iter().position(|probe| probe.id == id).map(|at| rest.remove(at))
         };
-        let (Some(slow), Some(quick)) = (take(rest, "network-slow-drip"), take(rest, "happy-unicode")) else {
-            return (false, Vec::new());
+        let (Some(slow), Some(quick)) = (take(&mut rest, SLOW), take(&mut rest, QUICK)) else {
+            return self.pool(alive, rest).await;
         };
         let (slow_names, quick_names) = (self.bench.names.ask(), self.bench.names.ask());
         let first = self.named(&alive.running, &alive.port, &slow, Company::Shared, &slow_names);
-        let second = async {
+        let others = async {
             let deadline = self.bench.settings.release(self.role).deadline;
             alive.port.arrived(slow_names.id, deadline).await;
             let asking = self.named(&alive.running, &alive.port, &quick, Company::Shared, &quick_names);
             tokio::pin!(asking);
-            let arrived = tokio::select! {
-                probing = &mut asking => return (true, probing),
-                arrived = alive.port.arrived(quick_names.id, CONCURRENT_WITHIN) => arrived,
+            let (is_concurrent, quick) = tokio::select! {
+                probing = &mut asking => (true, probing),
+                arrived = alive.port.arrived(quick_names.id, CONCURRENT_WITHIN) => (arrived, asking.await),
             };
-            (arrived, asking.await)
+            let mut made = vec![quick];
+            if is_concurrent {
+                made.extend(self.together(alive, std::mem::take(&mut rest)).await);
+            }
+            made
         };
-        let (slow, (together, quick)) = tokio::join!(first, second);
-        (together, vec![slow, quick])
+        let (slow, mut probings) = tokio::join!(first, others);
+        probings.push(slow);
+        if !rest.is_empty() {
+            probings.extend(self.pool(alive, rest).await);
+        }
+        probings
     }
 
     async fn together(&self, alive: &Alive<R::Running, T::Port>, probes: Vec<Probe>) -> Vec<Probing> {

@@ -88,6 +88,20 @@ pub(crate) async fn outcome(
     ledger: &Ledger,
     run: Option<&str>,
 ) -> Result<Outcome, Failure> {
+    // A row proves itself; that none was dropped, only the whole chain proves.
+    let chain = ledger.verify().await?;
+    if let Some(first) = chain.breaks.first() {
+        return Err(Failure::internal(
+            format!(
+                "the ledger {} is not intact: record {}, {}; {}",
+                ledger.path().display(),
+                first.seq,
+                first.what.as_str(),
+                first.detail
+            ),
+            "Nothing in it counts. `surestep evidence verify` shows every break; keep the file, and start a new ledger.",
+        ));
+    }
     let items = ledger.items(&settings.service, &settings.environment, None).await?;
     let required = required(settings);
     let context = GateContext {
