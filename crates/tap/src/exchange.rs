@@ -62,6 +62,12 @@ pub(crate) async fn serve(
     let (parts, body) = request.into_parts();
     let resource = path::fold(parts.uri.path());
     let arrived = Arrived { started, parts, resource, wire };
+    if arrived.parts.method == Method::CONNECT {
+        // The release takes this port for its proxy: it never gets to make a call here.
+        port.asks.stray_connection();
+        let answer = guard::unknown_path(&Method::CONNECT, &arrived.resource.resource);
+        return Ok(ReplyBody::whole(answer, arrived.wire, None));
+    }
     if port.asks.is_idle() {
         let body = SendBody::long(Bytes::new(), body);
         return Ok(relay(&port, arrived, body, None, false).await);
@@ -138,7 +144,8 @@ async fn of_ask(
         headers: &arrived.parts.headers,
         host: port.client.host(),
     };
-    let seen = request_seen(&head, &facts, bytes.len(), carries_marker, &*port.fingerprint);
+    let (model, include_usage) = (facts.model.clone().unwrap_or_default(), facts.include_usage);
+    let seen = request_seen(&head, facts, bytes.len(), carries_marker, &*port.fingerprint);
     let judged_as = JudgedAs { surface, mode, profile: port.profile };
     let mut recorder = Recorder::new(ask.clone(), slot, arrived.started, seen, judged_as);
     let Admission::Go { surface_attempt } = admission else {
@@ -149,10 +156,10 @@ async fn of_ask(
         surface,
         mode,
         profile: port.profile,
-        model: facts.model.unwrap_or_default(),
+        model,
         marker: ask.armed.marker.as_str().to_owned(),
         label: ask.armed.label.clone(),
-        include_usage: facts.include_usage,
+        include_usage,
         attempt: surface_attempt,
         request_id: (port.request_id)(),
         created: clock::epoch_seconds(),

@@ -34,7 +34,7 @@ pub(crate) struct RequestHead<'r> {
 /// Reduces a request to what may be kept.
 pub(crate) fn request_seen(
     head: &RequestHead<'_>,
-    facts: &RequestFacts,
+    facts: RequestFacts,
     body_bytes: usize,
     carries_marker: bool,
     fingerprint: &(dyn Fn(&[u8]) -> Fingerprint + Send + Sync),
@@ -49,7 +49,7 @@ pub(crate) fn request_seen(
         header_names: header_names(head.headers),
         auth,
         credential: credential.map(fingerprint),
-        shape: facts.shape.clone(),
+        shape: facts.shape,
         model: facts.model.as_deref().map(bounded),
         stream: facts.stream,
         fault: facts.fault.as_ref().map(fault),
