@@ -87,8 +87,9 @@ impl Asks {
     /// Finds whose an exchange with this path and body is. The path counts as well: who follows a redirect sends no body.
     pub(crate) fn owner(&self, path: &str, body: &[u8]) -> Owner {
         let mut markers = markers_in(body);
+        let moved = Marker::of_moved_path(path);
         if markers.is_empty() {
-            markers = markers_in(path.as_bytes());
+            markers.extend(moved.iter().map(|marker| marker.as_str().as_bytes()));
         }
         let state = self.state();
         let by_marker =

@@ -117,8 +117,8 @@ async fn of_ask(
     carries_marker: bool,
 ) -> Result<Response<ReplyBody>, Gone> {
     let called = arrived.resource.surface.filter(|_| arrived.parts.method == Method::POST);
-    // A path with the marker in it was made by the stimulus (a redirect): who follows it meets the stimulus again.
-    let follows = arrived.parts.uri.path().contains(ask.armed.marker.as_str());
+    // Such a path was made by the stimulus (a redirect): who follows it meets the stimulus again.
+    let follows = Marker::of_moved_path(arrived.parts.uri.path()).is_some();
     let (slot, admission) = ask.begin(called.is_some() || follows, &arrived.wire);
     if admission == (Admission::Stop { recorded: false }) {
         arrived.wire.end_by(Ending::Fin);

@@ -373,6 +373,10 @@ const HOP_BY_HOP: [HeaderName; 7] = [
 
 /// Takes out what speaks of one connection only, and what `connection` names.
 pub(crate) fn remove_hop_by_hop(headers: &mut HeaderMap) {
+    // Most messages have none of these: one look over the names is cheaper than a look-up for each.
+    if !headers.keys().any(|name| HOP_BY_HOP.contains(name)) {
+        return;
+    }
     let named: Vec<HeaderName> = headers
         .get_all(http::header::CONNECTION)
         .iter()
