@@ -120,8 +120,15 @@ impl<T: Tap, R: Releases, S: TrafficSwitch> Path<'_, T, R, S> {
 }
 
 fn served(new: &Observation, rollback: &Observation) -> Served {
-    // Without markers on the wire both taps may have attributed by elimination; a marker settles it.
-    let has = |observation: &Observation| !observation.exchanges.is_empty();
+    // A call of a user that comes meanwhile has no marker, and the tap gives it to the only ask that it knows: where one call
+    // carries the marker, only that one counts.
+    let marked = |observation: &Observation| {
+        observation.exchanges.iter().any(|exchange| exchange.request.carries_marker)
+    };
+    let by_marker = marked(new) || marked(rollback);
+    let has = |observation: &Observation| {
+        if by_marker { marked(observation) } else { !observation.exchanges.is_empty() }
+    };
     match (has(new), has(rollback)) {
         (true, false) => Served::By(Role::New),
         (false, true) => Served::By(Role::Rollback),

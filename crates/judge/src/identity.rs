@@ -94,6 +94,22 @@ impl Marker {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// Where the redirect of a probe leads: a path that names the ask without holding its marker. HTTP clients log such addresses,
+    /// and the marker in a log means a prompt in a log.
+    pub const MOVED: &'static str = "/moved/";
+
+    /// Returns the path of a redirect for the ask of a marker.
+    pub fn moved_path(marker: &str) -> String {
+        format!("{}{}", Self::MOVED, marker.trim_start_matches(Self::PREFIX))
+    }
+
+    /// Returns the marker of the ask whose redirect led to this path.
+    pub fn of_moved_path(path: &str) -> Option<Self> {
+        let digits = path.strip_prefix(Self::MOVED)?;
+        let is_ours = digits.len() == Self::LEN - Self::PREFIX.len() && digits.bytes().all(|b| b.is_ascii_hexdigit());
+        is_ours.then(|| Self(format!("{}{digits}", Self::PREFIX)))
+    }
 }
 
 /// A keyed, one-way fingerprint: equal inputs under one key are equal, and nothing else can be told.

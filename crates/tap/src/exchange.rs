@@ -9,7 +9,7 @@ use contract::{Mode, Profile, RequestFacts, Surface};
 use http::header::{EXPECT, TRANSFER_ENCODING};
 use http::{Method, Request, Response, Version, request};
 use hyper::body::Incoming;
-use judge::{Act, AnsweredBy, End, RequestContext};
+use judge::{Act, AnsweredBy, End, Marker, RequestContext};
 use tokio::time::{Instant, sleep};
 
 use crate::asks::{Admission, Ask, Asks, Owner};

@@ -124,7 +124,7 @@ fn model(case: &Case<'_>, call: &Exchange) -> Option<Finding> {
 }
 
 fn redirect(case: &Case<'_>, findings: &mut Vec<Finding>) {
-    let followed = case.observation.exchanges.iter().any(|exchange| exchange.request.path.starts_with("/moved/"));
+    let followed = case.observation.exchanges.iter().any(|exchange| crate::Marker::of_moved_path(&exchange.request.path).is_some());
     if followed {
         findings.push(Finding::new(
             Severity::Warn,

@@ -116,7 +116,7 @@ pub(super) fn redirect(request: &RequestContext) -> Act {
     }
     let headers = vec![
         ("content-type".to_owned(), "text/html; charset=utf-8".to_owned()),
-        ("location".to_owned(), format!("/moved/{}", request.marker)),
+        ("location".to_owned(), crate::Marker::moved_path(&request.marker)),
         ("x-request-id".to_owned(), request.request_id.clone()),
     ];
     whole(301, headers, b"<html><body>Moved Permanently</body></html>".to_vec())
