@@ -1,0 +1,77 @@
+"""Services that misbehave as processes; FAULT names how."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import service
+
+FAULT = os.environ["FAULT"]
+
+
+def child(**options):
+    """A process that lives on when its starter ends."""
+    subprocess.Popen(["sleep", "600"], stdin=subprocess.DEVNULL, **options)
+
+
+class Deaf(service.Server):
+    """Never answers."""
+
+    def process_request(self, request, client_address):
+        pass
+
+
+class Dying(service.Handler):
+    """Ends at the first question."""
+
+    def do_POST(self):
+        os._exit(3)
+
+
+class Loud(service.Handler):
+    """Writes 100 MB for its first question, then answers."""
+
+    written = False
+
+    def do_POST(self):
+        if not Loud.written:
+            Loud.written = True
+            line = b"x" * 1023 + b"\n"
+            for _ in range(50 * 1024):
+                sys.stdout.buffer.write(line)
+                sys.stderr.buffer.write(line)
+            sys.stdout.flush()
+            sys.stderr.flush()
+        super().do_POST()
+
+
+class Forking(service.Handler):
+    """Leaves a child behind at each question."""
+
+    def do_POST(self):
+        child()
+        child(start_new_session=True)
+        super().do_POST()
+
+
+if __name__ == "__main__":
+    if FAULT == "exits-at-once":
+        print("the database is not there", file=sys.stderr, flush=True)
+        sys.exit(7)
+    elif FAULT == "never-ready":
+        while True:
+            time.sleep(60)
+    elif FAULT == "never-answers-ready":
+        Deaf(("127.0.0.1", int(os.environ["PORT"])), service.Handler).serve_forever()
+    elif FAULT == "ignores-sigterm":
+        server = service.Server(("127.0.0.1", int(os.environ["PORT"])), service.Handler)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        server.serve_forever()
+    elif FAULT == "exits-with-children":
+        child()
+        child(start_new_session=True)
+        sys.exit(7)
+    else:
+        service.serve({"dies-when-asked": Dying, "loud": Loud, "forks": Forking}[FAULT])
