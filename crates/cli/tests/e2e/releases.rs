@@ -1,1 +1,143 @@
-//! To come.
+//! Releases that misbehave as processes: a named finding, the route on `rollback`, nothing left running.
+
+use std::time::Duration;
+
+use crate::support::{Done, LONG, Plan, Project, Release, wait_until};
+
+fn faulty(fault: &str) -> Release {
+    Release::script("2.4.0", "faulty.py").env("FAULT", fault)
+}
+
+/// How its command is started when there is nothing to be ready for.
+const READY_SOON: &str =
+    r#"ready_within: 5s, ask: { post: /ask, json: { question: "{prompt}" }, answer: /answer }"#;
+
+fn service(command: &str) -> String {
+    format!("{{ service: {command}, env_port: PORT, ready: /healthz, {READY_SOON} }}")
+}
+
+/// Drills a pair whose `new` is this one, and asserts that it is held, and by which finding.
+#[track_caller]
+fn held(new: Release, finding: &str) -> Done {
+    let project = Plan::with_new(new).write();
+    let drilled = project.run(&["drill", "--yes", "--format", "json"]);
+    let processes = project.orphans();
+    assert_eq!(processes, vec![], "{drilled}");
+    project.assert_route_is_back();
+    project.assert_intact();
+    let codes = drilled.codes(Some("new"));
+    assert!(codes.contains(&finding.to_owned()), "no {finding} in {codes:?}: {drilled}");
+    assert_eq!(drilled.json()["decision"], "hold", "{drilled}");
+    assert!(matches!(drilled.code, Some(10 | 11)), "{codes:?}: {drilled}");
+    drilled
+}
+
+#[test]
+fn release_that_cannot_be_started() {
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            held(
+                Release::plain("2.4.0").key("run", &service("[no-such-program-anywhere]")),
+                "release-did-not-start",
+            );
+        });
+        scope.spawn(|| {
+            // A file that is there and is no program.
+            let run = service("[\"./service.py\"]");
+            held(Release::plain("2.4.0").key("run", &run), "release-did-not-start");
+        });
+        scope.spawn(|| {
+            let folder = tempfile::tempdir().expect("a temporary folder");
+            let gone = folder.path().join("gone").display().to_string();
+            let project =
+                Plan::with_new(Release::plain("2.4.0").key("directory", &format!("\"{gone}\"")))
+                    .write();
+            let drilled = project.run(&["drill", "--yes"]);
+            assert_eq!(drilled.code, Some(2), "{drilled}");
+            assert!(drilled.err().contains("`releases.new.directory`"), "{drilled}");
+            assert_eq!(project.orphans(), vec![], "{drilled}");
+        });
+    });
+}
+
+#[test]
+fn release_that_does_not_get_ready() {
+    std::thread::scope(|scope| {
+        for (fault, finding) in [
+            ("exits-at-once", "release-exited"),
+            ("exits-with-children", "release-exited"),
+            ("never-ready", "release-not-ready"),
+            ("never-answers-ready", "release-not-ready"),
+        ] {
+            scope.spawn(move || {
+                let release = faulty(fault).key("run", &service("[python3, faulty.py]"));
+                let drilled = held(release, finding);
+                if fault == "exits-at-once" {
+                    // What it said last helps whoever has to mend it.
+                    assert!(drilled.out().contains("the database is not there"), "{drilled}");
+                }
+            });
+        }
+    });
+}
+
+#[test]
+fn release_that_dies_when_it_is_asked() {
+    let drilled = held(faulty("dies-when-asked"), "crashed");
+    assert!(
+        drilled.json()["releases"]["new"]["probes"]
+            .as_array()
+            .is_some_and(|probes| !probes.is_empty())
+    );
+}
+
+#[test]
+fn release_that_ignores_the_request_to_end_is_ended() {
+    let project = Plan::with_new(faulty("ignores-sigterm")).write();
+    project.drill(0);
+}
+
+#[test]
+fn children_that_live_on_are_ended() {
+    std::thread::scope(|scope| {
+        scope.spawn(|| Plan::with_new(faulty("forks")).write().drill(0));
+        scope.spawn(|| {
+            let run = "{ command: [sh, -c, \"sleep 600 & setsid sleep 600 & exit 1\", \"{prompt}\"], prompt: arg, answer: stdout }";
+            let project = Plan::with_new(Release::plain("2.4.0").key("run", run)).write();
+            let drilled = project.run(&["drill", "--yes", "--format", "json"]);
+            assert!(matches!(drilled.code, Some(10 | 11)), "{drilled}");
+            assert_eq!(project.orphans(), vec![], "{drilled}");
+            project.assert_route_is_back();
+        });
+    });
+}
+
+#[test]
+fn release_that_floods_its_log_costs_no_memory() {
+    let project = Plan::with_new(faulty("loud")).write();
+    let mut drill = project.start(&["drill", "--yes", "--format", "json"]);
+    let mut peak_kb = 0;
+    assert!(wait_until(LONG, || {
+        peak_kb = drill.peak_kb().unwrap_or(0).max(peak_kb);
+        drill.ends_within(Duration::ZERO)
+    }));
+    let drilled = drill.done();
+    // What it wrote is more than is kept: whether its log is good cannot be told.
+    assert!(matches!(drilled.code, Some(0 | 11)), "{drilled}");
+    assert!((1..200_000).contains(&peak_kb), "{peak_kb} kB for a log of 100 MB");
+    assert_eq!(project.orphans(), vec![], "{drilled}");
+    project.assert_route_is_back();
+}
+
+#[test]
+fn both_releases_are_named_when_both_fail() {
+    let broken = faulty("exits-at-once").key("run", &service("[python3, faulty.py]"));
+    let mut plan = Plan::with_new(broken.clone());
+    plan.rollback = broken.key("version", "\"2.3.1\"");
+    let project: Project = plan.write();
+    let checked = project.run(&["check", "--format", "json"]);
+    assert_eq!(checked.code, Some(10), "{checked}");
+    for release in ["new", "rollback"] {
+        assert!(checked.codes(Some(release)).contains(&"release-exited".to_owned()), "{checked}");
+    }
+}

@@ -3,7 +3,7 @@
 use std::fs::{self, File};
 use std::hash::{BuildHasher as _, Hasher as _};
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{Ipv4Addr, TcpStream};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -12,7 +12,9 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use testkit::{Leak, MARKER_VARIABLE, Needle, Orphan, free_port, orphans, releases_folder, scan_bytes, scan_folder};
+use testkit::{
+    Leak, MARKER_VARIABLE, Needle, Orphan, orphans, releases_folder, scan_bytes, scan_folder,
+};
 
 /// The longest that anything may take on a machine with much else to do.
 pub(crate) const LONG: Duration = Duration::from_secs(180);
@@ -50,6 +52,20 @@ impl Clock {
 /// Returns 16 hexadecimal digits of chance.
 pub(crate) fn chance() -> String {
     format!("{:016x}", std::hash::RandomState::new().build_hasher().finish())
+}
+
+/// Returns a port of loopback that is free now, and that no connection gets by chance before it is listened on: those are
+/// numbered from 32768.
+pub(crate) fn port() -> u16 {
+    const FIRST: u64 = 10_000;
+    const N_PORTS: u64 = 22_000;
+    loop {
+        let number = std::hash::RandomState::new().build_hasher().finish() % N_PORTS + FIRST;
+        let port = u16::try_from(number).expect("a port");
+        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
+            return port;
+        }
+    }
 }
 
 /// Returns a text in double quotes, as YAML and JSON both read it.
@@ -153,6 +169,7 @@ pub(crate) struct Plan {
     pub(crate) provider: String,
     pub(crate) provider_key: String,
     pub(crate) key: String,
+    pub(crate) model: String,
     pub(crate) required_fields: String,
     pub(crate) step: u8,
     pub(crate) extra: String,
@@ -168,6 +185,7 @@ impl Plan {
             provider_key: String::new(),
             // No `sk-` in front: a key must be known for what it is, not for how it looks.
             key: format!("K{}z{}", chance(), chance()),
+            model: "test-model".to_owned(),
             required_fields: "[/choices/0/message/content]".to_owned(),
             step: 50,
             extra: String::new(),
@@ -186,16 +204,19 @@ impl Plan {
     }
 
     pub(crate) fn write(self) -> Project {
-        let folder = |prefix: &str| tempfile::Builder::new().prefix(prefix).tempdir().expect("a temporary folder");
+        let folder = |prefix: &str| {
+            tempfile::Builder::new().prefix(prefix).tempdir().expect("a temporary folder")
+        };
         let project = Project {
             folder: folder("surestep-e2e-"),
             beside: folder("surestep-e2e-beside-"),
             marker: format!("e2e-{}", chance()),
-            route_port: free_port(),
+            route_port: port(),
             plan: self,
         };
         fs::write(project.beside().join("key"), &project.plan.key).expect("the key is written");
-        fs::write(project.folder().join("contract.md"), "What the application relies on.\n").expect("a page is written");
+        fs::write(project.folder().join("contract.md"), "What the application relies on.\n")
+            .expect("a page is written");
         project.configure();
         project
     }
@@ -238,14 +259,16 @@ impl Project {
         let key = self.key_source();
         let provider_key = if plan.provider_key.is_empty() { &key } else { &plan.provider_key };
         let today = jiff::Zoned::now().date();
-        let (provider, required, step, extra) = (&plan.provider, &plan.required_fields, plan.step, &plan.extra);
-        let (new, rollback) = (plan.new.yaml(&self.marker, &key), plan.rollback.yaml(&self.marker, &key));
+        let (provider, model, required, step, extra) =
+            (&plan.provider, &plan.model, &plan.required_fields, plan.step, &plan.extra);
+        let (new, rollback) =
+            (plan.new.yaml(&self.marker, &key), plan.rollback.yaml(&self.marker, &key));
         let provider_key = quoted(provider_key);
         let port = self.route_port;
         let text = format!(
             "service: support-bot\nenvironment: test\n\
              provider:\n  {provider}\n  surface: chat\n  modes: [unary]\n  key: {provider_key}\n  live_calls: 300\n\
-             model: test-model\n\
+             model: {model}\n\
              contract:\n  reviewed:\n    - {{ source: contract.md, on: {today}, by: tests }}\n  required_fields: {required}\n\
              releases:\n  new:\n{new}  rollback:\n{rollback}\
              route: {{ switch: embedded, listen: \"127.0.0.1:{port}\", step: {step} }}\n\
@@ -271,7 +294,12 @@ impl Project {
     #[track_caller]
     pub(crate) fn run_with(&self, arguments: &[&str], variables: &[(&str, &str)]) -> Done {
         let mut running = self.start_with(arguments, variables);
-        assert!(running.ends_within(LONG), "`surestep {}` does not end:\n{}", arguments.join(" "), running.so_far());
+        assert!(
+            running.ends_within(LONG),
+            "`surestep {}` does not end:\n{}",
+            arguments.join(" "),
+            running.so_far()
+        );
         running.done()
     }
 
@@ -330,11 +358,6 @@ impl Project {
         orphans(&self.marker)
     }
 
-    /// Returns the processes of this project that run now.
-    pub(crate) fn processes(&self) -> Vec<Orphan> {
-        orphans(&self.marker)
-    }
-
     /// Returns where the key, a prompt, a completion or a further needle stands: in any file below the folder, or in output.
     pub(crate) fn leaks(&self, outputs: &[&Done], further: &[Needle]) -> Vec<Leak> {
         let mut needles = vec![
@@ -344,7 +367,8 @@ impl Project {
             Needle::new("a prompt's end", "this label and nothing else"),
         ];
         needles.extend(further.iter().cloned());
-        let mut leaks = scan_folder(self.folder(), &needles).expect("the files of the project can be read");
+        let mut leaks =
+            scan_folder(self.folder(), &needles).expect("the files of the project can be read");
         for (n, done) in outputs.iter().enumerate() {
             leaks.extend(scan_bytes(&format!("stdout {n}"), &done.stdout, &needles));
             leaks.extend(scan_bytes(&format!("stderr {n}"), &done.stderr, &needles));
@@ -400,7 +424,8 @@ impl Running {
 
     /// Sends it a signal, and to nobody else.
     pub(crate) fn signal(&self, signal: Signal) {
-        let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw).expect("a process id");
+        let pid =
+            i32::try_from(self.child.id()).ok().and_then(Pid::from_raw).expect("a process id");
         // It may have ended by itself in between.
         kill_process(pid, signal).ok();
     }
@@ -421,8 +446,24 @@ impl Running {
         self.said().contains(what)
     }
 
+    /// Returns the most memory that it had so far.
+    pub(crate) fn peak_kb(&self) -> Option<u64> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).ok()?;
+        status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmHWM:"))?
+            .trim()
+            .trim_end_matches(" kB")
+            .parse()
+            .ok()
+    }
+
     fn so_far(&self) -> String {
-        format!("{}\n{}", String::from_utf8_lossy(&fs::read(&self.stdout).unwrap_or_default()), self.said())
+        format!(
+            "{}\n{}",
+            String::from_utf8_lossy(&fs::read(&self.stdout).unwrap_or_default()),
+            self.said()
+        )
     }
 
     /// Waits for its end and returns it.
@@ -467,7 +508,8 @@ impl Done {
     /// Returns standard output as JSON.
     #[track_caller]
     pub(crate) fn json(&self) -> Value {
-        serde_json::from_slice(&self.stdout).unwrap_or_else(|error| panic!("no JSON on standard output ({error}): {self}"))
+        serde_json::from_slice(&self.stdout)
+            .unwrap_or_else(|error| panic!("no JSON on standard output ({error}): {self}"))
     }
 
     pub(crate) fn out(&self) -> String {
@@ -498,7 +540,10 @@ impl Done {
     pub(crate) fn gate(&self, name: &str) -> (String, String) {
         let json = self.json();
         let gates = json["gates"].as_array().cloned().unwrap_or_default();
-        let gate = gates.iter().find(|gate| gate["gate"] == *name).unwrap_or_else(|| panic!("no gate {name}: {self}"));
+        let gate = gates
+            .iter()
+            .find(|gate| gate["gate"] == *name)
+            .unwrap_or_else(|| panic!("no gate {name}: {self}"));
         (gate["verdict"].as_str().unwrap_or_default().to_owned(), gate["reasons"].to_string())
     }
 }
