@@ -220,3 +220,14 @@ fn traffic_is_not_moved_without_consent() {
     let done = project.run(&["route", "set", "rollback"]);
     assert_eq!(done.code, Some(0), "{done}");
 }
+
+#[test]
+fn drill_refuses_while_traffic_is_on_new() {
+    let project = Plan::healthy().write();
+    let set = project.run(&["route", "set", "new=5", "--yes", "--format", "json"]);
+    assert_eq!(set.code, Some(0), "{set}");
+    let drilled = project.run(&["drill", "--yes", "--format", "json"]);
+    assert_ne!(drilled.code, Some(0), "{drilled}");
+    assert!(drilled.out().contains("route-not-on-rollback"), "{drilled}");
+    assert_eq!(project.orphans(), vec![], "{drilled}");
+}

@@ -11,6 +11,66 @@ use crate::support::{Done, LONG, Plan, Project, wait_until};
 /// How soon after the end of a drill users get answers from `rollback` alone: the router notices at once, this machine may not.
 const BACK_WITHIN: Duration = Duration::from_secs(30);
 
+/// More records than a drill that takes over another one writes.
+const RECORDS_MAX: u64 = 60;
+
+/// Chains of killed drills side by side: a drill mostly waits.
+const CHAINS: u64 = 4;
+
+#[test]
+fn after_kill_at_any_journal_record_the_next_drill_takes_over() {
+    std::thread::scope(|scope| {
+        for chain in 1..=CHAINS {
+            scope.spawn(move || kill_again_and_again(chain));
+        }
+    });
+}
+
+/// Drills, killed after record n, n + 4, n + 8, … until one is through before it is killed. Each takes over the one before.
+fn kill_again_and_again(first: u64) {
+    let project = Plan::healthy().write();
+    let mut was_proven = false;
+    let mut to_take_over = false;
+    let mut n = first;
+    loop {
+        assert!(n < RECORDS_MAX, "a drill of {n} records is still killed");
+        let number = n.to_string();
+        let drilled =
+            project.run(&["drill", "--yes", "--format", "json", "--kill-after-record", &number]);
+        let context = format!("killed after record {n}: {drilled}");
+        assert_eq!(project.orphans(), vec![], "{context}");
+        project.assert_route_is_back();
+        project.assert_intact();
+        if to_take_over {
+            assert!(drilled.err().contains("took over the lease"), "{context}");
+        }
+        if drilled.code.is_some() {
+            assert_eq!(drilled.code, Some(0), "{context}");
+            assert!(n > 15, "a drill writes more records than {n}: {context}");
+            return;
+        }
+        assert_eq!(drilled.signal, Some(9), "{context}");
+        was_proven = was_proven || drilled.err().contains("step 7");
+        let asked = project.run(&["can", "promote", "--format", "json"]);
+        // What a killed drill has not proven is not proven.
+        assert!(was_proven || asked.code == Some(11), "{context}\n{asked}");
+        to_take_over = true;
+        n += CHAINS;
+    }
+}
+
+#[test]
+fn unfinished_drill_is_named_by_the_one_that_takes_it_over() {
+    let project = Plan::healthy().write();
+    // The record of the shift: traffic was about to be moved.
+    let killed = project.run(&["drill", "--yes", "--kill-after-record", "5"]);
+    assert_eq!(killed.signal, Some(9), "{killed}");
+    let drilled = project.drill(0);
+    let json = drilled.json();
+    let findings = json["findings"].as_array().cloned().unwrap_or_default();
+    assert!(findings.iter().any(|finding| finding["code"] == "drill-taken-over"), "{drilled}");
+}
+
 #[test]
 fn killed_from_outside_at_any_moment() {
     let moments = ["", "step 0", "step 3", "step 4", "step 5", "step 6"];
@@ -57,6 +117,20 @@ fn interrupt(signal: Signal, moment: &str, code: i32) {
     project.assert_intact();
     let asked = project.run(&["can", "promote"]);
     assert_ne!(asked.code, Some(0), "{asked}");
+}
+
+#[test]
+fn drill_beside_a_serving_router_costs_users_no_answer() {
+    let project = Plan::healthy().write();
+    let served =
+        with_users(&project, || project.start(&["drill", "--yes", "--format", "json"]).finish());
+    assert_eq!(served.failures, Vec::<String>::new(), "beside {} answers", served.answers.len());
+    assert_eq!(served.drill.code, Some(0), "{}", served.drill);
+    assert!(
+        served.answers.contains(&"2.4.0".to_owned()),
+        "no user ever met `new`: {:?}",
+        served.answers
+    );
 }
 
 #[test]

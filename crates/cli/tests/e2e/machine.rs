@@ -162,6 +162,22 @@ fn provider_that_is_down() {
 }
 
 #[test]
+fn provider_that_is_none() {
+    std::thread::scope(|scope| {
+        for (how, finding) in [
+            ("html", "provider-reply-off-contract"),
+            ("garbage", "provider-reply-off-contract"),
+            ("responses", "provider-reply-off-contract"),
+        ] {
+            scope.spawn(move || {
+                let provider = BadProvider::start(how);
+                not_the_release(&provider.base_url(), finding);
+            });
+        }
+    });
+}
+
+#[test]
 fn provider_that_takes_any_key() {
     let provider = BadProvider::start("any-key");
     not_the_release(&provider.base_url(), "stimulus-not-applied");

@@ -141,3 +141,22 @@ fn both_releases_are_named_when_both_fail() {
         assert!(checked.codes(Some(release)).contains(&"release-exited".to_owned()), "{checked}");
     }
 }
+
+#[test]
+fn release_that_cannot_be_asked_is_a_failure_for_the_drill_as_for_the_check() {
+    std::thread::scope(|scope| {
+        let broken = Release::plain("2.4.0").key("run", &service("[no-such-program-anywhere]"));
+        let keyless = Release::plain("2.4.0").secret("env:E2E_NO_SUCH_SECRET");
+        for (new, finding) in [(broken, "release-did-not-start"), (keyless, "credential-missing")] {
+            scope.spawn(move || {
+                let project = Plan::with_new(new).write();
+                let checked = project.run(&["check", "--release", "new", "--format", "json"]);
+                assert_eq!(checked.code, Some(10), "{checked}");
+                assert_eq!(checked.codes(Some("new")), [finding], "{checked}");
+                let drilled = project.drill(10);
+                // The gate tells what to mend, not only that probes are missing.
+                assert!(drilled.gate("new_release_smoke").1.contains(finding), "{drilled}");
+            });
+        }
+    });
+}
