@@ -13,10 +13,10 @@ mod setup;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use clap::Parser as _;
 use ::drill::Progress;
 use ::drill::settings::Settings;
 use ::evidence::Scanner;
+use clap::Parser as _;
 
 use crate::args::{Arguments, Command, ContractCommand, Format};
 use crate::environment::Environment;
@@ -45,9 +45,14 @@ pub(crate) fn main() -> ExitCode {
 }
 
 fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
-    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().map_err(|error| {
-        Failure::internal(format!("no thread could be started: {error}"), "Look at this machine's limits (ulimit -u).")
-    })
+    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().map_err(
+        |error| {
+            Failure::internal(
+                format!("no thread could be started: {error}"),
+                "Look at this machine's limits (ulimit -u).",
+            )
+        },
+    )
 }
 
 async fn run(call: &Call) -> Result<u8, Failure> {
@@ -75,23 +80,27 @@ impl Call {
                 }
                 Ok(loaded.settings)
             }
-            Err(errors) => Err(Failure {
-                code: exit_code::USAGE,
-                message: errors.render(false),
-                advice: None,
-            }),
+            Err(errors) => {
+                Err(Failure { code: exit_code::USAGE, message: errors.render(false), advice: None })
+            }
         }
     }
 
     /// Returns who watches a run.
     pub(crate) fn progress(&self) -> Arc<dyn Progress> {
-        if terminal::is_watched(&self.environment) { Arc::new(Bars::new()) } else { Arc::new(Lines) }
+        if terminal::is_watched(&self.environment) {
+            Arc::new(Bars::new())
+        } else {
+            Arc::new(Lines)
+        }
     }
 
     /// Shows a result in the format that was asked for; everything shown was scanned.
     pub(crate) fn show(&self, outcome: &Outcome, scanner: &Scanner) -> u8 {
         let text = match self.arguments.format {
-            Format::Human => human::render(outcome, Paint::when(terminal::may_colour(&self.environment))),
+            Format::Human => {
+                human::render(outcome, Paint::when(terminal::may_colour(&self.environment)))
+            }
             Format::Json => pretty(&outcome.to_json()),
             Format::Github => github::render(outcome),
         };

@@ -16,15 +16,27 @@ pub(crate) struct Failure {
     pub(crate) message: String,
     /// What to do about it.
     pub(crate) advice: Option<String>,
+    /// Each problem of a configuration file by itself, for programs.
+    pub(crate) problems: Option<Value>,
 }
 
 impl Failure {
     pub(crate) fn usage(message: impl Into<String>, advice: impl Into<String>) -> Self {
-        Self { code: exit_code::USAGE, message: message.into(), advice: Some(advice.into()) }
+        Self {
+            code: exit_code::USAGE,
+            message: message.into(),
+            advice: Some(advice.into()),
+            problems: None,
+        }
     }
 
     pub(crate) fn internal(message: impl Into<String>, advice: impl Into<String>) -> Self {
-        Self { code: exit_code::INTERNAL, message: message.into(), advice: Some(advice.into()) }
+        Self {
+            code: exit_code::INTERNAL,
+            message: message.into(),
+            advice: Some(advice.into()),
+            problems: None,
+        }
     }
 
     /// Takes out everything that must not be shown.
@@ -38,7 +50,7 @@ impl Failure {
             "schema_version": crate::result::SCHEMA_VERSION,
             "decision": "hold",
             "exit_code": self.code,
-            "error": { "message": self.message, "advice": self.advice },
+            "error": { "message": self.message, "advice": self.advice, "problems": self.problems },
         })
     }
 }
@@ -68,7 +80,9 @@ impl From<LedgerError> for Failure {
 impl From<PortError> for Failure {
     fn from(error: PortError) -> Self {
         let advice = match &error {
-            PortError::Environment { advice, .. } | PortError::Release { advice, .. } => advice.clone(),
+            PortError::Environment { advice, .. } | PortError::Release { advice, .. } => {
+                advice.clone()
+            }
         };
         Self::internal(chain(&error), advice)
     }
@@ -80,12 +94,16 @@ impl From<RunError> for Failure {
             RunError::Ledger(error) => Self::from(error),
             RunError::Route(error) => {
                 let failure = Self::from(error);
-                Self { message: format!("the route could not be read or moved: {}", failure.message), ..failure }
+                Self {
+                    message: format!("the route could not be read or moved: {}", failure.message),
+                    ..failure
+                }
             }
             RunError::Busy { what } => Self {
                 code: exit_code::HOLD_MISSING,
                 message: what,
                 advice: Some("One drill at a time for each service and environment.".to_owned()),
+                problems: None,
             },
         }
     }

@@ -56,7 +56,10 @@ mod tests {
     #[test]
     fn nothing_ends_an_annotation_early() {
         let finding = Finding::new(Severity::Fail, "hung", "100% sure\nof it", "a,b:c", "wait");
-        assert_eq!(annotation(&finding), "::error title=hung::expected: 100%25 sure%0Aof it%0Aseen: a,b:c%0Await\n");
+        assert_eq!(
+            annotation(&finding),
+            "::error title=hung::expected: 100%25 sure%0Aof it%0Aseen: a,b:c%0Await\n"
+        );
         assert_eq!(property("a:b,c"), "a%3Ab%2Cc");
     }
 }

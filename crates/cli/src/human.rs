@@ -44,7 +44,11 @@ fn render_into(outcome: &Outcome, paint: Paint, out: &mut String) -> std::fmt::R
     releases(outcome, paint, out)?;
     findings(&outcome.findings, paint, out)?;
     if let Some(percent) = outcome.percent_new {
-        writeln!(out, "route: {percent} percent on new, {} percent on rollback", 100_u8.saturating_sub(percent))?;
+        writeln!(
+            out,
+            "route: {percent} percent on new, {} percent on rollback",
+            100_u8.saturating_sub(percent)
+        )?;
     }
     for note in &outcome.notes {
         writeln!(out, "note: {note}")?;

@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 pub(crate) const SCHEMA_VERSION: u32 = 1;
 
 /// What no report of ours ever says.
-pub(crate) const NOT_ASSERTED: &[&str] = &["uptime", "latency", "price", "quota", "model inventory", "model quality"];
+pub(crate) const NOT_ASSERTED: &[&str] =
+    &["uptime", "latency", "price", "quota", "model inventory", "model quality"];
 
 /// A result, ready to be shown.
 #[derive(Clone, Debug)]

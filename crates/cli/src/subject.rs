@@ -15,13 +15,23 @@ const CONTENT_MAX: u64 = 64 * 1024 * 1024;
 const CONTRACT_VERSION: &str = "2026-11-22";
 
 /// Returns what the evidence of these settings is about.
-pub(crate) fn subject(settings: &Settings, secrets: &Secrets, fingerprinter: &Fingerprinter) -> Subject {
+pub(crate) fn subject(
+    settings: &Settings,
+    secrets: &Secrets,
+    fingerprinter: &Fingerprinter,
+) -> Subject {
     let provider = &settings.provider;
     // `Debug` of settings shows names of secrets' sources, never values: they are not in there.
     let configuration = format!(
         "{:?}",
         (
-            (&provider.name, &provider.endpoint, provider.surface, &provider.modes, &provider.connect_to),
+            (
+                &provider.name,
+                &provider.endpoint,
+                provider.surface,
+                &provider.modes,
+                &provider.connect_to
+            ),
             &settings.model,
             (settings.route.step, &settings.route.switch),
             (&settings.gates.require, settings.gates.strict),
@@ -77,9 +87,11 @@ fn credential(secrets: &ReleaseSecrets, fingerprinter: &Fingerprinter) -> Option
 /// Returns the words of a release's commands: those that name files are a part of what it is.
 fn words(release: &Release) -> Vec<&String> {
     match &release.run {
-        Run::Command(command) => {
-            [&command.unary, &command.stream].into_iter().flatten().flat_map(|one| &one.command).collect()
-        }
+        Run::Command(command) => [&command.unary, &command.stream]
+            .into_iter()
+            .flatten()
+            .flat_map(|one| &one.command)
+            .collect(),
         Run::Service(service) => service.command.iter().collect(),
         Run::Url { .. } => Vec::new(),
     }

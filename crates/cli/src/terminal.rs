@@ -8,7 +8,11 @@ use judge::Verdict;
 pub(crate) fn answer(text: &str) {
     let mut out = std::io::stdout().lock();
     // Whoever closed the pipe does not want the rest; the exit code still tells.
-    drop(out.write_all(text.as_bytes()).and_then(|()| if text.ends_with('\n') { Ok(()) } else { out.write_all(b"\n") }).and_then(|()| out.flush()));
+    drop(
+        out.write_all(text.as_bytes())
+            .and_then(|()| if text.ends_with('\n') { Ok(()) } else { out.write_all(b"\n") })
+            .and_then(|()| out.flush()),
+    );
 }
 
 /// Writes a line for people to standard error.
@@ -24,7 +28,8 @@ pub(crate) fn is_watched(environment: &crate::environment::Environment) -> bool 
 
 /// Returns whether standard output may have colour: on a terminal, unless `NO_COLOR` is set (no-color.org).
 pub(crate) fn may_colour(environment: &crate::environment::Environment) -> bool {
-    std::io::stdout().is_terminal() && environment.get("NO_COLOR").is_none_or(std::ffi::OsStr::is_empty)
+    std::io::stdout().is_terminal()
+        && environment.get("NO_COLOR").is_none_or(std::ffi::OsStr::is_empty)
 }
 
 /// Colours, or none.

@@ -36,8 +36,10 @@ impl Bars {
         let bar = |role: Role| {
             let bar = all.add(ProgressBar::hidden());
             bar.set_style(
-                ProgressStyle::with_template("  {prefix:<9} {bar:24} {pos:>3}/{len:<3} {wide_msg:.dim}")
-                    .unwrap_or_else(|_| ProgressStyle::default_bar()),
+                ProgressStyle::with_template(
+                    "  {prefix:<9} {bar:24} {pos:>3}/{len:<3} {wide_msg:.dim}",
+                )
+                .unwrap_or_else(|_| ProgressStyle::default_bar()),
             );
             bar.set_prefix(role.as_str());
             bar
@@ -55,7 +57,8 @@ impl Bars {
 
     fn show_under_way(&self, role: Role) {
         let under_way = self.under_way.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let names: Vec<&str> = under_way.iter().filter(|(of, _)| *of == role).map(|(_, probe)| *probe).collect();
+        let names: Vec<&str> =
+            under_way.iter().filter(|(of, _)| *of == role).map(|(_, probe)| *probe).collect();
         self.of(role).set_message(names.join(" "));
     }
 }
@@ -71,11 +74,15 @@ impl Progress for Bars {
                 bar.enable_steady_tick(Duration::from_millis(200));
             }
             Event::ProbeBegan { role, probe, .. } => {
-                self.under_way.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push((*role, probe));
+                self.under_way
+                    .lock()
+                    .unwrap_or_else(std::sync::PoisonError::into_inner)
+                    .push((*role, probe));
                 self.show_under_way(*role);
             }
             Event::ProbeEnded { role, probe, .. } => {
-                let mut under_way = self.under_way.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+                let mut under_way =
+                    self.under_way.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
                 if let Some(at) = under_way.iter().position(|known| known == &(*role, *probe)) {
                     under_way.remove(at);
                 }
@@ -98,13 +105,19 @@ fn line(event: &Event, paint: Paint) -> Option<String> {
     match event {
         Event::StepEnded { step, name, verdict, headline } => {
             let headline = headline.as_deref().filter(|_| !verdict.permits_release()).unwrap_or("");
-            Some(format!("{} step {step}  {name}  {headline}", paint.verdict(*verdict)).trim_end().to_owned())
+            Some(
+                format!("{} step {step}  {name}  {headline}", paint.verdict(*verdict))
+                    .trim_end()
+                    .to_owned(),
+            )
         }
-        Event::ProbeEnded { role, probe, mode, verdict, headline } if *verdict != Verdict::Pass => Some(format!(
-            "{}   {role} {probe} ({mode})  {}",
-            paint.verdict(*verdict),
-            headline.as_deref().unwrap_or("")
-        )),
+        Event::ProbeEnded { role, probe, mode, verdict, headline } if *verdict != Verdict::Pass => {
+            Some(format!(
+                "{}   {role} {probe} ({mode})  {}",
+                paint.verdict(*verdict),
+                headline.as_deref().unwrap_or("")
+            ))
+        }
         Event::Note(note) => Some(format!("        {note}")),
         Event::StepBegan { .. }
         | Event::Planned { .. }

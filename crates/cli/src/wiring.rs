@@ -69,8 +69,15 @@ pub(crate) fn unseal(settings: &Settings, environment: &Environment) -> Result<U
         for (variable, value) in &secrets.values {
             needles.push(credential(format!("secret {variable} of {role}"), value));
         }
-        needles.extend(secrets.control.iter().map(|value| credential("the control's key".to_owned(), value)));
-        needles.extend(secrets.gateway_key.iter().map(|value| credential(format!("gateway key of {role}"), value)));
+        needles.extend(
+            secrets.control.iter().map(|value| credential("the control's key".to_owned(), value)),
+        );
+        needles.extend(
+            secrets
+                .gateway_key
+                .iter()
+                .map(|value| credential(format!("gateway key of {role}"), value)),
+        );
     }
     Ok(Unsealed { secrets: Secrets { new, rollback }, scanner: Scanner::new(needles) })
 }
@@ -80,10 +87,16 @@ fn credential(name: String, value: &Sensitive) -> Needle {
     Needle::new(NeedleKind::Credential, name, Sensitive::new(value.expose().trim()))
 }
 
-fn release_secrets(settings: &Settings, role: Role, environment: &Environment) -> Result<ReleaseSecrets, Failure> {
+fn release_secrets(
+    settings: &Settings,
+    role: Role,
+    environment: &Environment,
+) -> Result<ReleaseSecrets, Failure> {
     let release = settings.release(role);
     let control = config::resolve_control(settings.provider_of(role), environment, &settings.base)
-        .map_err(|problem| Failure::usage(format!("surestep's own call needs its key: {problem}"), problem.help))?;
+        .map_err(|problem| {
+            Failure::usage(format!("surestep's own call needs its key: {problem}"), problem.help)
+        })?;
     let mut found = ReleaseSecrets { control: Some(control.clone()), ..ReleaseSecrets::default() };
     for (variable, source) in &release.secrets {
         match config::resolve(source, environment, &settings.base, Some(&control)) {
@@ -144,8 +157,12 @@ pub(crate) async fn wire(
         simulated.extend(started);
         upstreams.push(upstream);
     }
-    let [new, rollback] = <[Upstream; 2]>::try_from(upstreams)
-        .map_err(|_these| Failure::internal("a release has no upstream", "This is a bug of surestep: please report it."))?;
+    let [new, rollback] = <[Upstream; 2]>::try_from(upstreams).map_err(|_these| {
+        Failure::internal(
+            "a release has no upstream",
+            "This is a bug of surestep: please report it.",
+        )
+    })?;
     let upstreams = Upstreams { new, rollback };
     let settings = Arc::new(settings);
     let tap_fingerprinter = ledger.fingerprinter();
@@ -230,9 +247,12 @@ pub(crate) async fn start_simulated(
         models,
         ..ProviderConfig::default()
     };
-    provider::Provider::start(config)
-        .await
-        .map_err(|error| Failure::internal(crate::failure::chain(&error), "See whether this machine lets programs listen on loopback."))
+    provider::Provider::start(config).await.map_err(|error| {
+        Failure::internal(
+            crate::failure::chain(&error),
+            "See whether this machine lets programs listen on loopback.",
+        )
+    })
 }
 
 /// Makes surestep's own calls.

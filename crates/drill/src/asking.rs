@@ -8,7 +8,9 @@ use judge::logs::{LogContext, read};
 use judge::{Observation, Outcome, Probe, Role, relate};
 
 use crate::bench::{AskNames, Bench, COLLECT_GRACE, ControlPort};
-use crate::ports::{ArmedAsk, Ask, Asked, LogPosition, RunningRelease, Releases, Tap, TapPort};
+use crate::ports::{
+    ArmedAsk, Ask, Asked, LogPosition, Releases, RunningRelease, Tap, TapPort as _,
+};
 
 /// Live calls that one ask may make: its retries included, and not more.
 const LIVE_CALLS_PER_ASK: u32 = 6;
@@ -73,7 +75,9 @@ pub(crate) async fn probe<T: Tap, R: Releases, C: ControlPort>(
         label: names.label.clone(),
         stimulus: probe.stimulus.clone(),
         exclusive: company == Company::Alone,
-        live_calls_max: bench.live_calls.allow(LIVE_CALLS_PER_ASK.max(subject.policy.calls_per_ask + 2)),
+        live_calls_max: bench
+            .live_calls
+            .allow(LIVE_CALLS_PER_ASK.max(subject.policy.calls_per_ask + 2)),
         attempts_max: HOT_LOOP_AT_LEAST
             .max(subject.policy.max_attempts * subject.policy.calls_per_ask * HOT_LOOP_FACTOR),
     });
@@ -97,7 +101,9 @@ pub(crate) async fn probe<T: Tap, R: Releases, C: ControlPort>(
             log_evidence(&text, &asked, &context, &bench.scanner)
         }
         // Lines of several asks are mixed: what must not be there is searched for at the end, over all of them.
-        None => LogEvidence { leaks: leaks_shown(&asked, &bench.scanner), ..LogEvidence::default() },
+        None => {
+            LogEvidence { leaks: leaks_shown(&asked, &bench.scanner), ..LogEvidence::default() }
+        }
     };
     let judged = judge(&Case {
         role: subject.role,
@@ -125,7 +131,8 @@ fn ask<T: Tap, R: Releases, C: ControlPort>(
     probe: &Probe,
 ) -> Ask {
     // A command's deadline begins with its first call: how long the machine takes to start a process is not the release's doing.
-    let starting = if subject.running.process_per_ask() { bench.starting.allowance() } else { Duration::ZERO };
+    let starting =
+        if subject.running.process_per_ask() { bench.starting.allowance() } else { Duration::ZERO };
     Ask {
         prompt: prompt(names),
         mode: probe.mode,
@@ -147,7 +154,9 @@ fn within_deadline<T: Tap, R: Releases, C: ControlPort>(
     let elapsed_ms = outcome.elapsed_ms().saturating_sub(first.started_ms);
     let is_late = u128::from(elapsed_ms) > deadline.as_millis();
     match outcome {
-        Outcome::Answered { .. } | Outcome::Refused { .. } if is_late => Outcome::TimedOut { elapsed_ms },
+        Outcome::Answered { .. } | Outcome::Refused { .. } if is_late => {
+            Outcome::TimedOut { elapsed_ms }
+        }
         Outcome::Answered { .. }
         | Outcome::Refused { .. }
         | Outcome::TimedOut { .. }
@@ -173,14 +182,20 @@ fn log_context<T: Tap, R: Releases, C: ControlPort>(
         context.statuses.push(response.status);
         context.ids.extend(response.request_ids.iter().cloned());
         context.ids.extend(response.judgement.response_id.iter().cloned());
-        context.ids.extend(response.judgement.error.iter().filter_map(|error| error.request_id.clone()));
+        context
+            .ids
+            .extend(response.judgement.error.iter().filter_map(|error| error.request_id.clone()));
     }
     context.ids.retain(|id| !id.is_empty());
     context
 }
 
 /// Waits for the log lines of an ask that had the service to itself: until nothing is missing, or the grace is over.
-async fn logs_of_service<R: RunningRelease>(running: &R, before: &LogPosition, context: &LogContext) -> Sensitive {
+async fn logs_of_service<R: RunningRelease>(
+    running: &R,
+    before: &LogPosition,
+    context: &LogContext,
+) -> Sensitive {
     let until = tokio::time::Instant::now() + LOG_GRACE;
     loop {
         let (text, _) = running.logs_since(before.clone());
@@ -191,7 +206,12 @@ async fn logs_of_service<R: RunningRelease>(running: &R, before: &LogPosition, c
     }
 }
 
-fn log_evidence(text: &Sensitive, asked: &Asked, context: &LogContext, scanner: &Scanner) -> LogEvidence {
+fn log_evidence(
+    text: &Sensitive,
+    asked: &Asked,
+    context: &LogContext,
+    scanner: &Scanner,
+) -> LogEvidence {
     let mut leaks = leaks_in(text.expose(), "its log", scanner);
     leaks.extend(leaks_shown(asked, scanner));
     LogEvidence { reading: Some(read(text.expose(), context)), leaks, cut: asked.cut }
@@ -220,7 +240,12 @@ pub(crate) fn leaks_in(text: &str, place: &'static str, scanner: &Scanner) -> Ve
             NeedleKind::Completion => LeakKind::Completion,
         };
         if !leaks.iter().any(|leak| leak.kind == kind && leak.name == hit.name) {
-            leaks.push(LeakSeen { kind, name: hit.name, form: hit.form.as_str().to_owned(), place });
+            leaks.push(LeakSeen {
+                kind,
+                name: hit.name,
+                form: hit.form.as_str().to_owned(),
+                place,
+            });
         }
     }
     // A prompt carries the label that its completion consists of: the prompt alone explains both.

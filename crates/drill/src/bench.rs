@@ -107,7 +107,10 @@ impl LiveCalls {
 
 impl<T: Tap, R: Releases, C: ControlPort> std::fmt::Debug for Bench<T, R, C> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Bench").field("names", &self.names).field("jobs", &self.jobs).finish_non_exhaustive()
+        f.debug_struct("Bench")
+            .field("names", &self.names)
+            .field("jobs", &self.jobs)
+            .finish_non_exhaustive()
     }
 }
 
@@ -204,7 +207,8 @@ impl RunNames {
 
     /// Returns what to search logs and evidence for: what all prompts and completions of this run share.
     pub fn needles(&self) -> Vec<Needle> {
-        let needle = |kind, name: &str, value: String| Needle::new(kind, name, Sensitive::new(value));
+        let needle =
+            |kind, name: &str, value: String| Needle::new(kind, name, Sensitive::new(value));
         vec![
             needle(NeedleKind::Prompt, "the prompt", format!("ssm-{:06x}", self.nonce)),
             needle(NeedleKind::Prompt, "the prompt", contract::smoke::prompt("", "")),

@@ -18,7 +18,9 @@ mod run;
 pub mod settings;
 mod smoke;
 
-pub use bench::{Bench, ControlPort, LiveCalls, ReleaseSecrets, RunNames, Secrets, Starting, Upstreams};
+pub use bench::{
+    Bench, ControlPort, LiveCalls, ReleaseSecrets, RunNames, Secrets, Starting, Upstreams,
+};
 pub use progress::{Event, Progress};
 pub use rehearsal::{Rehearsal, drill};
 pub use review::REVIEW_MAX_DAYS;

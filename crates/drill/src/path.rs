@@ -7,7 +7,9 @@ use judge::{AnswerRelation, Finding, Observation, OutcomeKind, Role, Severity, S
 
 use crate::asking::prompt;
 use crate::bench::{Bench, COLLECT_GRACE, ControlPort};
-use crate::ports::{ArmedAsk, Ask, Releases, RunningRelease, Tap, TapPort, TrafficSwitch};
+use crate::ports::{
+    ArmedAsk, Ask, Releases, RunningRelease as _, Tap, TapPort as _, TrafficSwitch,
+};
 use crate::smoke::Alive;
 
 /// Live calls that one ask through the path may make.
@@ -35,7 +37,11 @@ enum Served {
 
 impl<T: Tap, R: Releases, S: TrafficSwitch> Path<'_, T, R, S> {
     /// Step 5: asks until `new` has served once, well.
-    pub(crate) async fn prove_new<C: ControlPort>(&self, bench: &Bench<T, R, C>, percent: u8) -> Vec<Finding> {
+    pub(crate) async fn prove_new<C: ControlPort>(
+        &self,
+        bench: &Bench<T, R, C>,
+        percent: u8,
+    ) -> Vec<Finding> {
         // Two full rounds of the weighted router, and some for users' own requests in between.
         let bound = 2 * 100_u32.div_ceil(u32::from(percent.max(1))) + 4;
         for _ in 0..bound {
@@ -57,7 +63,10 @@ impl<T: Tap, R: Releases, S: TrafficSwitch> Path<'_, T, R, S> {
     }
 
     /// Step 7: asks a few times; `rollback` serves each, `new` none.
-    pub(crate) async fn prove_rollback<C: ControlPort>(&self, bench: &Bench<T, R, C>) -> Vec<Finding> {
+    pub(crate) async fn prove_rollback<C: ControlPort>(
+        &self,
+        bench: &Bench<T, R, C>,
+    ) -> Vec<Finding> {
         for _ in 0..ASKS_BACK {
             let (served, finding) = self.ask(bench).await;
             if let Some(finding) = finding {
@@ -108,13 +117,18 @@ impl<T: Tap, R: Releases, S: TrafficSwitch> Path<'_, T, R, S> {
             bench.releases.ask_at(&self.rollback.running, self.switch.address(), ask).await
         };
         let (new, delivered_new) = self.new.port.collect(names.id, COLLECT_GRACE).await;
-        let (rollback, delivered_rollback) = self.rollback.port.collect(names.id, COLLECT_GRACE).await;
+        let (rollback, delivered_rollback) =
+            self.rollback.port.collect(names.id, COLLECT_GRACE).await;
         bench.live_calls.spend(&new);
         bench.live_calls.spend(&rollback);
         let served = served(&new, &rollback);
-        let delivered: Vec<&str> =
-            delivered_new.iter().chain(&delivered_rollback).map(contract::DeliveredText::expose).collect();
-        let relation = relate(asked.answer.as_ref().map(Sensitive::expose), &delivered, &names.label);
+        let delivered: Vec<&str> = delivered_new
+            .iter()
+            .chain(&delivered_rollback)
+            .map(contract::DeliveredText::expose)
+            .collect();
+        let relation =
+            relate(asked.answer.as_ref().map(Sensitive::expose), &delivered, &names.label);
         (served, finding(served, asked.outcome.kind(), relation, &asked.outcome))
     }
 }
@@ -157,7 +171,9 @@ fn finding(
             "The request was sent to both releases: the router retries or mirrors. Switch that off for the drill.",
         ),
         (Served::By(_), OutcomeKind::Answered) => match relation {
-            AnswerRelation::Whole | AnswerRelation::Labelled | AnswerRelation::UnrelatedToOffTopic => return None,
+            AnswerRelation::Whole
+            | AnswerRelation::Labelled
+            | AnswerRelation::UnrelatedToOffTopic => return None,
             AnswerRelation::None
             | AnswerRelation::Empty
             | AnswerRelation::Partial
@@ -179,8 +195,12 @@ fn finding(
         (_, OutcomeKind::Refused | OutcomeKind::TimedOut | OutcomeKind::Crashed) => {
             let seen = match detail {
                 judge::Outcome::Refused { how, .. } => format!("refused ({how})"),
-                judge::Outcome::TimedOut { elapsed_ms } => format!("no outcome after {elapsed_ms} ms"),
-                judge::Outcome::Answered { .. } | judge::Outcome::Crashed { .. } => "the connection broke".to_owned(),
+                judge::Outcome::TimedOut { elapsed_ms } => {
+                    format!("no outcome after {elapsed_ms} ms")
+                }
+                judge::Outcome::Answered { .. } | judge::Outcome::Crashed { .. } => {
+                    "the connection broke".to_owned()
+                }
             };
             Finding::new(
                 Severity::Fail,

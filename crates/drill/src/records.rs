@@ -93,7 +93,13 @@ impl<'a> Clerk<'a> {
     }
 
     /// The record of a probe.
-    pub(crate) fn probing(&self, role: Role, phase: Phase, probing: &Probing, strict: bool) -> Record {
+    pub(crate) fn probing(
+        &self,
+        role: Role,
+        phase: Phase,
+        probing: &Probing,
+        strict: bool,
+    ) -> Record {
         let probe = &probing.probe;
         let outcome = probing.outcome.as_ref().map(judge::Outcome::kind);
         let verdict = Verdict::of(&probing.judged.findings, strict);
@@ -128,10 +134,14 @@ impl<'a> Clerk<'a> {
             parser_result: match outcome {
                 Some(OutcomeKind::Answered) => ParserResult::Parsed,
                 Some(OutcomeKind::Refused) => ParserResult::Rejected,
-                Some(OutcomeKind::TimedOut | OutcomeKind::Crashed) | None => ParserResult::UnexpectedShape,
+                Some(OutcomeKind::TimedOut | OutcomeKind::Crashed) | None => {
+                    ParserResult::UnexpectedShape
+                }
             },
             required_fields_present: match (&found, probe.request_type()) {
-                (Some(found), RequestType::HappyPath) if found.len() == required.len() => RequiredFields::True,
+                (Some(found), RequestType::HappyPath) if found.len() == required.len() => {
+                    RequiredFields::True
+                }
                 (Some(_), RequestType::HappyPath) => RequiredFields::False,
                 (Some(_) | None, _) => RequiredFields::NotChecked,
             },
@@ -149,7 +159,9 @@ impl<'a> Clerk<'a> {
             endpoint_path: last.map(|exchange| exchange.request.resource.clone()),
             model: last.and_then(|exchange| exchange.request.model.clone()),
             status: response.map(|response| response.status),
-            error_class: response.and_then(|response| response.judgement.error.as_ref()).map(|error| error.class),
+            error_class: response
+                .and_then(|response| response.judgement.error.as_ref())
+                .map(|error| error.class),
             attempts: u32::try_from(calls.len()).unwrap_or(u32::MAX),
             gaps_ms: gaps(&calls),
             request_ids: calls
@@ -201,10 +213,17 @@ fn variable_with(release: &Release, placeholder: &str) -> Option<String> {
         .map(|(variable, _)| format!("env:{variable}"))
 }
 
-fn note(probe: &str, verdict: Verdict, outcome: Option<OutcomeKind>, finding: Option<&Finding>) -> String {
+fn note(
+    probe: &str,
+    verdict: Verdict,
+    outcome: Option<OutcomeKind>,
+    finding: Option<&Finding>,
+) -> String {
     let outcome = outcome.map_or("not asked", OutcomeKind::as_str);
     match finding {
-        Some(finding) => format!("{probe}: {}, {outcome}; {}: {}", verdict.as_str(), finding.code, finding.seen),
+        Some(finding) => {
+            format!("{probe}: {}, {outcome}; {}: {}", verdict.as_str(), finding.code, finding.seen)
+        }
         None => format!("{probe}: {}, {outcome}", verdict.as_str()),
     }
 }

@@ -10,7 +10,7 @@ use judge::{Fact, Finding, Phase, Role, Severity, Verdict};
 use crate::bench::{Bench, ControlPort};
 use crate::path::{Path, fronts};
 use crate::plan;
-use crate::ports::{PortError, Releases, RunningRelease, Tap, TrafficSwitch};
+use crate::ports::{PortError, Releases, RunningRelease as _, Tap, TrafficSwitch};
 use crate::progress::Event;
 use crate::run::{
     Keeper, Plans, RunError, RunReport, clerk, controls, end_step, not_reached, planned, plans,
@@ -86,7 +86,9 @@ async fn acquire<T: Tap, R: Releases, C: ControlPort>(
 ) -> Result<Lease, RunError> {
     let now = (bench.now)();
     let settings = &bench.settings;
-    match Lease::acquire(ledger, &settings.service, &settings.environment, holder, now, until(now)).await? {
+    match Lease::acquire(ledger, &settings.service, &settings.environment, holder, now, until(now))
+        .await?
+    {
         Acquire::Acquired { lease, took_over_from } => {
             if let Some(holder) = took_over_from {
                 bench.progress.event(Event::Note(format!(
@@ -153,7 +155,8 @@ impl<T: Tap, R: Releases, C: ControlPort, S: TrafficSwitch> Steps<'_, T, R, C, S
             alive.iter().find(|(role, _)| *role == wanted).and_then(|(_, alive)| alive.as_ref())
         };
         let may_move = self.may_move(report).await?;
-        let (Some(new), Some(rollback), true) = (of(Role::New), of(Role::Rollback), may_move) else {
+        let (Some(new), Some(rollback), true) = (of(Role::New), of(Role::Rollback), may_move)
+        else {
             let name = "switch to new";
             end_step(self.bench, report, 4, name, Verdict::Ambiguous, vec![not_reached(4)]);
             return Ok(());
@@ -182,11 +185,13 @@ impl<T: Tap, R: Releases, C: ControlPort, S: TrafficSwitch> Steps<'_, T, R, C, S
     /// Returns whether all that can be judged before traffic moves passes.
     async fn may_move(&self, report: &RunReport) -> Result<bool, RunError> {
         let settings = &self.bench.settings;
-        let items = self.keeper.ledger.items(&settings.service, &settings.environment, None).await?;
+        let items =
+            self.keeper.ledger.items(&settings.service, &settings.environment, None).await?;
         let context = GateContext {
             subject: self.bench.subject.clone(),
             now: (self.bench.now)(),
-            max_age: SignedDuration::try_from(settings.gates.max_age).unwrap_or(SignedDuration::MAX),
+            max_age: SignedDuration::try_from(settings.gates.max_age)
+                .unwrap_or(SignedDuration::MAX),
             strict: settings.gates.strict,
         };
         let gates_pass = Gate::ALL
@@ -198,15 +203,24 @@ impl<T: Tap, R: Releases, C: ControlPort, S: TrafficSwitch> Steps<'_, T, R, C, S
     }
 
     /// Services and gateways have an address of their own; a command has not, and two services may speak differently.
-    fn needs_uniform(&self, new: &Alive<R::Running, T::Port>, rollback: &Alive<R::Running, T::Port>) -> bool {
+    fn needs_uniform(
+        &self,
+        new: &Alive<R::Running, T::Port>,
+        rollback: &Alive<R::Running, T::Port>,
+    ) -> bool {
         let settings = &self.bench.settings;
         new.running.process_per_ask()
             || rollback.running.process_per_ask()
-            || format!("{:?}", ask_format(&settings.new.run)) != format!("{:?}", ask_format(&settings.rollback.run))
+            || format!("{:?}", ask_format(&settings.new.run))
+                != format!("{:?}", ask_format(&settings.rollback.run))
     }
 
     /// Step 4: moves the canary share. Returns whether it did.
-    async fn step_4(&self, path: &Path<'_, T, R, S>, report: &mut RunReport) -> Result<bool, RunError> {
+    async fn step_4(
+        &self,
+        path: &Path<'_, T, R, S>,
+        report: &mut RunReport,
+    ) -> Result<bool, RunError> {
         self.began(4, "switch to new");
         let percent_new = self.bench.settings.route.step;
         let shift = self.intent(Intent::Shift { percent_new }).await?;
@@ -220,7 +234,11 @@ impl<T: Tap, R: Releases, C: ControlPort, S: TrafficSwitch> Steps<'_, T, R, C, S
         Ok(moved)
     }
 
-    async fn move_traffic(&self, path: &Path<'_, T, R, S>, shift: &Durable<Intent>) -> Result<(), PortError> {
+    async fn move_traffic(
+        &self,
+        path: &Path<'_, T, R, S>,
+        shift: &Durable<Intent>,
+    ) -> Result<(), PortError> {
         let (new, rollback) = fronts::<T, R>(path.new, path.rollback, path.uniform).await?;
         self.switch.backends(new, rollback).await?;
         match shift.intent() {
@@ -264,7 +282,12 @@ impl<T: Tap, R: Releases, C: ControlPort, S: TrafficSwitch> Steps<'_, T, R, C, S
     }
 
     /// Step 7: `rollback` serves again, and a fresh start of it works on the state that `new` has left.
-    async fn step_7(&self, plans: &Plans, path: &Path<'_, T, R, S>, report: &mut RunReport) -> Result<(), RunError> {
+    async fn step_7(
+        &self,
+        plans: &Plans,
+        path: &Path<'_, T, R, S>,
+        report: &mut RunReport,
+    ) -> Result<(), RunError> {
         self.began(7, "serve by rollback");
         let proving = self.intent(Intent::Step { n: 7 }).await?;
         let mut findings = path.prove_rollback(self.bench).await;
@@ -284,15 +307,19 @@ impl<T: Tap, R: Releases, C: ControlPort, S: TrafficSwitch> Steps<'_, T, R, C, S
         let slots = tokio::sync::Semaphore::new(self.bench.jobs.max(1));
         let role = Role::Rollback;
         let controls = controls(self.bench, role).await;
-        let (probings, mut findings) = if matches!(self.bench.settings.rollback.run, Run::Url { .. }) {
-            (smoke_running(self.bench, &slots, &controls, role, probes, path.rollback).await, Vec::new())
-        } else {
-            let smoked = smoke(self.bench, &slots, &controls, role, probes).await;
-            if let Some(alive) = &smoked.alive {
-                alive.running.stop().await;
-            }
-            (smoked.probings, smoked.problems)
-        };
+        let (probings, mut findings) =
+            if matches!(self.bench.settings.rollback.run, Run::Url { .. }) {
+                (
+                    smoke_running(self.bench, &slots, &controls, role, probes, path.rollback).await,
+                    Vec::new(),
+                )
+            } else {
+                let smoked = smoke(self.bench, &slots, &controls, role, probes).await;
+                if let Some(alive) = &smoked.alive {
+                    alive.running.stop().await;
+                }
+                (smoked.probings, smoked.problems)
+            };
         let strict = self.bench.settings.gates.strict;
         let records = probings
             .iter()
@@ -335,7 +362,11 @@ impl<T: Tap, R: Releases, C: ControlPort, S: TrafficSwitch> Steps<'_, T, R, C, S
     }
 
     /// Step 0, the rest: the route is on `rollback`.
-    async fn preflight(&self, took_over: Option<String>, report: &mut RunReport) -> Result<(), RunError> {
+    async fn preflight(
+        &self,
+        took_over: Option<String>,
+        report: &mut RunReport,
+    ) -> Result<(), RunError> {
         let mut findings = Vec::new();
         if let Some(run) = took_over {
             findings.push(Finding::new(
@@ -386,7 +417,13 @@ impl<T: Tap, R: Releases, C: ControlPort, S: TrafficSwitch> Steps<'_, T, R, C, S
         let verdict = Verdict::of(&findings, self.bench.settings.gates.strict);
         let percent_new = self.switch.show().await.ok().map(|route| route.percent_new);
         let note = format!("step {step}, {name}: {}", verdict.as_str());
-        let fact = Fact::Stepped { step, name: name.to_owned(), verdict, findings: findings.clone(), percent_new };
+        let fact = Fact::Stepped {
+            step,
+            name: name.to_owned(),
+            verdict,
+            findings: findings.clone(),
+            percent_new,
+        };
         self.keeper.keep(vec![self.keeper.clerk.fact(None, fact, &note)]).await?;
         report.findings.extend(findings.iter().cloned());
         end_step(self.bench, report, step, name, verdict, findings);
@@ -415,8 +452,13 @@ impl<T: Tap, R: Releases, C: ControlPort, S: TrafficSwitch> Steps<'_, T, R, C, S
             return Ok(());
         }
         Err(RunError::Route(PortError::Environment {
-            what: format!("the route stays at {} percent on `new` after it was put back", route.percent_new),
-            advice: "Move it by hand with `surestep route set rollback`, and see who else moves it.".to_owned(),
+            what: format!(
+                "the route stays at {} percent on `new` after it was put back",
+                route.percent_new
+            ),
+            advice:
+                "Move it by hand with `surestep route set rollback`, and see who else moves it."
+                    .to_owned(),
             source: None,
         }))
     }
@@ -428,7 +470,11 @@ impl<T: Tap, R: Releases, C: ControlPort, S: TrafficSwitch> Steps<'_, T, R, C, S
             if moved { Severity::Fail } else { Severity::Ambiguous },
             "interrupted",
             "a drill that is left to finish",
-            if moved { "stopped from outside while traffic was on `new`" } else { "stopped from outside" },
+            if moved {
+                "stopped from outside while traffic was on `new`"
+            } else {
+                "stopped from outside"
+            },
             "The route is back on `rollback`. Run the drill again.",
         );
         let step = report.steps.last().map_or(0, |step| step.step) + 1;
@@ -438,7 +484,9 @@ impl<T: Tap, R: Releases, C: ControlPort, S: TrafficSwitch> Steps<'_, T, R, C, S
     async fn close(&self, report: &RunReport) -> Result<(), RunError> {
         let run = &self.bench.names.run;
         let now = (self.bench.now)();
-        self.journal.close(run, &format!("finished after {} steps", report.steps.len()), now).await?;
+        self.journal
+            .close(run, &format!("finished after {} steps", report.steps.len()), now)
+            .await?;
         Ok(())
     }
 }
@@ -453,7 +501,9 @@ fn ask_format(run: &Run) -> Option<&crate::settings::HttpAsk> {
 
 fn switch_failed(error: &PortError) -> Finding {
     let (what, advice) = match error {
-        PortError::Environment { what, advice, .. } | PortError::Release { what, advice, .. } => (what, advice),
+        PortError::Environment { what, advice, .. } | PortError::Release { what, advice, .. } => {
+            (what, advice)
+        }
     };
     Finding::new(Severity::Fail, "switch-failed", "traffic moved", what.clone(), advice.clone())
 }

@@ -125,7 +125,8 @@ pub(crate) async fn controls<T: Tap, R: Releases, C: ControlPort>(
 ) -> Vec<(contract::Mode, Control)> {
     let modes = &bench.settings.provider_of(role).modes;
     bench.live_calls.spend_some(u32::try_from(modes.len()).unwrap_or(u32::MAX));
-    join_all(modes.iter().map(|&mode| async move { (mode, bench.control.call(role, mode).await) })).await
+    join_all(modes.iter().map(|&mode| async move { (mode, bench.control.call(role, mode).await) }))
+        .await
 }
 
 async fn keep_smoke<T: Tap, R: Releases, C: ControlPort>(
@@ -177,7 +178,8 @@ pub(crate) fn end_step<T: Tap, R: Releases, C: ControlPort>(
     verdict: Verdict,
     findings: Vec<Finding>,
 ) {
-    let headline = findings.iter().max_by_key(|finding| finding.severity).map(|finding| finding.code.clone());
+    let headline =
+        findings.iter().max_by_key(|finding| finding.severity).map(|finding| finding.code.clone());
     bench.progress.event(Event::StepEnded { step, name, verdict, headline });
     report.steps.push(StepReport { step, name, verdict, findings });
 }
@@ -187,7 +189,8 @@ fn wire_profile(probing: &Probing) -> Option<WireProfile> {
     if probing.probe.id != HAPPY_LIVE {
         return None;
     }
-    let call = probing.observation.exchanges.iter().rfind(|exchange| exchange.request.method == "POST")?;
+    let call =
+        probing.observation.exchanges.iter().rfind(|exchange| exchange.request.method == "POST")?;
     Some(WireProfile {
         mode: probing.probe.mode,
         resource: call.request.resource.clone(),
@@ -205,7 +208,9 @@ async fn compare_pair<T: Tap, R: Releases, C: ControlPort>(
     profiles: &[(Role, Vec<WireProfile>)],
     report: &mut RunReport,
 ) -> Result<(), RunError> {
-    let of = |wanted: Role| profiles.iter().find(|(role, _)| *role == wanted).map(|(_, profiles)| profiles);
+    let of = |wanted: Role| {
+        profiles.iter().find(|(role, _)| *role == wanted).map(|(_, profiles)| profiles)
+    };
     let (Some(new), Some(rollback)) = (of(Role::New), of(Role::Rollback)) else { return Ok(()) };
     let settings = &bench.settings;
     let names = |role: Role| -> Vec<String> {
@@ -224,7 +229,13 @@ async fn compare_pair<T: Tap, R: Releases, C: ControlPort>(
             keeper.clerk.fact(None, Fact::Compared { verdict, findings: findings.clone() }, &note),
             keeper.clerk.fact(
                 None,
-                Fact::Stepped { step: 3, name: "compare".to_owned(), verdict, findings: Vec::new(), percent_new: None },
+                Fact::Stepped {
+                    step: 3,
+                    name: "compare".to_owned(),
+                    verdict,
+                    findings: Vec::new(),
+                    percent_new: None,
+                },
                 &note,
             ),
         ])
@@ -267,12 +278,18 @@ pub async fn check<T: Tap, R: Releases, C: ControlPort>(
 }
 
 pub(crate) fn clerk<T: Tap, R: Releases, C: ControlPort>(bench: &Bench<T, R, C>) -> Clerk<'_> {
-    let environment = bench.fingerprinter.fingerprint("environment", bench.settings.environment.as_bytes());
+    let environment =
+        bench.fingerprinter.fingerprint("environment", bench.settings.environment.as_bytes());
     Clerk::new(&bench.settings, &bench.subject, &bench.names.run, environment, bench.now)
 }
 
-pub(crate) async fn stop_all<R: crate::ports::RunningRelease, P>(alive: Vec<(Role, Option<Alive<R, P>>)>) {
-    join_all(alive.iter().filter_map(|(_, alive)| alive.as_ref()).map(|alive| alive.running.stop())).await;
+pub(crate) async fn stop_all<R: crate::ports::RunningRelease, P>(
+    alive: Vec<(Role, Option<Alive<R, P>>)>,
+) {
+    join_all(
+        alive.iter().filter_map(|(_, alive)| alive.as_ref()).map(|alive| alive.running.stop()),
+    )
+    .await;
 }
 
 /// A finding that names what is in the way of the next step.

@@ -265,6 +265,7 @@ pub struct ServiceRun {
 
 /// How a service is asked over HTTP.
 #[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "there are two of them in a process")]
 pub enum HttpAsk {
     /// By the service's own endpoints.
     Mapped {

@@ -21,7 +21,7 @@ use crate::asking::{Company, Probing, Subject, leaks_in, probe as make_probe};
 use crate::bench::{Bench, ControlPort};
 use crate::plan;
 use crate::ports::{
-    LogPosition, OpenPort, PortError, Releases, RunningRelease, Start, Tap, TapPort,
+    LogPosition, OpenPort, PortError, Releases, RunningRelease as _, Start, Tap, TapPort as _,
 };
 use crate::progress::Event;
 use crate::settings::{Run, TapMode};
@@ -170,7 +170,8 @@ pub(crate) fn not_started<T: Tap, R: Releases, C: ControlPort>(
     match error {
         PortError::Release { code, what, advice, output } => {
             let said = output.as_ref().map(|output| last_lines(bench, output)).unwrap_or_default();
-            let seen = if said.is_empty() { what.clone() } else { format!("{what}; it said: {said}") };
+            let seen =
+                if said.is_empty() { what.clone() } else { format!("{what}; it said: {said}") };
             Finding::new(Severity::Fail, code, "a release that can be asked", seen, advice.clone())
                 .of_release(role)
         }
@@ -179,14 +180,23 @@ pub(crate) fn not_started<T: Tap, R: Releases, C: ControlPort>(
                 Some(source) => format!("{what}: {source}"),
                 None => what.clone(),
             };
-            Finding::new(Severity::Ambiguous, "environment", "a machine that lets surestep work", seen, advice.clone())
-                .of_release(role)
+            Finding::new(
+                Severity::Ambiguous,
+                "environment",
+                "a machine that lets surestep work",
+                seen,
+                advice.clone(),
+            )
+            .of_release(role)
         }
     }
 }
 
 /// What a release said last, redacted and short.
-fn last_lines<T: Tap, R: Releases, C: ControlPort>(bench: &Bench<T, R, C>, output: &Sensitive) -> String {
+fn last_lines<T: Tap, R: Releases, C: ControlPort>(
+    bench: &Bench<T, R, C>,
+    output: &Sensitive,
+) -> String {
     const SHOWN: usize = 400;
     let redacted = bench.scanner.redact(output.expose()).into_string();
     let text: String = redacted.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -218,7 +228,13 @@ struct Context<'b, T: Tap, R: Releases, C: ControlPort> {
 
 impl<T: Tap, R: Releases, C: ControlPort> Context<'_, T, R, C> {
     /// Makes one probe on this port.
-    async fn one(&self, running: &R::Running, port: &T::Port, probe: &Probe, company: Company) -> Probing {
+    async fn one(
+        &self,
+        running: &R::Running,
+        port: &T::Port,
+        probe: &Probe,
+        company: Company,
+    ) -> Probing {
         let names = self.bench.names.ask();
         self.named(running, port, probe, company, &names).await
     }
@@ -254,7 +270,10 @@ impl<T: Tap, R: Releases, C: ControlPort> Context<'_, T, R, C> {
             probe: probing.probe.id,
             mode: probing.probe.mode,
             verdict: Verdict::of(&findings, self.bench.settings.gates.strict),
-            headline: findings.iter().max_by_key(|finding| finding.severity).map(|finding| finding.code.clone()),
+            headline: findings
+                .iter()
+                .max_by_key(|finding| finding.severity)
+                .map(|finding| finding.code.clone()),
         });
     }
 
@@ -294,9 +313,14 @@ impl<T: Tap, R: Releases, C: ControlPort> Context<'_, T, R, C> {
     }
 
     /// A service: first alone, then together if it can.
-    async fn service(&self, alive: &Alive<R::Running, T::Port>, probes: Vec<Probe>) -> Vec<Probing> {
-        let (alone, rest): (Vec<Probe>, Vec<Probe>) =
-            probes.into_iter().partition(|probe| probe.id == HAPPY_LIVE || is_invalid_credential(probe));
+    async fn service(
+        &self,
+        alive: &Alive<R::Running, T::Port>,
+        probes: Vec<Probe>,
+    ) -> Vec<Probing> {
+        let (alone, rest): (Vec<Probe>, Vec<Probe>) = probes
+            .into_iter()
+            .partition(|probe| probe.id == HAPPY_LIVE || is_invalid_credential(probe));
         let mut probings = Vec::new();
         for probe in &alone {
             probings.push(self.one(&alive.running, &alive.port, probe, Company::Alone).await);
@@ -317,7 +341,11 @@ impl<T: Tap, R: Releases, C: ControlPort> Context<'_, T, R, C> {
 
     /// Asks once while a slow reply is under way. When the second call arrives meanwhile, all the rest may come at once; else the
     /// service takes one ask at a time.
-    async fn as_it_can(&self, alive: &Alive<R::Running, T::Port>, mut rest: Vec<Probe>) -> Vec<Probing> {
+    async fn as_it_can(
+        &self,
+        alive: &Alive<R::Running, T::Port>,
+        mut rest: Vec<Probe>,
+    ) -> Vec<Probing> {
         let take = |rest: &mut Vec<Probe>, id: &str| {
             rest.iter().position(|probe| probe.id == id).map(|at| rest.remove(at))
         };
@@ -329,7 +357,8 @@ impl<T: Tap, R: Releases, C: ControlPort> Context<'_, T, R, C> {
         let others = async {
             let deadline = self.bench.settings.release(self.role).deadline;
             alive.port.arrived(slow_names.id, deadline).await;
-            let asking = self.named(&alive.running, &alive.port, &quick, Company::Shared, &quick_names);
+            let asking =
+                self.named(&alive.running, &alive.port, &quick, Company::Shared, &quick_names);
             tokio::pin!(asking);
             let (is_concurrent, quick) = tokio::select! {
                 probing = &mut asking => (true, probing),
@@ -349,7 +378,11 @@ impl<T: Tap, R: Releases, C: ControlPort> Context<'_, T, R, C> {
         probings
     }
 
-    async fn together(&self, alive: &Alive<R::Running, T::Port>, probes: Vec<Probe>) -> Vec<Probing> {
+    async fn together(
+        &self,
+        alive: &Alive<R::Running, T::Port>,
+        probes: Vec<Probe>,
+    ) -> Vec<Probing> {
         let places = Semaphore::new(SERVICE_ASKS);
         let mut asks: FuturesUnordered<_> = probes
             .iter()
@@ -387,7 +420,9 @@ impl<T: Tap, R: Releases, C: ControlPort> Context<'_, T, R, C> {
             .map(|instance| async {
                 let mut probings = Vec::new();
                 while let Some(probe) = next() {
-                    probings.push(self.one(&instance.running, &instance.port, &probe, Company::Alone).await);
+                    probings.push(
+                        self.one(&instance.running, &instance.port, &probe, Company::Alone).await,
+                    );
                 }
                 probings
             })
@@ -405,7 +440,11 @@ impl<T: Tap, R: Releases, C: ControlPort> Context<'_, T, R, C> {
     }
 
     /// One at a time, with time to recover.
-    async fn gateway(&self, alive: &Alive<R::Running, T::Port>, probes: Vec<Probe>) -> Vec<Probing> {
+    async fn gateway(
+        &self,
+        alive: &Alive<R::Running, T::Port>,
+        probes: Vec<Probe>,
+    ) -> Vec<Probing> {
         let mut probings = Vec::new();
         for probe in &probes {
             let mut probing = self.one(&alive.running, &alive.port, probe, Company::Alone).await;
@@ -441,9 +480,11 @@ impl<T: Tap, R: Releases, C: ControlPort> Context<'_, T, R, C> {
         };
         while tokio::time::Instant::now() < until {
             let names = self.bench.names.ask();
-            let probing = make_probe(self.bench, subject, &names, &probe, Company::Alone, None).await;
-            let answered =
-                probing.outcome.is_some_and(|outcome| outcome.kind() == judge::OutcomeKind::Answered);
+            let probing =
+                make_probe(self.bench, subject, &names, &probe, Company::Alone, None).await;
+            let answered = probing
+                .outcome
+                .is_some_and(|outcome| outcome.kind() == judge::OutcomeKind::Answered);
             if answered && !probing.observation.exchanges.is_empty() {
                 return true;
             }
@@ -459,7 +500,9 @@ impl<T: Tap, R: Releases, C: ControlPort> Context<'_, T, R, C> {
         }
         let (text, _) = running.logs_since(LogPosition(Vec::new()));
         let leaks = leaks_in(text.expose(), "its log", &self.bench.scanner);
-        let Some(first) = probings.iter_mut().find(|probing| probing.probe.id == HAPPY_LIVE) else { return };
+        let Some(first) = probings.iter_mut().find(|probing| probing.probe.id == HAPPY_LIVE) else {
+            return;
+        };
         let known: Vec<String> = first.judged.log_findings.iter().map(|f| f.code.clone()).collect();
         for leak in leaks {
             let finding = judge::judging::leaked(&leak).of_release(self.role);

@@ -33,7 +33,8 @@ pub(crate) fn judge(case: &Case<'_>, findings: &mut Vec<Finding>) {
     let guards = usize::try_from(case.policy.calls_per_ask.saturating_sub(1)).unwrap_or(usize::MAX);
     for group in &groups {
         // A guard call that uses the same model comes on top.
-        let n = if groups.len() > 1 { group.len() } else { group.len().saturating_sub(guards).max(1) };
+        let n =
+            if groups.len() > 1 { group.len() } else { group.len().saturating_sub(guards).max(1) };
         judge_count(case, n, findings);
         judge_gaps(case, group, findings);
     }
@@ -55,7 +56,10 @@ pub(crate) fn judge(case: &Case<'_>, findings: &mut Vec<Finding>) {
 fn by_model<'e>(calls: &[&'e Exchange]) -> Vec<Vec<&'e Exchange>> {
     let mut groups: Vec<Vec<&Exchange>> = Vec::new();
     for &call in calls {
-        match groups.iter_mut().find(|group| group.iter().any(|other| other.request.model == call.request.model)) {
+        match groups
+            .iter_mut()
+            .find(|group| group.iter().any(|other| other.request.model == call.request.model))
+        {
             Some(group) => group.push(call),
             None => groups.push(vec![call]),
         }
@@ -104,15 +108,20 @@ fn judge_count(case: &Case<'_>, n: usize, findings: &mut Vec<Finding>) {
 fn judge_gaps(case: &Case<'_>, group: &[&Exchange], findings: &mut Vec<Finding>) {
     let pairs: Vec<(&Exchange, &Exchange)> =
         group.iter().zip(group.iter().skip(1)).map(|(a, b)| (*a, *b)).collect();
-    let gaps: Vec<u64> =
-        pairs.iter().map(|(before, after)| after.started_ms.saturating_sub(before.ended_ms)).collect();
+    let gaps: Vec<u64> = pairs
+        .iter()
+        .map(|(before, after)| after.started_ms.saturating_sub(before.ended_ms))
+        .collect();
     if let (Some(first), Some(last)) = (group.first(), group.last()) {
         let elapsed = last.started_ms.saturating_sub(first.started_ms);
         if elapsed > case.policy.max_elapsed_ms {
             findings.push(Finding::new(
                 Severity::Warn,
                 "retry-time-exceeded",
-                format!("the last attempt starts within {} ms of the first", case.policy.max_elapsed_ms),
+                format!(
+                    "the last attempt starts within {} ms of the first",
+                    case.policy.max_elapsed_ms
+                ),
                 format!("{elapsed} ms"),
                 "Bound the whole call by one deadline, waits between attempts included.",
             ));
@@ -128,7 +137,10 @@ fn judge_gaps(case: &Case<'_>, group: &[&Exchange], findings: &mut Vec<Finding>)
     };
     let slack = if case.probe.id.ends_with("-date") { DATE_SLACK_MS } else { FLOOR_SLACK_MS };
     for ((before, _), gap) in pairs.iter().zip(&gaps) {
-        let Some(floor) = before.response.as_ref().and_then(|response| response.retry_after_ms) else { continue };
+        let Some(floor) = before.response.as_ref().and_then(|response| response.retry_after_ms)
+        else {
+            continue;
+        };
         if gap + slack < floor {
             findings.push(Finding::new(
                 severity,

@@ -81,10 +81,16 @@ fn happy(mode: Mode, context: &PlanContext<'_>, add: &mut Add<'_>) {
             tolerated("tolerated-no-space", Variation::NoSpace, Expect::Answer);
             tolerated("tolerated-split-utf8", Variation::SplitUtf8, Expect::Answer);
             match context.surface {
-                Surface::Chat => tolerated("tolerated-usage-chunk", Variation::UsageChunk, Expect::Answer),
+                Surface::Chat => {
+                    tolerated("tolerated-usage-chunk", Variation::UsageChunk, Expect::Answer)
+                }
                 // The stream helper of openai-node 7 refuses unknown events (contracts.md row 136).
                 Surface::Responses => {
-                    tolerated("tolerated-extra-events", Variation::ExtraEvents, Expect::AnswerOrWarn);
+                    tolerated(
+                        "tolerated-extra-events",
+                        Variation::ExtraEvents,
+                        Expect::AnswerOrWarn,
+                    );
                 }
             }
         }
@@ -92,7 +98,13 @@ fn happy(mode: Mode, context: &PlanContext<'_>, add: &mut Add<'_>) {
 }
 
 fn errors(context: &PlanContext<'_>, add: &mut Add<'_>) {
-    add("auth-invalid-credential", AUTH_GROUP, Stimulus::InvalidCredential, Expect::Refusal, Attempts::One);
+    add(
+        "auth-invalid-credential",
+        AUTH_GROUP,
+        Stimulus::InvalidCredential,
+        Expect::Refusal,
+        Attempts::One,
+    );
     let mut error = |id, group, kind, attempts| {
         add(id, group, Stimulus::Error(kind), Expect::Refusal, attempts);
     };
@@ -102,7 +114,12 @@ fn errors(context: &PlanContext<'_>, add: &mut Add<'_>) {
     error("request-413", "request", ErrorKind::TooLarge, Attempts::One);
     error("request-422", "request", ErrorKind::Unprocessable, Attempts::One);
     if context.cometapi {
-        error("request-500-invalid", "request", ErrorKind::InvalidRequestAs500, Attempts::OneOrWarn);
+        error(
+            "request-500-invalid",
+            "request",
+            ErrorKind::InvalidRequestAs500,
+            Attempts::OneOrWarn,
+        );
         error("request-503-model", "request", ErrorKind::ModelNotFoundAs503, Attempts::OneOrWarn);
     }
     add("request-redirect-html", "request", Stimulus::Redirect, Expect::Refusal, Attempts::One);
@@ -127,13 +144,23 @@ fn overload(context: &PlanContext<'_>, add: &mut Add<'_>) {
         Stimulus::RateLimited(RetryAfter::Seconds(RETRY_AFTER_LONG_S)),
         Attempts::PolicyAfterFloorOrWarn,
     );
-    refused("overload-429-quota", Stimulus::Error(ErrorKind::InsufficientQuota), Attempts::OneOrWarn);
+    refused(
+        "overload-429-quota",
+        Stimulus::Error(ErrorKind::InsufficientQuota),
+        Attempts::OneOrWarn,
+    );
     refused("overload-500", Stimulus::Error(ErrorKind::Server), Attempts::Policy);
     refused("overload-502", Stimulus::Error(ErrorKind::BadGateway), Attempts::Policy);
     refused("overload-503", Stimulus::Error(ErrorKind::Overloaded), Attempts::Policy);
     refused("overload-529", Stimulus::Error(ErrorKind::Overloaded529), Attempts::Policy);
     if context.max_attempts > 1 {
-        add("overload-recovers", "overload", Stimulus::RecoversOnSecond, Expect::Answer, Attempts::Recovers);
+        add(
+            "overload-recovers",
+            "overload",
+            Stimulus::RecoversOnSecond,
+            Expect::Answer,
+            Attempts::Recovers,
+        );
     }
 }
 

@@ -33,10 +33,17 @@ pub struct PairIntent {
 }
 
 /// Compares both releases, mode by mode. A mode that only one of them was seen in is ambiguous.
-pub fn compare(new: &[WireProfile], rollback: &[WireProfile], modes: &[Mode], intent: PairIntent) -> Vec<Finding> {
+pub fn compare(
+    new: &[WireProfile],
+    rollback: &[WireProfile],
+    modes: &[Mode],
+    intent: PairIntent,
+) -> Vec<Finding> {
     let mut findings = Vec::new();
     for &mode in modes {
-        let of = |profiles: &[WireProfile]| profiles.iter().find(|profile| profile.mode == mode).cloned();
+        let of = |profiles: &[WireProfile]| {
+            profiles.iter().find(|profile| profile.mode == mode).cloned()
+        };
         match (of(new), of(rollback)) {
             (Some(new), Some(rollback)) => compare_mode(&new, &rollback, intent, &mut findings),
             (new, _) => {
@@ -58,7 +65,12 @@ pub fn compare(new: &[WireProfile], rollback: &[WireProfile], modes: &[Mode], in
     findings
 }
 
-fn compare_mode(new: &WireProfile, rollback: &WireProfile, intent: PairIntent, findings: &mut Vec<Finding>) {
+fn compare_mode(
+    new: &WireProfile,
+    rollback: &WireProfile,
+    intent: PairIntent,
+    findings: &mut Vec<Finding>,
+) {
     let mut add = |severity, code, expected: String, seen: String, advice: &str| {
         findings.push(Finding {
             mode: Some(new.mode),
@@ -117,7 +129,11 @@ fn compare_mode(new: &WireProfile, rollback: &WireProfile, intent: PairIntent, f
             Severity::Warn,
             "pair-request-differs",
             "requests of the same structure".to_owned(),
-            format!("only in new: [{}]; only in rollback: [{}]", added.join(", "), dropped.join(", ")),
+            format!(
+                "only in new: [{}]; only in rollback: [{}]",
+                added.join(", "),
+                dropped.join(", ")
+            ),
             "Look whether the difference is meant: a field that one release adds may be refused by another provider or model.",
         );
     }
@@ -137,7 +153,13 @@ fn auth_word(scheme: AuthScheme) -> &'static str {
 /// Returns the paths that only the first and only the second shape have, at most eight each.
 fn differing_paths(first: &Shape, second: &Shape) -> (Vec<String>, Vec<String>) {
     let only = |these: &Shape, those: &Shape| {
-        these.paths.keys().filter(|path| !those.paths.contains_key(*path)).take(8).cloned().collect()
+        these
+            .paths
+            .keys()
+            .filter(|path| !those.paths.contains_key(*path))
+            .take(8)
+            .cloned()
+            .collect()
     };
     (only(first, second), only(second, first))
 }

@@ -4,7 +4,9 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::catalogue::AUTH_GROUP;
-use crate::{Fact, Finding, Item, Phase, Planned, Probed, ReleaseIdentity, Role, Severity, Subject, Verdict};
+use crate::{
+    Fact, Finding, Item, Phase, Planned, Probed, ReleaseIdentity, Role, Severity, Subject, Verdict,
+};
 
 /// One of the six release gates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -115,7 +117,8 @@ pub struct Decided {
 
 /// Judges all six gates and decides. Only `required` gates count; all are reported.
 pub fn decide(items: &[Item], context: &GateContext, required: &[Gate]) -> Decided {
-    let gates: Vec<GateReport> = Gate::ALL.into_iter().map(|gate| judge_gate(gate, items, context)).collect();
+    let gates: Vec<GateReport> =
+        Gate::ALL.into_iter().map(|gate| judge_gate(gate, items, context)).collect();
     let verdict = gates
         .iter()
         .filter(|report| required.contains(&report.gate))
@@ -167,7 +170,8 @@ impl Bench {
     }
 
     fn missing(&mut self, reason: String) {
-        self.verdict = Some(self.verdict.map_or(Verdict::Ambiguous, |so_far| so_far.and(Verdict::Ambiguous)));
+        self.verdict =
+            Some(self.verdict.map_or(Verdict::Ambiguous, |so_far| so_far.and(Verdict::Ambiguous)));
         if !self.reasons.contains(&reason) {
             self.reasons.push(reason);
         }
@@ -326,7 +330,9 @@ fn probes(
     let mut not_made: Vec<&Planned> = Vec::new();
     for item in &run {
         let Fact::Planned { probes } = &item.fact else { continue };
-        for planned in probes.iter().filter(|planned| planned.role == role && planned.phase == phase) {
+        for planned in
+            probes.iter().filter(|planned| planned.role == role && planned.phase == phase)
+        {
             match probed(&run, planned) {
                 None => not_made.push(planned),
                 Some((probed, at)) if wanted_group(&probed.group) => {
@@ -359,7 +365,9 @@ fn discounted_age(at: Timestamp, context: &GateContext) -> Option<String> {
 fn withheld(run: &[&Item], bench: &mut Bench) {
     for item in run {
         if let Fact::Withheld { what } = &item.fact {
-            bench.missing(format!("a record was withheld, because a secret was found in it: {what}"));
+            bench.missing(format!(
+                "a record was withheld, because a secret was found in it: {what}"
+            ));
         }
     }
 }
@@ -406,8 +414,11 @@ fn smoke(role: Role, items: &[Item], context: &GateContext, bench: &mut Bench) {
     if let Ok(run) = newest_run(items, context, |fact| matches!(fact, Fact::Compared { .. })) {
         for item in run {
             if let Fact::Compared { findings, .. } = &item.fact {
-                let own: Vec<Finding> =
-                    findings.iter().filter(|finding| finding.release == Some(role)).cloned().collect();
+                let own: Vec<Finding> = findings
+                    .iter()
+                    .filter(|finding| finding.release == Some(role))
+                    .cloned()
+                    .collect();
                 if !own.is_empty() {
                     bench.findings(&own, context.strict, item.at);
                 }
@@ -440,10 +451,11 @@ fn observability(role: Role, items: &[Item], context: &GateContext, bench: &mut 
 const SWITCH_STEPS: [u8; 5] = [3, 4, 5, 6, 7];
 
 fn switch_drill(items: &[Item], context: &GateContext, bench: &mut Bench) {
-    let run = match newest_run(items, context, |fact| plans(fact, Role::Rollback, Phase::AfterSwitch)) {
-        Ok(run) => run,
-        Err(why) => return bench.missing(why),
-    };
+    let run =
+        match newest_run(items, context, |fact| plans(fact, Role::Rollback, Phase::AfterSwitch)) {
+            Ok(run) => run,
+            Err(why) => return bench.missing(why),
+        };
     withheld(&run, bench);
     for step in SWITCH_STEPS {
         let mut found = false;
@@ -476,7 +488,9 @@ fn switch_drill(items: &[Item], context: &GateContext, bench: &mut Bench) {
 
 /// Returns whether the newest drill had moved traffic when something failed.
 fn failed_after_traffic_moved(items: &[Item], context: &GateContext) -> bool {
-    let Ok(run) = newest_run(items, context, |fact| plans(fact, Role::Rollback, Phase::AfterSwitch)) else {
+    let Ok(run) =
+        newest_run(items, context, |fact| plans(fact, Role::Rollback, Phase::AfterSwitch))
+    else {
         return false;
     };
     let moved = run.iter().any(|item| {
@@ -487,7 +501,10 @@ fn failed_after_traffic_moved(items: &[Item], context: &GateContext) -> bool {
         Fact::Probed(probed) => {
             probed.planned.phase == Phase::AfterSwitch && probed.verdict == Verdict::Fail
         }
-        Fact::Planned { .. } | Fact::Compared { .. } | Fact::Reviewed { .. } | Fact::Withheld { .. } => false,
+        Fact::Planned { .. }
+        | Fact::Compared { .. }
+        | Fact::Reviewed { .. }
+        | Fact::Withheld { .. } => false,
     });
     moved && failed
 }

@@ -107,7 +107,8 @@ impl Marker {
     /// Returns the marker of the ask whose redirect led to this path.
     pub fn of_moved_path(path: &str) -> Option<Self> {
         let digits = path.strip_prefix(Self::MOVED)?;
-        let is_ours = digits.len() == Self::LEN - Self::PREFIX.len() && digits.bytes().all(|b| b.is_ascii_hexdigit());
+        let is_ours = digits.len() == Self::LEN - Self::PREFIX.len()
+            && digits.bytes().all(|b| b.is_ascii_hexdigit());
         is_ours.then(|| Self(format!("{}{digits}", Self::PREFIX)))
     }
 }

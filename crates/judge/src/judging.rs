@@ -77,7 +77,8 @@ pub fn judge(case: &Case<'_>) -> Judged {
     judge_probe(case, &mut findings);
     let mut log_findings = Vec::new();
     observability::judge(case, &mut log_findings);
-    let name = |finding: Finding| finding.of_release(case.role).at_probe(case.probe.id, case.probe.mode);
+    let name =
+        |finding: Finding| finding.of_release(case.role).at_probe(case.probe.id, case.probe.mode);
     Judged {
         findings: findings.into_iter().map(name).collect(),
         log_findings: log_findings.into_iter().map(name).collect(),
@@ -151,7 +152,9 @@ fn not_observed(case: &Case<'_>, findings: &mut Vec<Finding>) {
     } else {
         match case.outcome {
             Outcome::Refused { how, .. } => format!("no connection; the release refused ({how})"),
-            Outcome::TimedOut { elapsed_ms } => format!("no connection; no outcome after {elapsed_ms} ms"),
+            Outcome::TimedOut { elapsed_ms } => {
+                format!("no connection; no outcome after {elapsed_ms} ms")
+            }
             Outcome::Crashed { .. } => "no connection; the release crashed".to_owned(),
             Outcome::Answered { .. } => "no connection".to_owned(),
         }
@@ -184,7 +187,9 @@ pub(crate) fn is_good_reply(exchange: &Exchange) -> bool {
 /// Returns whether a scheme carries a credential.
 pub(crate) fn carries_credential(scheme: AuthScheme) -> bool {
     match scheme {
-        AuthScheme::Bearer | AuthScheme::Basic | AuthScheme::ApiKeyHeader | AuthScheme::Other => true,
+        AuthScheme::Bearer | AuthScheme::Basic | AuthScheme::ApiKeyHeader | AuthScheme::Other => {
+            true
+        }
         AuthScheme::None | AuthScheme::BearerBlank => false,
     }
 }

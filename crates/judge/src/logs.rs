@@ -34,26 +34,60 @@ pub struct LogReading {
 impl LogReading {
     /// Returns whether nothing that is looked for is missing.
     pub fn is_complete(self) -> bool {
-        self.version && self.route && self.timestamp && self.status && self.request_id != Some(false)
+        self.version
+            && self.route
+            && self.timestamp
+            && self.status
+            && self.request_id != Some(false)
     }
 }
 
 /// Field names that say where a call went. `provider` and `host` are not among them: they do not tell one route from another.
 const ROUTE_KEYS: &[&str] = &[
-    "route", "path", "endpoint", "url", "uri", "upstream", "baseurl", "servicepath", "httproute",
-    "urlpath", "urlfull", "httptarget", "httpurl", "target", "requestpath", "upstreampath",
-    "upstreamurl", "routename", "apipath", "backend",
+    "route",
+    "path",
+    "endpoint",
+    "url",
+    "uri",
+    "upstream",
+    "baseurl",
+    "servicepath",
+    "httproute",
+    "urlpath",
+    "urlfull",
+    "httptarget",
+    "httpurl",
+    "target",
+    "requestpath",
+    "upstreampath",
+    "upstreamurl",
+    "routename",
+    "apipath",
+    "backend",
 ];
 
 /// Field names that say how a call went.
 const STATUS_KEYS: &[&str] = &[
-    "status", "statuscode", "httpstatus", "httpstatuscode", "httpresponsestatuscode", "outcome",
-    "result", "httpstatusclass", "statusclass", "responsestatus", "upstreamstatus", "responsecode",
-    "httpcode", "errortype", "upstreamstatuscode",
+    "status",
+    "statuscode",
+    "httpstatus",
+    "httpstatuscode",
+    "httpresponsestatuscode",
+    "outcome",
+    "result",
+    "httpstatusclass",
+    "statusclass",
+    "responsestatus",
+    "upstreamstatus",
+    "responsecode",
+    "httpcode",
+    "errortype",
+    "upstreamstatuscode",
 ];
 
 /// Field names that hold a time.
-const TIME_KEYS: &[&str] = &["time", "ts", "timestamp", "attimestamp", "datetime", "asctime", "date", "t", "at"];
+const TIME_KEYS: &[&str] =
+    &["time", "ts", "timestamp", "attimestamp", "datetime", "asctime", "date", "t", "at"];
 
 /// Reads the logs of one ask.
 pub fn read(text: &str, context: &LogContext) -> LogReading {
@@ -71,7 +105,8 @@ pub fn read(text: &str, context: &LogContext) -> LogReading {
         for key in keys(line) {
             reading.route = reading.route || ROUTE_KEYS.contains(&key.as_str());
             reading.status = reading.status || STATUS_KEYS.contains(&key.as_str());
-            reading.timestamp = reading.timestamp || (TIME_KEYS.contains(&key.as_str()) && has_number(line));
+            reading.timestamp =
+                reading.timestamp || (TIME_KEYS.contains(&key.as_str()) && has_number(line));
         }
     }
     reading
@@ -114,7 +149,8 @@ fn collect(value: &Value, found: &mut Vec<String>) {
     match value {
         Value::Object(fields) => {
             for (key, value) in fields {
-                let blank = value.is_null() || value.as_str().is_some_and(|text| text.trim().is_empty());
+                let blank =
+                    value.is_null() || value.as_str().is_some_and(|text| text.trim().is_empty());
                 if !blank {
                     found.push(folded(key));
                 }
@@ -156,7 +192,10 @@ fn has_number(line: &str) -> bool {
 /// milliseconds since the epoch.
 fn has_time(line: &str) -> bool {
     let pattern: String = line.chars().map(|c| if c.is_ascii_digit() { '9' } else { c }).collect();
-    if pattern.contains("99:99:99") || pattern.contains("9999-99-99T99:99") || pattern.contains("9999-99-99 99:99") {
+    if pattern.contains("99:99:99")
+        || pattern.contains("9999-99-99T99:99")
+        || pattern.contains("9999-99-99 99:99")
+    {
         return true;
     }
     line.split(|c: char| !(c.is_ascii_digit() || c == '.')).any(|number| {
@@ -222,7 +261,10 @@ mod tests {
     #[test]
     fn each_missing_field_is_missing() {
         let whole = r#"{"time":"2026-11-22T10:00:00Z","version":"2.4.0","route":"a","status":"done","request_id":"req_abc"}"#;
-        check(&whole.replace(r#""time":"2026-11-22T10:00:00Z","#, ""), LogReading { timestamp: false, ..ALL });
+        check(
+            &whole.replace(r#""time":"2026-11-22T10:00:00Z","#, ""),
+            LogReading { timestamp: false, ..ALL },
+        );
         check(&whole.replace(r#""route":"a","#, ""), LogReading { route: false, ..ALL });
         check(&whole.replace(r#""status":"done","#, ""), LogReading { status: false, ..ALL });
         check(&whole.replace(r#""version":"2.4.0","#, ""), LogReading { version: false, ..ALL });

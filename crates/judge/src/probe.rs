@@ -77,8 +77,11 @@ impl Probe {
         use crate::stimulus::{NetworkFault, StreamFault};
         matches!(
             self.stimulus,
-            Stimulus::Network(NetworkFault::StallBeforeHeaders | NetworkFault::StallMidBody | NetworkFault::SlowDrip)
-                | Stimulus::Stream(StreamFault::Silence | StreamFault::SilenceWithComments)
+            Stimulus::Network(
+                NetworkFault::StallBeforeHeaders
+                    | NetworkFault::StallMidBody
+                    | NetworkFault::SlowDrip
+            ) | Stimulus::Stream(StreamFault::Silence | StreamFault::SilenceWithComments)
         )
     }
 }

@@ -191,7 +191,8 @@ impl Stimulus {
             Self::Stream(fault) => body::stream(*fault, request),
             Self::Guarded(guarded) => guarded.act(request),
             Self::Acts(acts) => {
-                let index = usize::try_from(request.attempt.saturating_sub(1)).unwrap_or(usize::MAX);
+                let index =
+                    usize::try_from(request.attempt.saturating_sub(1)).unwrap_or(usize::MAX);
                 acts.get(index).or_else(|| acts.last()).cloned().unwrap_or(Act::Close)
             }
         }

@@ -54,7 +54,9 @@ fn no_evidence(call: &Call, settings: &Settings, question: &CanCommand) -> Resul
             .map(|gate| judge::gates::GateReport {
                 gate,
                 verdict: Verdict::Ambiguous,
-                reasons: vec!["no evidence: there is no ledger yet; run `surestep drill`".to_owned()],
+                reasons: vec![
+                    "no evidence: there is no ledger yet; run `surestep drill`".to_owned(),
+                ],
                 since: None,
             })
             .collect(),
@@ -65,7 +67,8 @@ fn no_evidence(call: &Call, settings: &Settings, question: &CanCommand) -> Resul
 }
 
 fn answer_way_back(outcome: &mut Outcome) {
-    let of_way_back = || outcome.decided.gates.iter().filter(|report| WAY_BACK.contains(&report.gate));
+    let of_way_back =
+        || outcome.decided.gates.iter().filter(|report| WAY_BACK.contains(&report.gate));
     let verdict = of_way_back().fold(Verdict::Pass, |verdict, report| verdict.and(report.verdict));
     let since = of_way_back().filter_map(|report| report.since).min();
     outcome.exit_code = exit_code::of_verdict(verdict);
@@ -139,12 +142,19 @@ fn build(
     if !left_out.is_empty() {
         notes.push(format!("`gates.require` leaves out: {}", left_out.join(", ")));
     }
-    for provider in [Some(&settings.provider), settings.new.provider.as_ref(), settings.rollback.provider.as_ref()] {
+    for provider in [
+        Some(&settings.provider),
+        settings.new.provider.as_ref(),
+        settings.rollback.provider.as_ref(),
+    ] {
         let simulated = |provider: &&drill::settings::Provider| {
             provider.endpoint == drill::settings::ProviderEndpoint::Simulated
         };
         if provider.as_ref().is_some_and(simulated) {
-            notes.push("the provider was simulated: nothing here says how a real one behaves today".to_owned());
+            notes.push(
+                "the provider was simulated: nothing here says how a real one behaves today"
+                    .to_owned(),
+            );
             break;
         }
     }
@@ -184,12 +194,21 @@ fn headline(decided: &Decided) -> String {
         .map(|report| report.gate.as_str())
         .collect();
     match decided.decision {
-        Decision::PromoteSmallStep => "every required gate passes; the small step may be taken".to_owned(),
-        Decision::Rollback => "traffic had been moved, something failed, and it was moved back".to_owned(),
+        Decision::PromoteSmallStep => {
+            "every required gate passes; the small step may be taken".to_owned()
+        }
+        Decision::Rollback => {
+            "traffic had been moved, something failed, and it was moved back".to_owned()
+        }
         Decision::Hold => match decided.verdict {
-            Verdict::Fail => format!("something failed; gates that do not pass: {}", open.join(", ")),
+            Verdict::Fail => {
+                format!("something failed; gates that do not pass: {}", open.join(", "))
+            }
             Verdict::Ambiguous | Verdict::Pass => {
-                format!("something is missing or could not be told; gates that do not pass: {}", open.join(", "))
+                format!(
+                    "something is missing or could not be told; gates that do not pass: {}",
+                    open.join(", ")
+                )
             }
         },
     }

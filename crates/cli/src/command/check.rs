@@ -27,8 +27,11 @@ pub(crate) async fn run(call: &Call, args: &CheckArgs) -> Result<u8, Failure> {
     }
     let report = result.map_err(|error| Failure::from(error).redacted(&scanner))?;
     let bench = &wired.bench;
-    let mut outcome = can::outcome("check", &bench.settings, &bench.subject, &wired.ledger, Some(&report.run)).await?;
-    let items = wired.ledger.items(&bench.settings.service, &bench.settings.environment, None).await?;
+    let mut outcome =
+        can::outcome("check", &bench.settings, &bench.subject, &wired.ledger, Some(&report.run))
+            .await?;
+    let items =
+        wired.ledger.items(&bench.settings.service, &bench.settings.environment, None).await?;
     let verdict = verdict_of_run(&items, &report.run, bench.settings.gates.strict);
     outcome.exit_code = exit_code::of_verdict(verdict);
     outcome.headline = match verdict {
@@ -36,7 +39,9 @@ pub(crate) async fn run(call: &Call, args: &CheckArgs) -> Result<u8, Failure> {
         Verdict::Fail => "a probe failed".to_owned(),
         Verdict::Ambiguous => "something could not be told".to_owned(),
     };
-    if verdict == Verdict::Pass && outcome.decided.decision == judge::gates::Decision::PromoteSmallStep {
+    if verdict == Verdict::Pass
+        && outcome.decided.decision == judge::gates::Decision::PromoteSmallStep
+    {
         outcome.headline = "all probes pass, and an earlier drill still counts".to_owned();
     }
     wired.ledger.close().await;
@@ -45,7 +50,8 @@ pub(crate) async fn run(call: &Call, args: &CheckArgs) -> Result<u8, Failure> {
 
 /// Returns what the probes of a run amount to: what was planned and not made is missing.
 fn verdict_of_run(items: &[Item], run: &str, strict: bool) -> Verdict {
-    let of_run: Vec<&Fact> = items.iter().filter(|item| item.run == run).map(|item| &item.fact).collect();
+    let of_run: Vec<&Fact> =
+        items.iter().filter(|item| item.run == run).map(|item| &item.fact).collect();
     let mut verdict = Verdict::Pass;
     let mut n_planned = 0_usize;
     for fact in &of_run {
@@ -53,12 +59,15 @@ fn verdict_of_run(items: &[Item], run: &str, strict: bool) -> Verdict {
             Fact::Planned { probes } => {
                 for planned in probes {
                     n_planned += 1;
-                    let made = of_run.iter().any(|fact| matches!(fact, Fact::Probed(probed) if probed.planned == *planned));
+                    let made = of_run.iter().any(
+                        |fact| matches!(fact, Fact::Probed(probed) if probed.planned == *planned),
+                    );
                     verdict = verdict.and(if made { Verdict::Pass } else { Verdict::Ambiguous });
                 }
             }
             Fact::Probed(probed) => {
-                verdict = verdict.and(probed.verdict).and(Verdict::of(&probed.log_findings, strict));
+                verdict =
+                    verdict.and(probed.verdict).and(Verdict::of(&probed.log_findings, strict));
             }
             Fact::Compared { verdict: one, .. } | Fact::Stepped { verdict: one, .. } => {
                 verdict = verdict.and(*one);

@@ -22,14 +22,19 @@ pub(crate) fn judge(call: &Call, args: &JudgeArgs) -> Result<u8, Failure> {
     let mut worst = ContractVerdict::Pass;
     let (files, many) = files(&args.files)?;
     if files.is_empty() {
-        return Err(Failure::usage("there is no file to judge", "Name a saved response; `-` is standard input."));
+        return Err(Failure::usage(
+            "there is no file to judge",
+            "Name a saved response; `-` is standard input.",
+        ));
     }
     for file in &files {
         let dump = Dump::parse(&read(file)?);
         let judgement = judge_dump(args.surface.into(), args.mode.into(), profile, &dump);
         worst = worst.max(judgement.verdict);
         match call.arguments.format {
-            Format::Json if many => text.push_str(&format!("{}\n", public(file, &dump, &judgement))),
+            Format::Json if many => {
+                text.push_str(&format!("{}\n", public(file, &dump, &judgement)))
+            }
             Format::Json => text.push_str(&pretty(&public(file, &dump, &judgement))),
             Format::Human | Format::Github => text.push_str(&human(file, &dump, &judgement)),
         }
@@ -83,7 +88,10 @@ fn read(path: &Path) -> Result<Vec<u8>, Failure> {
 }
 
 fn unreadable(path: &Path, error: &std::io::Error) -> Failure {
-    Failure::usage(format!("{} cannot be read: {error}", path.display()), "Name a file with a saved response.")
+    Failure::usage(
+        format!("{} cannot be read: {error}", path.display()),
+        "Name a file with a saved response.",
+    )
 }
 
 fn public(file: &Path, dump: &Dump, judgement: &Judgement) -> Value {
@@ -105,7 +113,10 @@ fn human(file: &Path, dump: &Dump, judgement: &Judgement) -> String {
     let mut text = format!("{verdict}  {}  (status {})\n", file.display(), dump.status);
     if let Some(error) = &judgement.error {
         let retry = if error.retry_safe { "a retry may help" } else { "a retry cannot help" };
-        text.push_str(&format!("      error class {}; {retry}\n", json!(error.class).as_str().unwrap_or("unknown")));
+        text.push_str(&format!(
+            "      error class {}; {retry}\n",
+            json!(error.class).as_str().unwrap_or("unknown")
+        ));
     }
     for finding in &judgement.findings {
         text.push_str(&format!(

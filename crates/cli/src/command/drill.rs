@@ -25,7 +25,9 @@ pub(crate) async fn run(call: &Call, args: &DrillArgs) -> Result<u8, Failure> {
     let wired = wire(settings, &call.environment, unsealed, call.progress(), args.jobs)
         .await
         .map_err(|failure| failure.redacted(&scanner))?;
-    let switch = EmbeddedSwitch::connect(route).await.map_err(|error| Failure::from(error).redacted(&scanner))?;
+    let switch = EmbeddedSwitch::connect(route)
+        .await
+        .map_err(|error| Failure::from(error).redacted(&scanner))?;
     let rehearsal = Rehearsal {
         switch: &switch,
         ledger: &wired.ledger,
@@ -39,7 +41,9 @@ pub(crate) async fn run(call: &Call, args: &DrillArgs) -> Result<u8, Failure> {
     }
     let report = result.map_err(|error| Failure::from(error).redacted(&scanner))?;
     let bench = &wired.bench;
-    let mut outcome = can::outcome("drill", &bench.settings, &bench.subject, &wired.ledger, Some(&report.run)).await?;
+    let mut outcome =
+        can::outcome("drill", &bench.settings, &bench.subject, &wired.ledger, Some(&report.run))
+            .await?;
     outcome.percent_new = report.percent_new;
     wired.ledger.close().await;
     Ok(call.show(&outcome, &bench.scanner))
@@ -52,7 +56,10 @@ pub(crate) fn confirm(yes: bool, question: &str) -> Result<(), Failure> {
     }
     let advice = "Pass `--yes` to move traffic without being asked.";
     if !std::io::stdin().is_terminal() {
-        return Err(Failure::usage("this moves traffic, and there is no terminal to ask on", advice));
+        return Err(Failure::usage(
+            "this moves traffic, and there is no terminal to ask on",
+            advice,
+        ));
     }
     let mut error = std::io::stderr().lock();
     // If the question cannot be shown, the answer will not be yes.
@@ -88,7 +95,10 @@ fn kill_after(n: u64) -> Box<dyn Fn(u64) + Send + Sync> {
     let seen = std::sync::atomic::AtomicU64::new(0);
     Box::new(move |_| {
         if seen.fetch_add(1, std::sync::atomic::Ordering::SeqCst) + 1 == n {
-            match rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL) {
+            match rustix::process::kill_process(
+                rustix::process::getpid(),
+                rustix::process::Signal::KILL,
+            ) {
                 // If the signal could not be sent, the test that wanted it will see that we live.
                 Ok(()) | Err(_) => {}
             }

@@ -25,7 +25,8 @@ pub(crate) async fn run(call: &Call, what: &EvidenceCommand) -> Result<u8, Failu
 }
 
 async fn list(call: &Call, ledger: &Ledger, args: &EvidenceListArgs) -> Result<u8, Failure> {
-    let filter = RecordFilter { run: args.run.clone(), last: Some(args.last), ..RecordFilter::default() };
+    let filter =
+        RecordFilter { run: args.run.clone(), last: Some(args.last), ..RecordFilter::default() };
     let records = ledger.records(&filter).await?;
     let text = match call.arguments.format {
         Format::Json => pretty(&json!({
@@ -40,7 +41,13 @@ async fn list(call: &Call, ledger: &Ledger, args: &EvidenceListArgs) -> Result<u
 
 fn line(stored: &StoredRecord) -> String {
     let record = &stored.record;
-    format!("{:>6}  {:.19}  {}  {}\n", stored.seq, record.time.to_string(), record.record_id, record.operator_note)
+    format!(
+        "{:>6}  {:.19}  {}  {}\n",
+        stored.seq,
+        record.time.to_string(),
+        record.record_id,
+        record.operator_note
+    )
 }
 
 fn line_json(stored: &StoredRecord) -> Value {
@@ -64,7 +71,9 @@ fn line_json(stored: &StoredRecord) -> Value {
 fn verdict(fact: &Fact) -> Option<judge::Verdict> {
     match fact {
         Fact::Probed(probed) => Some(probed.verdict),
-        Fact::Compared { verdict, .. } | Fact::Reviewed { verdict, .. } | Fact::Stepped { verdict, .. } => Some(*verdict),
+        Fact::Compared { verdict, .. }
+        | Fact::Reviewed { verdict, .. }
+        | Fact::Stepped { verdict, .. } => Some(*verdict),
         Fact::Planned { .. } | Fact::Withheld { .. } => None,
     }
 }
@@ -72,7 +81,9 @@ fn verdict(fact: &Fact) -> Option<judge::Verdict> {
 async fn show(call: &Call, ledger: &Ledger, id: &str) -> Result<u8, Failure> {
     let mut found: Vec<StoredRecord> = ledger.record(id).await?.into_iter().collect();
     if found.is_empty() {
-        found = ledger.records(&RecordFilter { run: Some(id.to_owned()), ..RecordFilter::default() }).await?;
+        found = ledger
+            .records(&RecordFilter { run: Some(id.to_owned()), ..RecordFilter::default() })
+            .await?;
     }
     if found.is_empty() {
         return Err(Failure::usage(
@@ -83,7 +94,9 @@ async fn show(call: &Call, ledger: &Ledger, id: &str) -> Result<u8, Failure> {
     let mut text = String::new();
     for stored in &found {
         // The very record that was hashed; only its white space is for people.
-        text.push_str(&serde_json::to_string_pretty(&stored.record).unwrap_or_else(|_| stored.json.clone()));
+        text.push_str(
+            &serde_json::to_string_pretty(&stored.record).unwrap_or_else(|_| stored.json.clone()),
+        );
         text.push('\n');
     }
     call.answer(&text, &Scanner::new([]));
@@ -110,7 +123,12 @@ async fn verify(call: &Call, ledger: &Ledger) -> Result<u8, Failure> {
                 format!("NOT intact: {} of {} records\n", report.breaks.len(), report.records)
             };
             for one in &report.breaks {
-                text.push_str(&format!("  record {}: {}; {}\n", one.seq, one.what.as_str(), one.detail));
+                text.push_str(&format!(
+                    "  record {}: {}; {}\n",
+                    one.seq,
+                    one.what.as_str(),
+                    one.detail
+                ));
             }
             text
         }

@@ -15,7 +15,10 @@ pub(crate) async fn run(call: &Call, args: &ProviderArgs) -> Result<u8, Failure>
     let mut keys = Vec::new();
     if let Some(name) = &args.key_env {
         let key = call.environment.text(name).map_err(|problem| {
-            Failure::usage(format!("the variable {name} {problem}"), "Set it to the key that clients will send.")
+            Failure::usage(
+                format!("the variable {name} {problem}"),
+                "Set it to the key that clients will send.",
+            )
         })?;
         keys.push(key.trim().to_owned());
     }

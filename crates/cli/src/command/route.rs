@@ -32,7 +32,10 @@ async fn set(call: &Call, settings: &Settings, args: &RouteSetArgs) -> Result<u8
     let percent_new = percent(&args.to)?;
     // The way back is never asked about: it is the panic button.
     if percent_new > 0 {
-        let question = format!("This moves {percent_new} percent of the traffic on {} to `new`. Go on?", settings.route.listen);
+        let question = format!(
+            "This moves {percent_new} percent of the traffic on {} to `new`. Go on?",
+            settings.route.listen
+        );
         confirm(args.yes, &question)?;
     }
     let shown = route::set(&state_dir(settings), percent_new).await?;
@@ -84,7 +87,9 @@ fn human(shown: &Shown) -> String {
     }
     match shown.listen {
         Some(listen) if shown.running => text.push_str(&format!("router on {listen}\n")),
-        Some(_) | None => text.push_str("no router is running; this is the share that the next one starts with\n"),
+        Some(_) | None => {
+            text.push_str("no router is running; this is the share that the next one starts with\n")
+        }
     }
     text
 }

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use drill::ports::{Releases as _, RunningRelease as _, Start};
 use drill::settings::{ProviderEndpoint, Settings};
 use judge::Role;
-use release::{ReleaseRunner, Running, RunnerConfig};
+use release::{ReleaseRunner, RunnerConfig, Running};
 use route::Backends;
 
 use crate::command::Call;
@@ -62,7 +62,8 @@ async fn start_one(
     upstream: String,
 ) -> Option<(Running, SocketAddr)> {
     let secrets = unsealed.secrets.of(role);
-    let tell = |what: String| say(&format!("`{role}` does not serve: {}", unsealed.scanner.redact(&what)));
+    let tell =
+        |what: String| say(&format!("`{role}` does not serve: {}", unsealed.scanner.redact(&what)));
     if let Some(problem) = secrets.problems.first() {
         tell(problem.seen.clone());
         return None;
@@ -94,7 +95,8 @@ async fn start_one(
 
 impl Base {
     pub(crate) fn backends(&self) -> Backends {
-        let address = |release: &Option<(Running, SocketAddr)>| release.as_ref().map(|(_, address)| *address);
+        let address =
+            |release: &Option<(Running, SocketAddr)>| release.as_ref().map(|(_, address)| *address);
         Backends { new: address(&self.new), rollback: address(&self.rollback) }
     }
 

@@ -18,7 +18,8 @@ pub(crate) fn init(call: &Call, args: &InitArgs) -> Result<u8, Failure> {
 pub(crate) async fn doctor(call: &Call) -> Result<u8, Failure> {
     let found = match config::load_with_warnings(&call.arguments.config, &call.environment) {
         Ok(loaded) => {
-            checkup::doctor(&loaded.settings, &loaded.warnings, &call.environment, wiring::now()).await
+            checkup::doctor(&loaded.settings, &loaded.warnings, &call.environment, wiring::now())
+                .await
         }
         Err(errors) => {
             if call.arguments.format == Format::Human {
@@ -28,7 +29,9 @@ pub(crate) async fn doctor(call: &Call) -> Result<u8, Failure> {
         }
     };
     match call.arguments.format {
-        Format::Human | Format::Github => answer(&checkup::render(&found, may_colour(&call.environment))),
+        Format::Human | Format::Github => {
+            answer(&checkup::render(&found, may_colour(&call.environment)))
+        }
         Format::Json => answer(&pretty(&checkup::to_json(&found))),
     }
     Ok(match checkup::worst(&found) {

@@ -1,3 +1,5 @@
+//! Error replies of every envelope in, class and retry safety out.
+
 use super::*;
 use crate::Profile;
 use ErrorClass as E;

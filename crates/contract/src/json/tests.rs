@@ -1,3 +1,5 @@
+//! The JSON reader, held against serde_json.
+
 use proptest::prelude::*;
 
 use super::*;

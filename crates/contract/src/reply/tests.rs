@@ -1,3 +1,5 @@
+//! The documented replies, read back.
+
 mod judge;
 
 use serde_json::json;

@@ -1,3 +1,5 @@
+//! The journal: what is announced is on disk, and only while the lease holds.
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 

@@ -1,3 +1,5 @@
+//! The lease: one holder, and dead ones do not block.
+
 use std::process::{Command, Stdio};
 
 use super::*;

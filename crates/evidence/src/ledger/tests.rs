@@ -1,3 +1,5 @@
+//! The ledger: every change and every gap is found.
+
 use std::fs;
 use std::path::PathBuf;
 

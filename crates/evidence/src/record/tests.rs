@@ -1,3 +1,5 @@
+//! The record: its form, and what becomes of one with a secret in it.
+
 use contract::Surface;
 use judge::{OutcomeKind, Phase, Planned, Probed, Severity, Verdict};
 

@@ -1,3 +1,5 @@
+//! The scanner: planted secrets in every form.
+
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use proptest::prelude::*;

@@ -18,7 +18,8 @@ pub fn required_fields_found(required: &[String], call: Option<&Exchange>) -> Op
 
 /// Looks a field up in a reply with status 2xx.
 fn state(call: &Exchange, pointer: &str) -> Option<FieldState> {
-    let response = call.response.as_ref().filter(|response| (200..300).contains(&response.status))?;
+    let response =
+        call.response.as_ref().filter(|response| (200..300).contains(&response.status))?;
     let mode = if call.request.stream { contract::Mode::Stream } else { contract::Mode::Unary };
     let surface = if call.request.resource.ends_with("/responses") {
         contract::Surface::Responses
@@ -26,7 +27,10 @@ fn state(call: &Exchange, pointer: &str) -> Option<FieldState> {
         contract::Surface::Chat
     };
     // Usage rides on a stream only when it is asked for: its absence there says nothing about the provider.
-    if mode == contract::Mode::Stream && surface == contract::Surface::Chat && pointer.starts_with("/usage") {
+    if mode == contract::Mode::Stream
+        && surface == contract::Surface::Chat
+        && pointer.starts_with("/usage")
+    {
         return Some(FieldState::Present);
     }
     Some(response.judgement.shape.field(surface, mode, pointer))

@@ -35,7 +35,10 @@ impl Control {
                 format!("surestep's own call got {status} ({})", class_word(*class))
             }
             Self::OffContract { codes } => {
-                format!("surestep's own call got a reply that is no usable completion ({})", codes.join(", "))
+                format!(
+                    "surestep's own call got a reply that is no usable completion ({})",
+                    codes.join(", ")
+                )
             }
             Self::Unreachable => "surestep's own call did not reach the provider".to_owned(),
         }
@@ -70,10 +73,7 @@ pub(super) enum Blame {
 /// Judges the provider's side of a live probe.
 pub(super) fn judge(case: &Case<'_>, findings: &mut Vec<Finding>) -> Blame {
     let Some(call) = last_call(case) else { return Blame::JudgeOn };
-    let (severity, code, seen, advice) = match trouble(case, call) {
-        None => return Blame::JudgeOn,
-        Some(trouble) => trouble,
-    };
+    let Some((severity, code, seen, advice)) = trouble(case, call) else { return Blame::JudgeOn };
     let expected = match case.probe.expect {
         Expect::Refusal => "the provider refuses an invalid credential",
         Expect::Answer | Expect::AnswerOrWarn | Expect::RefusalOrWarn | Expect::AnyOutcome => {
@@ -91,7 +91,9 @@ pub(super) fn judge(case: &Case<'_>, findings: &mut Vec<Finding>) -> Blame {
 type Trouble = (Severity, &'static str, String, &'static str);
 
 fn trouble(case: &Case<'_>, call: &Exchange) -> Option<Trouble> {
-    if call.answered_by == AnsweredBy::ProviderUnreachable || (is_from_provider(call) && call.response.is_none()) {
+    if call.answered_by == AnsweredBy::ProviderUnreachable
+        || (is_from_provider(call) && call.response.is_none())
+    {
         return Some(unreachable());
     }
     if call.answered_by == AnsweredBy::Guard {
@@ -155,8 +157,12 @@ fn refused(case: &Case<'_>, status: u16, class: ErrorClass) -> Option<Trouble> {
         if control_is_good {
             Some((Severity::Fail, code, seen.clone(), advice))
         } else {
-            Some((Severity::Ambiguous, "provider-trouble", seen.clone(),
-                "surestep's own call fared no better, so this cannot be laid at the release's door. Check the key, the model and the base URL of `provider`, and the provider itself."))
+            Some((
+                Severity::Ambiguous,
+                "provider-trouble",
+                seen.clone(),
+                "surestep's own call fared no better, so this cannot be laid at the release's door. Check the key, the model and the base URL of `provider`, and the provider itself.",
+            ))
         }
     };
     match class {

@@ -40,7 +40,8 @@ pub enum LeakKind {
 }
 
 /// Probes whose asks must be found again in the logs: one that goes well, one that is refused, one that fails upstream.
-const LOGGED_PROBES: &[&str] = &[catalogue::HAPPY_LIVE, "auth-invalid-credential", "request-400", "overload-500"];
+const LOGGED_PROBES: &[&str] =
+    &[catalogue::HAPPY_LIVE, "auth-invalid-credential", "request-400", "overload-500"];
 
 /// Judges the logs of one ask.
 pub(super) fn judge(case: &Case<'_>, findings: &mut Vec<Finding>) {
@@ -49,7 +50,10 @@ pub(super) fn judge(case: &Case<'_>, findings: &mut Vec<Finding>) {
     }
     let was_called = !case.observation.exchanges.is_empty();
     let Some(reading) = case.logs.reading else { return };
-    if !was_called || !LOGGED_PROBES.contains(&case.probe.id) || matches!(case.outcome, Outcome::Crashed { .. }) {
+    if !was_called
+        || !LOGGED_PROBES.contains(&case.probe.id)
+        || matches!(case.outcome, Outcome::Crashed { .. })
+    {
         return;
     }
     if case.logs.cut {

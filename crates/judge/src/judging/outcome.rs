@@ -51,7 +51,9 @@ fn hung(case: &Case<'_>) -> Finding {
 fn refused(case: &Case<'_>, severity: Severity) -> Finding {
     let how = match case.outcome {
         crate::Outcome::Refused { how, .. } => how.as_str(),
-        crate::Outcome::Answered { .. } | crate::Outcome::TimedOut { .. } | crate::Outcome::Crashed { .. } => "",
+        crate::Outcome::Answered { .. }
+        | crate::Outcome::TimedOut { .. }
+        | crate::Outcome::Crashed { .. } => "",
     };
     let transient = case.probe.attempts == crate::Attempts::Recovers;
     if transient {
@@ -63,7 +65,9 @@ fn refused(case: &Case<'_>, severity: Severity) -> Finding {
             "A short overload becomes an error for the user. Retry 429, 5xx and timeouts once or twice, with backoff.",
         );
     }
-    let (code, expected, advice) = if case.probe.group == "tolerated" || case.probe.group == "stream" {
+    let (code, expected, advice) = if case.probe.group == "tolerated"
+        || case.probe.group == "stream"
+    {
         (
             "tolerated-variation-refused",
             "an answer: this variation is legal, and providers send it",

@@ -21,7 +21,10 @@ fn plan(mode: Mode) -> Vec<Probe> {
 }
 
 fn probe(id: &str, mode: Mode) -> Probe {
-    plan(mode).into_iter().find(|probe| probe.id == id).unwrap_or_else(|| panic!("no probe {id} in {mode} mode"))
+    plan(mode)
+        .into_iter()
+        .find(|probe| probe.id == id)
+        .unwrap_or_else(|| panic!("no probe {id} in {mode} mode"))
 }
 
 fn policy() -> Policy {
@@ -73,7 +76,7 @@ fn call(attempt: u32, at: u64, status: u16) -> Exchange {
                 verdict: if good { ContractVerdict::Pass } else { ContractVerdict::Hold },
                 completion: if good { Completion::Complete } else { Completion::Error },
                 findings: Vec::new(),
-                error: (!good).then(|| ErrorFacts {
+                error: (!good).then_some(ErrorFacts {
                     class: match status {
                         401 | 403 => ErrorClass::Auth,
                         404 => ErrorClass::NotFound,
@@ -141,7 +144,8 @@ fn scene(id: &str, exchanges: Vec<Exchange>, outcome: Outcome, answer: AnswerRel
 
 impl Scene {
     fn judged(&self) -> Judged {
-        let observation = Observation { exchanges: self.exchanges.clone(), ..Observation::default() };
+        let observation =
+            Observation { exchanges: self.exchanges.clone(), ..Observation::default() };
         judge(&Case {
             role: Role::New,
             probe: &self.probe,
@@ -157,8 +161,11 @@ impl Scene {
     #[track_caller]
     fn check(&self, expected: &[(&str, Severity)]) {
         let judged = self.judged();
-        let found: Vec<(&str, Severity)> =
-            judged.findings.iter().map(|finding| (finding.code.as_str(), finding.severity)).collect();
+        let found: Vec<(&str, Severity)> = judged
+            .findings
+            .iter()
+            .map(|finding| (finding.code.as_str(), finding.severity))
+            .collect();
         assert_eq!(found, expected, "{:#?}", judged.findings);
     }
 }
@@ -187,13 +194,16 @@ fn damaged_incomplete_empty_or_foreign_answers_fail() {
 #[test]
 fn a_live_provider_may_say_more_than_the_label() {
     scene("happy-live", vec![live(200)], answered(), A::Labelled).check(&[]);
-    scene("happy-live", vec![live(200)], answered(), A::UnrelatedToOffTopic).check(&[("answer-differs", Warn)]);
+    scene("happy-live", vec![live(200)], answered(), A::UnrelatedToOffTopic)
+        .check(&[("answer-differs", Warn)]);
 }
 
 #[test]
 fn answer_without_a_call_is_a_mock_or_a_cache() {
-    scene("happy-live", vec![], answered(), A::Unrelated).check(&[("answer-without-provider", Fail)]);
-    scene("overload-503", vec![], answered(), A::Unrelated).check(&[("answer-without-provider", Fail)]);
+    scene("happy-live", vec![], answered(), A::Unrelated)
+        .check(&[("answer-without-provider", Fail)]);
+    scene("overload-503", vec![], answered(), A::Unrelated)
+        .check(&[("answer-without-provider", Fail)]);
 }
 
 #[test]
@@ -207,8 +217,10 @@ fn nothing_observed_is_never_a_pass() {
 #[test]
 fn refused_connection_needs_no_call() {
     scene("network-refused", vec![], refused(), A::None).check(&[]);
-    scene("network-refused", vec![], Outcome::TimedOut { elapsed_ms: 1 }, A::None).check(&[("hung", Fail)]);
-    scene("network-refused", vec![], answered(), A::Unrelated).check(&[("error-became-answer", Fail)]);
+    scene("network-refused", vec![], Outcome::TimedOut { elapsed_ms: 1 }, A::None)
+        .check(&[("hung", Fail)]);
+    scene("network-refused", vec![], answered(), A::Unrelated)
+        .check(&[("error-became-answer", Fail)]);
 }
 
 #[test]
@@ -226,7 +238,8 @@ fn an_error_must_not_become_an_answer() {
 
 #[test]
 fn what_stock_sdks_let_through_with_its_text_is_a_warning() {
-    let bad_form = |answer| scene("shape-content-wrong-type", vec![call(1, 0, 200)], answered(), answer);
+    let bad_form =
+        |answer| scene("shape-content-wrong-type", vec![call(1, 0, 200)], answered(), answer);
     let hold = |mut scene: Scene| {
         if let Some(response) = &mut scene.exchanges[0].response {
             response.judgement.verdict = ContractVerdict::Hold;
@@ -253,10 +266,13 @@ fn attempts_beyond_what_can_help_fail() {
     let twice = |status| vec![call(1, 0, status), call(2, 600, status)];
     scene("request-400", twice(400), refused(), A::None).check(&[("non-retryable-retried", Fail)]);
     // Stock SDKs cannot tell these two from a server error.
-    scene("request-500-invalid", twice(500), refused(), A::None).check(&[("non-retryable-retried", Warn)]);
-    scene("overload-429-quota", twice(429), refused(), A::None).check(&[("non-retryable-retried", Warn)]);
+    scene("request-500-invalid", twice(500), refused(), A::None)
+        .check(&[("non-retryable-retried", Warn)]);
+    scene("overload-429-quota", twice(429), refused(), A::None)
+        .check(&[("non-retryable-retried", Warn)]);
     let many: Vec<Exchange> = (0..5).map(|n| call(n + 1, u64::from(n) * 600, 503)).collect();
-    scene("overload-503", many.clone(), refused(), A::None).check(&[("retry-budget-exceeded", Fail)]);
+    scene("overload-503", many.clone(), refused(), A::None)
+        .check(&[("retry-budget-exceeded", Fail)]);
     scene("overload-429-quota", many, refused(), A::None).check(&[("retry-budget-exceeded", Fail)]);
 }
 
@@ -295,8 +311,10 @@ fn retry_after_is_a_floor() {
         vec![first, call(2, 10 + gap, 429)]
     };
     scene("overload-429", asked(1_000, 1_000), refused(), A::None).check(&[]);
-    scene("overload-429", asked(1_000, 500), refused(), A::None).check(&[("retry-after-ignored", Fail)]);
-    scene("overload-429-long", asked(130_000, 500), refused(), A::None).check(&[("retry-after-ignored", Warn)]);
+    scene("overload-429", asked(1_000, 500), refused(), A::None)
+        .check(&[("retry-after-ignored", Fail)]);
+    scene("overload-429-long", asked(130_000, 500), refused(), A::None)
+        .check(&[("retry-after-ignored", Warn)]);
     // Giving up is right as well.
     scene("overload-429-long", vec![call(1, 0, 429)], refused(), A::None).check(&[]);
 }
@@ -313,7 +331,8 @@ fn recovering_is_expected_but_not_demanded() {
 fn a_refused_variation_fails_where_every_client_must_take_it() {
     scene("tolerated-extra-fields", vec![call(1, 0, 200)], refused(), A::None)
         .check(&[("tolerated-variation-refused", Fail)]);
-    scene("happy-unicode", vec![call(1, 0, 200)], refused(), A::None).check(&[("happy-path-refused", Fail)]);
+    scene("happy-unicode", vec![call(1, 0, 200)], refused(), A::None)
+        .check(&[("happy-path-refused", Fail)]);
 }
 
 #[test]
@@ -331,12 +350,14 @@ fn rejected_credential_is_the_releases_only_when_the_control_is_well() {
 #[test]
 fn provider_trouble_is_never_the_releases() {
     for status in [429, 500, 503] {
-        scene("happy-live", vec![live(status)], refused(), A::None).check(&[("provider-trouble", Ambiguous)]);
+        scene("happy-live", vec![live(status)], refused(), A::None)
+            .check(&[("provider-trouble", Ambiguous)]);
         scene("auth-invalid-credential", vec![live(status)], refused(), A::None)
             .check(&[("provider-trouble", Ambiguous)]);
     }
     let unreachable = Exchange { answered_by: AnsweredBy::ProviderUnreachable, ..call(1, 0, 502) };
-    scene("happy-live", vec![unreachable], refused(), A::None).check(&[("provider-unreachable", Ambiguous)]);
+    scene("happy-live", vec![unreachable], refused(), A::None)
+        .check(&[("provider-unreachable", Ambiguous)]);
 }
 
 #[test]
@@ -344,8 +365,10 @@ fn invalid_credential_must_be_refused_by_the_provider_to_prove_anything() {
     scene("auth-invalid-credential", vec![live(401)], refused(), A::None).check(&[]);
     scene("auth-invalid-credential", vec![live(200)], answered(), A::Whole)
         .check(&[("stimulus-not-applied", Ambiguous)]);
-    let twice = vec![live(401), Exchange { attempt: 2, started_ms: 600, ended_ms: 610, ..live(401) }];
-    scene("auth-invalid-credential", twice, refused(), A::None).check(&[("non-retryable-retried", Fail)]);
+    let twice =
+        vec![live(401), Exchange { attempt: 2, started_ms: 600, ended_ms: 610, ..live(401) }];
+    scene("auth-invalid-credential", twice, refused(), A::None)
+        .check(&[("non-retryable-retried", Fail)]);
     scene("auth-invalid-credential", vec![live(401)], answered(), A::Unrelated)
         .check(&[("error-became-answer", Fail)]);
 }
@@ -358,7 +381,8 @@ fn reply_off_contract_is_ambiguous_whatever_the_release_made_of_it() {
         response.judgement.completion = Completion::Nothing;
     }
     for (outcome, answer) in [(refused(), A::None), (answered(), A::Empty)] {
-        scene("happy-live", vec![off.clone()], outcome, answer).check(&[("provider-reply-off-contract", Ambiguous)]);
+        scene("happy-live", vec![off.clone()], outcome, answer)
+            .check(&[("provider-reply-off-contract", Ambiguous)]);
     }
 }
 
@@ -368,7 +392,8 @@ fn wrong_model_on_the_happy_path_and_silent_fallback_after_trouble() {
         exchange.request.model = Some("m-2".to_owned());
         exchange
     };
-    scene("happy-live", vec![other(live(200))], answered(), A::Whole).check(&[("wrong-model", Fail)]);
+    scene("happy-live", vec![other(live(200))], answered(), A::Whole)
+        .check(&[("wrong-model", Fail)]);
     let fell_back = vec![call(1, 0, 503), other(call(2, 500, 503))];
     let mut scene = scene("overload-503", fell_back, refused(), A::None);
     scene.check(&[("silent-fallback", Fail)]);
@@ -391,13 +416,15 @@ fn odd_paths_and_blank_credentials_are_seen_on_a_call_that_went_well() {
     for auth in [AuthScheme::None, AuthScheme::BearerBlank] {
         let mut exchange = live(200);
         exchange.request.auth = auth;
-        scene("happy-live", vec![exchange], answered(), A::Whole).check(&[("credential-blank", Fail)]);
+        scene("happy-live", vec![exchange], answered(), A::Whole)
+            .check(&[("credential-blank", Fail)]);
     }
 }
 
 #[test]
 fn more_good_calls_than_an_ask_makes_fail() {
-    let twice = vec![live(200), Exchange { attempt: 2, started_ms: 100, ended_ms: 110, ..live(200) }];
+    let twice =
+        vec![live(200), Exchange { attempt: 2, started_ms: 100, ended_ms: 110, ..live(200) }];
     scene("happy-live", twice, answered(), A::Whole).check(&[("extra-calls", Fail)]);
 }
 
@@ -413,7 +440,8 @@ fn stream_that_does_not_stream_is_not_exercised() {
 #[test]
 fn lost_observation_makes_everything_ambiguous() {
     let scene = scene("happy-live", vec![live(200)], answered(), A::Whole);
-    let observation = Observation { exchanges: scene.exchanges.clone(), lost: 1, ..Observation::default() };
+    let observation =
+        Observation { exchanges: scene.exchanges.clone(), lost: 1, ..Observation::default() };
     let judged = judge(&Case {
         role: Role::New,
         probe: &scene.probe,
@@ -428,8 +456,14 @@ fn lost_observation_makes_everything_ambiguous() {
     assert_eq!(judged.findings[0].severity, Ambiguous);
 }
 
-const COMPLETE: LogReading =
-    LogReading { any: true, version: true, route: true, timestamp: true, status: true, request_id: Some(true) };
+const COMPLETE: LogReading = LogReading {
+    any: true,
+    version: true,
+    route: true,
+    timestamp: true,
+    status: true,
+    request_id: Some(true),
+};
 
 #[track_caller]
 fn check_logs(id: &str, reading: LogReading, expected: &[(&str, Severity)]) {
@@ -440,18 +474,37 @@ fn check_logs(id: &str, reading: LogReading, expected: &[(&str, Severity)]) {
     }
     scene.logs = LogEvidence { reading: Some(reading), ..LogEvidence::default() };
     let judged = scene.judged();
-    let found: Vec<(&str, Severity)> =
-        judged.log_findings.iter().map(|finding| (finding.code.as_str(), finding.severity)).collect();
+    let found: Vec<(&str, Severity)> = judged
+        .log_findings
+        .iter()
+        .map(|finding| (finding.code.as_str(), finding.severity))
+        .collect();
     assert_eq!(found, expected);
 }
 
 #[test]
 fn each_missing_log_field_is_a_finding_of_its_own() {
     check_logs("happy-live", COMPLETE, &[]);
-    check_logs("happy-live", LogReading { version: false, ..COMPLETE }, &[("log-version-missing", Fail)]);
-    check_logs("happy-live", LogReading { route: false, ..COMPLETE }, &[("log-route-missing", Fail)]);
-    check_logs("happy-live", LogReading { timestamp: false, ..COMPLETE }, &[("log-timestamp-missing", Fail)]);
-    check_logs("happy-live", LogReading { status: false, ..COMPLETE }, &[("log-status-missing", Fail)]);
+    check_logs(
+        "happy-live",
+        LogReading { version: false, ..COMPLETE },
+        &[("log-version-missing", Fail)],
+    );
+    check_logs(
+        "happy-live",
+        LogReading { route: false, ..COMPLETE },
+        &[("log-route-missing", Fail)],
+    );
+    check_logs(
+        "happy-live",
+        LogReading { timestamp: false, ..COMPLETE },
+        &[("log-timestamp-missing", Fail)],
+    );
+    check_logs(
+        "happy-live",
+        LogReading { status: false, ..COMPLETE },
+        &[("log-status-missing", Fail)],
+    );
     check_logs("happy-live", LogReading { any: false, ..COMPLETE }, &[("log-missing", Fail)]);
 }
 

@@ -6,7 +6,8 @@ use crate::{AuthScheme, Exchange, Finding, RequestType, Severity, attempts};
 pub(super) fn judge(case: &Case<'_>, findings: &mut Vec<Finding>) {
     let calls: Vec<&Exchange> = attempts::calls(&case.observation.exchanges).collect();
     for call in &calls {
-        for finding in [path(case, call), credential(call), model(case, call)].into_iter().flatten() {
+        for finding in [path(case, call), credential(call), model(case, call)].into_iter().flatten()
+        {
             if !findings.contains(&finding) {
                 findings.push(finding);
             }
@@ -70,7 +71,9 @@ fn credential(call: &Exchange) -> Option<Finding> {
         return None;
     }
     let seen = match scheme {
-        AuthScheme::BearerBlank => "authorization: Bearer with nothing (or `undefined`, `null`, `None`) behind it",
+        AuthScheme::BearerBlank => {
+            "authorization: Bearer with nothing (or `undefined`, `null`, `None`) behind it"
+        }
         AuthScheme::None
         | AuthScheme::Bearer
         | AuthScheme::Basic
@@ -124,7 +127,11 @@ fn model(case: &Case<'_>, call: &Exchange) -> Option<Finding> {
 }
 
 fn redirect(case: &Case<'_>, findings: &mut Vec<Finding>) {
-    let followed = case.observation.exchanges.iter().any(|exchange| crate::Marker::of_moved_path(&exchange.request.path).is_some());
+    let followed = case
+        .observation
+        .exchanges
+        .iter()
+        .any(|exchange| crate::Marker::of_moved_path(&exchange.request.path).is_some());
     if followed {
         findings.push(Finding::new(
             Severity::Warn,

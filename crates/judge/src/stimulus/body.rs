@@ -151,7 +151,8 @@ pub(super) fn tolerated(variation: Variation, request: &RequestContext) -> Act {
                     events.len() / 2,
                     StreamEvent {
                         event: Some("response.surestep.note".to_owned()),
-                        data: json!({"type": "response.surestep.note", "sequence_number": 0}).to_string(),
+                        data: json!({"type": "response.surestep.note", "sequence_number": 0})
+                            .to_string(),
                     },
                 ),
                 Variation::Comments
@@ -271,16 +272,24 @@ pub(super) fn shape(fault: ShapeFault, request: &RequestContext) -> Act {
         ShapeFault::ContentWrongType => {
             set(&mut document, content, Some(json!([{"type": "text", "text": text}])));
         }
-        ShapeFault::FinishNull if chat => set(&mut document, "/choices/0/finish_reason", Some(Value::Null)),
+        ShapeFault::FinishNull if chat => {
+            set(&mut document, "/choices/0/finish_reason", Some(Value::Null))
+        }
         ShapeFault::FinishNull => set(&mut document, "/status", Some(json!("in_progress"))),
-        ShapeFault::FinishLength => end_early(&mut document, request, "length", "max_output_tokens"),
+        ShapeFault::FinishLength => {
+            end_early(&mut document, request, "length", "max_output_tokens")
+        }
         ShapeFault::FinishContentFilter => {
             end_early(&mut document, request, "content_filter", "content_filter");
             set(&mut document, content, Some(if chat { Value::Null } else { json!("") }));
         }
         ShapeFault::Refusal if chat => {
             set(&mut document, content, Some(Value::Null));
-            set(&mut document, "/choices/0/message/refusal", Some(json!("I can't help with that.")));
+            set(
+                &mut document,
+                "/choices/0/message/refusal",
+                Some(json!("I can't help with that.")),
+            );
         }
         ShapeFault::Refusal => set(
             &mut document,
@@ -348,7 +357,8 @@ pub(super) fn stream(fault: StreamFault, request: &RequestContext) -> Act {
         events.extend(last);
         Act::Answer(events_answer(request, &events, AnswerEnd::Complete))
     };
-    let event = |name: Option<&str>, data: String| StreamEvent { event: name.map(str::to_owned), data };
+    let event =
+        |name: Option<&str>, data: String| StreamEvent { event: name.map(str::to_owned), data };
     match fault {
         StreamFault::JsonError => whole(200, json_headers(request), error.to_string().into_bytes()),
         StreamFault::Html => {
@@ -397,7 +407,9 @@ pub(super) fn stream(fault: StreamFault, request: &RequestContext) -> Act {
                 .push(Piece::Repeat { bytes: b": keep-alive\n\n".to_vec(), every: COMMENT_EVERY });
             Act::Answer(answer)
         }
-        StreamFault::FinishLength => ended(finish_early(request, &events, "length", "max_output_tokens"), None),
+        StreamFault::FinishLength => {
+            ended(finish_early(request, &events, "length", "max_output_tokens"), None)
+        }
         StreamFault::FinishContentFilter => {
             ended(finish_early(request, &events, "content_filter", "content_filter"), None)
         }
@@ -425,7 +437,12 @@ fn error_event(request: &RequestContext, error: Value) -> StreamEvent {
 }
 
 /// Half the text, then the documented end with another reason.
-fn finish_early(request: &RequestContext, events: &[StreamEvent], finish: &str, reason: &str) -> Vec<StreamEvent> {
+fn finish_early(
+    request: &RequestContext,
+    events: &[StreamEvent],
+    finish: &str,
+    reason: &str,
+) -> Vec<StreamEvent> {
     let mut early: Vec<StreamEvent> = events.iter().take(events.len() / 2).cloned().collect();
     match request.surface {
         Surface::Chat => {
@@ -471,7 +488,8 @@ fn no_content(request: &RequestContext) -> Act {
         .into_iter()
         .filter(|event| {
             serde_json::from_str::<Value>(&event.data).map_or(true, |value| {
-                let silent = value.pointer("/choices/0/delta/content").is_none_or(|text| text == "");
+                let silent =
+                    value.pointer("/choices/0/delta/content").is_none_or(|text| text == "");
                 silent && value.get("type").is_none_or(|kind| kind != "response.output_text.delta")
             })
         })

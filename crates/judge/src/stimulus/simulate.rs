@@ -16,7 +16,8 @@ const DRIP_GAP: Duration = Duration::from_millis(100);
 
 /// What stands behind the label in the documented reply: multi-byte characters of two, three and four bytes
 /// and each character that JSON escapes. A parser that decodes chunk by chunk, or unescapes by hand, damages it.
-pub(crate) const UNICODE_TAIL: &str = " — naïve café, 日本語, 😀, \"quoted\", back\\slash, tab\tand line\nbreak";
+pub(crate) const UNICODE_TAIL: &str =
+    " — naïve café, 日本語, 😀, \"quoted\", back\\slash, tab\tand line\nbreak";
 
 /// Returns the text that the simulated lane delivers for a label.
 pub fn documented_text(label: &str) -> String {
@@ -60,13 +61,21 @@ pub(super) fn whole(status: u16, headers: Vec<(String, String)>, body: Vec<u8>) 
 }
 
 /// Events as they are, one flushed piece each.
-pub(super) fn events_answer(request: &RequestContext, events: &[StreamEvent], end: AnswerEnd) -> Answer {
+pub(super) fn events_answer(
+    request: &RequestContext,
+    events: &[StreamEvent],
+    end: AnswerEnd,
+) -> Answer {
     let pieces = events.iter().map(StreamEvent::to_bytes).collect();
     pieces_answer(request, pieces, end)
 }
 
 /// Byte pieces as a stream, with a short wait between them.
-pub(super) fn pieces_answer(request: &RequestContext, chunks: Vec<Vec<u8>>, end: AnswerEnd) -> Answer {
+pub(super) fn pieces_answer(
+    request: &RequestContext,
+    chunks: Vec<Vec<u8>>,
+    end: AnswerEnd,
+) -> Answer {
     let mut pieces = Vec::with_capacity(chunks.len() * 2);
     for chunk in chunks {
         pieces.push(Piece::Bytes(chunk));
@@ -79,7 +88,9 @@ pub(super) fn documented(request: &RequestContext) -> Act {
     let text = documented_text(&request.label);
     let context = context(request, &text);
     match request.mode {
-        Mode::Unary => whole(200, json_headers(request), reply::unary(&context).to_string().into_bytes()),
+        Mode::Unary => {
+            whole(200, json_headers(request), reply::unary(&context).to_string().into_bytes())
+        }
         Mode::Stream => {
             Act::Answer(events_answer(request, &reply::stream(&context), AnswerEnd::Complete))
         }
@@ -112,7 +123,11 @@ fn http_date(seconds: i64) -> String {
 pub(super) fn redirect(request: &RequestContext) -> Act {
     if request.attempt > 1 {
         // Whoever follows gets the page that the redirect promised.
-        return whole(200, vec![("content-type".to_owned(), "text/html; charset=utf-8".to_owned())], HTML.into());
+        return whole(
+            200,
+            vec![("content-type".to_owned(), "text/html; charset=utf-8".to_owned())],
+            HTML.into(),
+        );
     }
     let headers = vec![
         ("content-type".to_owned(), "text/html; charset=utf-8".to_owned()),

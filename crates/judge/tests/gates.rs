@@ -1,0 +1,309 @@
+//! The six gates and the decision, from whole evidence that is spoilt in one place at a time: nothing but the whole may pass.
+
+use contract::Mode;
+use jiff::{SignedDuration, Timestamp};
+use judge::gates::{Decided, Decision, Gate, GateContext, decide};
+use judge::{
+    Fact, Finding, Fingerprint, Item, Lane, OutcomeKind, Phase, Planned, Probed, ReleaseIdentity,
+    RequestType, Role, Severity, Subject, Verdict,
+};
+use proptest::prelude::*;
+
+fn fingerprint(byte: u8) -> Fingerprint {
+    Fingerprint::from_digest(&[byte; 8])
+}
+
+fn identity(version: &str) -> ReleaseIdentity {
+    ReleaseIdentity {
+        version: version.to_owned(),
+        image: None,
+        run: fingerprint(1),
+        credential: Some(fingerprint(2)),
+    }
+}
+
+fn subject() -> Subject {
+    Subject {
+        service: "bot".to_owned(),
+        environment: "staging".to_owned(),
+        new: identity("2.4.0"),
+        rollback: identity("2.3.1"),
+        configuration: fingerprint(3),
+        contract: fingerprint(4),
+    }
+}
+
+fn now() -> Timestamp {
+    "2026-11-22T12:00:00Z".parse().expect("a time")
+}
+
+fn context() -> GateContext {
+    GateContext {
+        subject: subject(),
+        now: now(),
+        max_age: SignedDuration::from_hours(24),
+        strict: false,
+    }
+}
+
+fn item(minutes_ago: i64, fact: Fact) -> Item {
+    let at = now() - SignedDuration::from_mins(minutes_ago);
+    Item { run: "run-1".to_owned(), at, subject: subject(), fact }
+}
+
+fn planned(role: Role, probe: &str, phase: Phase) -> Planned {
+    Planned { role, probe: probe.to_owned(), mode: Mode::Unary, phase }
+}
+
+const PROBES: [(&str, &str); 3] =
+    [("happy-live", "happy"), ("auth-invalid-credential", "auth"), ("overload-503", "overload")];
+
+fn probed(planned: Planned, group: &str) -> Fact {
+    Fact::Probed(Probed {
+        planned,
+        group: group.to_owned(),
+        request_type: RequestType::HappyPath,
+        lane: Lane::Live,
+        verdict: Verdict::Pass,
+        outcome: Some(OutcomeKind::Answered),
+        attempts: 1,
+        findings: Vec::new(),
+        log_findings: Vec::new(),
+        logs_judged: true,
+    })
+}
+
+/// All that a drill leaves behind when everything passes.
+fn whole() -> Vec<Item> {
+    let mut plan = Vec::new();
+    let mut facts = Vec::new();
+    for role in Role::BOTH {
+        for (probe, group) in PROBES {
+            plan.push(planned(role, probe, Phase::Smoke));
+            facts.push(probed(planned(role, probe, Phase::Smoke), group));
+        }
+    }
+    plan.push(planned(Role::Rollback, "happy-live", Phase::AfterSwitch));
+    facts.push(probed(planned(Role::Rollback, "happy-live", Phase::AfterSwitch), "happy"));
+    facts.push(Fact::Reviewed { verdict: Verdict::Pass, findings: Vec::new() });
+    facts.push(Fact::Compared { verdict: Verdict::Pass, findings: Vec::new() });
+    for (step, percent) in [(3, 0), (4, 5), (5, 5), (6, 0), (7, 0)] {
+        facts.push(Fact::Stepped {
+            step,
+            name: format!("step {step}"),
+            verdict: Verdict::Pass,
+            findings: Vec::new(),
+            percent_new: Some(percent),
+        });
+    }
+    let mut items = vec![item(10, Fact::Planned { probes: plan })];
+    items.extend(facts.into_iter().map(|fact| item(9, fact)));
+    items
+}
+
+fn decided(items: &[Item]) -> Decided {
+    decide(items, &context(), &Gate::ALL)
+}
+
+fn finding(severity: Severity) -> Finding {
+    Finding::new(severity, "a-code", "this", "that", "do")
+}
+
+/// Makes the fact of an item a failed or an ambiguous one; `None` where it has no verdict.
+fn spoil(fact: &Fact, severity: Severity) -> Option<Fact> {
+    let verdict = Verdict::of(&[finding(severity)], false);
+    let findings = vec![finding(severity)];
+    match fact.clone() {
+        Fact::Planned { .. } | Fact::Withheld { .. } => None,
+        Fact::Probed(probed) => Some(Fact::Probed(Probed { verdict, findings, ..probed })),
+        Fact::Compared { .. } => Some(Fact::Compared { verdict, findings }),
+        Fact::Reviewed { .. } => Some(Fact::Reviewed { verdict, findings }),
+        Fact::Stepped { step, name, percent_new, .. } => {
+            Some(Fact::Stepped { step, name, verdict, findings, percent_new })
+        }
+    }
+}
+
+#[test]
+fn whole_evidence_permits_the_small_step() {
+    let decided = decided(&whole());
+    assert_eq!(decided.decision, Decision::PromoteSmallStep, "{:#?}", decided.gates);
+}
+
+#[test]
+fn any_missing_item_holds() {
+    // The comparison's findings hang on step 3; without them the step itself is still there.
+    for gone in 0..whole().len() {
+        let mut items = whole();
+        let gone = items.remove(gone);
+        if matches!(gone.fact, Fact::Compared { .. }) {
+            continue;
+        }
+        let decided = decided(&items);
+        assert_eq!(decided.decision, Decision::Hold, "without {:?}", gone.fact);
+        assert_eq!(decided.verdict, Verdict::Ambiguous, "without {:?}", gone.fact);
+    }
+}
+
+#[test]
+fn any_failed_item_blocks_and_after_the_switch_it_rolls_back() {
+    for at in 0..whole().len() {
+        let mut items = whole();
+        let Some(spoilt) = spoil(&items[at].fact, Severity::Fail) else { continue };
+        items[at].fact = spoilt.clone();
+        let after = match &spoilt {
+            Fact::Stepped { step, .. } => *step > 4,
+            Fact::Probed(probed) => probed.planned.phase == Phase::AfterSwitch,
+            Fact::Planned { .. }
+            | Fact::Compared { .. }
+            | Fact::Reviewed { .. }
+            | Fact::Withheld { .. } => false,
+        };
+        let decided = decided(&items);
+        let expected = if after { Decision::Rollback } else { Decision::Hold };
+        assert_eq!((decided.decision, decided.verdict), (expected, Verdict::Fail), "{spoilt:?}");
+    }
+}
+
+#[test]
+fn any_ambiguous_item_holds() {
+    for at in 0..whole().len() {
+        let mut items = whole();
+        let Some(spoilt) = spoil(&items[at].fact, Severity::Ambiguous) else { continue };
+        items[at].fact = spoilt.clone();
+        let decided = decided(&items);
+        assert_eq!(
+            (decided.decision, decided.verdict),
+            (Decision::Hold, Verdict::Ambiguous),
+            "{spoilt:?}"
+        );
+    }
+}
+
+#[test]
+fn verdict_that_is_better_than_its_findings_is_not_believed() {
+    let mut items = whole();
+    for item in &mut items {
+        if let Fact::Probed(probed) = &mut item.fact {
+            probed.findings = vec![finding(Severity::Fail)];
+        }
+    }
+    assert_eq!(decided(&items).verdict, Verdict::Fail);
+}
+
+#[test]
+fn stale_evidence_and_evidence_from_the_future_hold() {
+    for shift in [SignedDuration::from_hours(24), SignedDuration::from_hours(-1)] {
+        let mut items = whole();
+        for item in &mut items {
+            item.at -= shift;
+        }
+        assert_eq!(decided(&items).decision, Decision::Hold, "shifted by {shift:?}");
+    }
+}
+
+#[test]
+fn evidence_about_anything_else_holds_and_says_what() {
+    type Change = fn(&mut Subject);
+    let changes: [(&str, Change); 8] = [
+        ("another environment", |subject| subject.environment = "production".to_owned()),
+        ("another version of `new`", |subject| subject.new.version = "2.5.0".to_owned()),
+        ("another version of `rollback`", |subject| subject.rollback.version = "2.3.0".to_owned()),
+        ("another credential of `rollback`", |subject| {
+            subject.rollback.credential = Some(fingerprint(9))
+        }),
+        ("another image of `new`", |subject| {
+            subject.new.image = Some("registry.example/bot".to_owned())
+        }),
+        ("another way to run it, or build, of `new`", |subject| subject.new.run = fingerprint(9)),
+        ("another configuration", |subject| subject.configuration = fingerprint(9)),
+        ("another contract or other reviews", |subject| subject.contract = fingerprint(9)),
+    ];
+    for (expected, change) in changes {
+        let mut context = context();
+        change(&mut context.subject);
+        let decided = decide(&whole(), &context, &Gate::ALL);
+        assert_eq!(decided.decision, Decision::Hold, "{expected}");
+        let reasons: Vec<&String> = decided.gates.iter().flat_map(|gate| &gate.reasons).collect();
+        assert!(reasons.iter().all(|reason| reason.contains(expected)), "{expected}: {reasons:#?}");
+    }
+}
+
+#[test]
+fn newer_run_counts_and_an_old_pass_does_not_outlive_it() {
+    let mut items = whole();
+    let mut newer = vec![item(
+        2,
+        Fact::Planned { probes: vec![planned(Role::New, "happy-live", Phase::Smoke)] },
+    )];
+    let failed =
+        spoil(&probed(planned(Role::New, "happy-live", Phase::Smoke), "happy"), Severity::Fail);
+    newer.push(item(1, failed.expect("a probe can fail")));
+    for item in &mut newer {
+        item.run = "run-2".to_owned();
+    }
+    items.extend(newer);
+    assert_eq!(decided(&items).verdict, Verdict::Fail);
+}
+
+#[test]
+fn second_attempt_is_evidence_and_no_eraser() {
+    let mut items = whole();
+    let again = spoil(&items[1].fact, Severity::Fail).expect("the first probe can fail");
+    items.push(item(8, again));
+    assert_eq!(decided(&items).verdict, Verdict::Fail);
+}
+
+#[test]
+fn withheld_record_holds() {
+    let mut items = whole();
+    items.push(item(8, Fact::Withheld { what: "the record of a probe".to_owned() }));
+    assert_eq!(decided(&items).decision, Decision::Hold);
+}
+
+#[test]
+fn narrowed_gates_count_alone_and_none_is_nothing() {
+    let mut items = whole();
+    items.retain(|item| !matches!(item.fact, Fact::Reviewed { .. }));
+    let all_but_review = &Gate::ALL[1..];
+    assert_eq!(decide(&items, &context(), all_but_review).decision, Decision::PromoteSmallStep);
+    assert_eq!(decide(&whole(), &context(), &[]).decision, Decision::Hold);
+}
+
+#[test]
+fn warnings_block_only_when_strict() {
+    let mut items = whole();
+    for item in &mut items {
+        if let Fact::Probed(probed) = &mut item.fact {
+            probed.log_findings = vec![finding(Severity::Warn)];
+        }
+    }
+    assert_eq!(decided(&items).decision, Decision::PromoteSmallStep);
+    let strict = GateContext { strict: true, ..context() };
+    assert_eq!(decide(&items, &strict, &Gate::ALL).decision, Decision::Hold);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    /// The oracle: whole evidence, in any order, with anything unrelated beside it, promotes; any less never does.
+    #[test]
+    fn only_the_whole_promotes(keep in proptest::collection::vec(any::<bool>(), 32), seed in any::<u64>()) {
+        let all = whole();
+        let mut items: Vec<Item> = all
+            .iter()
+            .zip(keep.iter().chain(std::iter::repeat(&true)))
+            .filter(|(_, keep)| **keep)
+            .map(|(item, _)| item.clone())
+            .collect();
+        let needed = all.iter().filter(|item| !matches!(item.fact, Fact::Compared { .. })).count();
+        let kept = items.iter().filter(|item| !matches!(item.fact, Fact::Compared { .. })).count();
+        let mut foreign = whole().remove(1);
+        foreign.subject.service = "another".to_owned();
+        items.push(foreign);
+        let turn = usize::try_from(seed % 7).unwrap_or(0) % items.len();
+        items.rotate_left(turn);
+        let promotes = decided(&items).decision == Decision::PromoteSmallStep;
+        prop_assert_eq!(promotes, kept == needed);
+    }
+}
