@@ -150,6 +150,51 @@ fn killed_drill_beside_a_serving_router_leaves_users_on_rollback() {
     });
 }
 
+#[test]
+fn interrupted_drill_beside_a_serving_router_costs_users_no_answer() {
+    let project = Plan::healthy().write();
+    let served = with_users(&project, || {
+        let mut drill = project.start(&["drill", "--yes", "--format", "json"]);
+        assert!(drill.says("step 4"), "{}", drill.said());
+        drill.signal(Signal::INT);
+        drill.finish()
+    });
+    assert_eq!(served.failures, Vec::<String>::new(), "beside {} answers", served.answers.len());
+    assert_ne!(served.drill.code, Some(0), "{}", served.drill);
+}
+
+#[test]
+fn panic_button_takes_the_route_from_a_drill() {
+    let mut plan = Plan::healthy();
+    // `new` serves one ask of a hundred: there is time to press the button.
+    plan.step = 1;
+    let project = plan.write();
+    let served = with_users(&project, || {
+        let mut drill = project.start(&["drill", "--yes", "--format", "json"]);
+        assert!(drill.says("step 4"), "{}", drill.said());
+        let pressed = project.run(&["route", "set", "rollback"]);
+        assert_eq!(pressed.code, Some(0), "{pressed}");
+        project.assert_route_is_back();
+        drill.finish()
+    });
+    assert_ne!(served.drill.code, Some(0), "{}", served.drill);
+    project.assert_intact();
+}
+
+#[test]
+fn second_drill_at_the_same_time_is_refused() {
+    let project = Plan::healthy().write();
+    let mut first = project.start(&["drill", "--yes", "--format", "json"]);
+    assert!(first.says("step 0"), "{}", first.said());
+    let second = project.run(&["drill", "--yes", "--format", "json"]);
+    assert_eq!(second.code, Some(11), "{second}");
+    assert!(second.err().contains("another drill"), "{second}");
+    let first = first.finish();
+    assert_eq!(first.code, Some(0), "{first}");
+    assert_eq!(project.orphans(), vec![]);
+    project.assert_route_is_back();
+}
+
 /// What users saw while something happened.
 struct Served {
     drill: Done,

@@ -144,7 +144,7 @@ class Handler(BaseHTTPRequestHandler):
 
 
 class Server(ThreadingHTTPServer):
-    daemon_threads = True
+    daemon_threads = False
     request_queue_size = 64
 
     def server_bind(self):
@@ -154,8 +154,10 @@ class Server(ThreadingHTTPServer):
 
 def serve(handler=Handler):
     server = Server(("127.0.0.1", int(os.environ["PORT"])), handler)
-    signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
-    server.serve_forever()
+    # What is under way is answered first.
+    signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=server.shutdown).start())
+    server.serve_forever(poll_interval=0.05)
+    server.server_close()
 
 
 if __name__ == "__main__":
