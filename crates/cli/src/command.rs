@@ -80,9 +80,12 @@ impl Call {
                 }
                 Ok(loaded.settings)
             }
-            Err(errors) => {
-                Err(Failure { code: exit_code::USAGE, message: errors.render(false), advice: None })
-            }
+            Err(errors) => Err(Failure {
+                code: exit_code::USAGE,
+                message: errors.render(false),
+                advice: None,
+                problems: Some(problems_json(&errors)),
+            }),
         }
     }
 
@@ -129,6 +132,20 @@ impl Call {
         }
         failure.code
     }
+}
+
+/// Returns each problem of a configuration with its place.
+fn problems_json(errors: &config::ConfigErrors) -> serde_json::Value {
+    let one = |problem: &config::Problem| {
+        let place = errors.0.position(problem);
+        serde_json::json!({
+            "message": problem.message,
+            "help": problem.help,
+            "line": place.map(|(line, _)| line),
+            "column": place.map(|(_, column)| column),
+        })
+    };
+    errors.problems().iter().map(one).collect()
 }
 
 /// Writes JSON for people and programs.
