@@ -178,13 +178,18 @@ fn log_context<T: Tap, R: Releases, C: ControlPort>(
         version: bench.settings.release(role).version.clone(),
         ..LogContext::default()
     };
+    let mut reply_ids = Vec::new();
     for response in observation.exchanges.iter().filter_map(|exchange| exchange.response.as_ref()) {
         context.statuses.push(response.status);
         context.ids.extend(response.request_ids.iter().cloned());
-        context.ids.extend(response.judgement.response_id.iter().cloned());
         context
             .ids
             .extend(response.judgement.error.iter().filter_map(|error| error.request_id.clone()));
+        reply_ids.extend(response.judgement.response_id.iter().cloned());
+    }
+    // Where the provider gave a request id, the reply's own id does as well; where it gave none, nothing is demanded.
+    if !context.ids.is_empty() {
+        context.ids.extend(reply_ids);
     }
     context.ids.retain(|id| !id.is_empty());
     context
