@@ -1,6 +1,7 @@
 //! Puts the catalogued releases before a `surestep` and prints where it decides otherwise than the catalogue expects.
 //!
 //! `judge_releases SURESTEP check|drill [stack=python-openai-3] [form=command] [defect=swallows-error] [role=new]`
+//! `judge_releases SURESTEP check|drill other=naive|gateway`
 //!
 //! Without a filter, everything: that takes hours. A filter may be given more than once.
 
@@ -34,13 +35,17 @@ fn main() -> ExitCode {
     let surestep =
         std::fs::canonicalize(&surestep).unwrap_or_else(|_missing| PathBuf::from(surestep));
     let mut mismatches = 0;
+    for other in filters.get("other").into_iter().flatten() {
+        mismatches += u32::from(!judge_other(&surestep, &command, other));
+    }
     for variant in catalogue() {
         for stack in &variant.stacks {
             for form in &variant.forms {
                 let asked_for = wanted("stack", stack.environment_name().unwrap_or_default())
                     && wanted("form", word(*form))
                     && wanted("defect", &variant.defect)
-                    && variant.tap != "forward";
+                    && variant.tap != "forward"
+                    && !filters.contains_key("other");
                 if asked_for && !judge(&surestep, &command, &variant, *stack, *form, role) {
                     mismatches += 1;
                 }
@@ -73,11 +78,50 @@ fn judge(
         word(form),
         or_healthy(&variant.defect)
     );
+    let (expected, codes) = variant.expected_on(stack);
+    let Some((finished, project)) = run(surestep, command, role, &pair, &name) else {
+        return false;
+    };
+    report(
+        &name,
+        finished.exit_code.is_some_and(|code| codes.contains(&code)),
+        expected,
+        &finished,
+        &project,
+    )
+}
+
+/// Runs what is on no official SDK: it must be held.
+fn judge_other(surestep: &std::path::Path, command: &str, other: &str) -> bool {
+    let pair = match other {
+        "naive" => {
+            let naive = SdkRelease::new(Stack::PythonNaive, Form::Command);
+            Pair::new(naive, SdkRelease::new(Stack::PythonOpenai3, Form::Service)).modes(&["unary"])
+        }
+        _ => {
+            let gateway =
+                SdkRelease::new(Stack::PythonLitellm, Form::Service).setting("deadline", "30s");
+            Pair::new(gateway.clone(), gateway)
+        }
+    };
+    let Some((finished, project)) = run(surestep, command, "new", &pair, other) else {
+        return false;
+    };
+    report(other, finished.exit_code == Some(10), Expected::Hold, &finished, &project)
+}
+
+fn run(
+    surestep: &std::path::Path,
+    command: &str,
+    role: &str,
+    pair: &Pair,
+    name: &str,
+) -> Option<(Finished, Project)> {
     let project = match pair.write() {
         Ok(project) => project,
         Err(error) => {
             say(&format!("MISMATCH {name}: {error}"));
-            return false;
+            return None;
         }
     };
     let arguments: &[&str] = match command {
@@ -85,9 +129,7 @@ fn judge(
         _ => &["drill", "--yes", "--format", "json"],
     };
     let finished = project.run(surestep, arguments, LIMIT);
-    let (expected, codes) = variant.expected_on(stack);
-    let decided = finished.exit_code.is_some_and(|code| codes.contains(&code));
-    report(&name, decided, expected, &finished, &project)
+    Some((finished, project))
 }
 
 fn report(

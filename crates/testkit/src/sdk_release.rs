@@ -173,7 +173,7 @@ impl SdkRelease {
             Stack::PythonLitellm => {
                 let gateway_key = secret_source(secrets, "gateway-key");
                 return Ok(format!(
-                    "{{ service: [{program}, release, \"{{port}}\"], ready: /health/liveliness, \
+                    "{{ service: [{program}, release, \"{{port}}\"], ready: /health/liveliness, ready_within: 90s, \
                      ask: {{ openai: /v1, key: {gateway_key}, model: chat-primary }} }}"
                 ));
             }
