@@ -13,6 +13,28 @@ root=$(cd "$here/../../.." && pwd)
 target="$root/.test-env"
 all="python-openai-1 python-openai-3 python-litellm node-openai-4 node-openai-7"
 
+# What a bare Debian machine lacks is installed; elsewhere it is named.
+python=python3
+command -v python3.11 >/dev/null && python=python3.11
+missing=""
+command -v "$python" >/dev/null || missing="$missing python3"
+"$python" -c 'import ensurepip, venv' 2>/dev/null || missing="$missing python3-venv"
+command -v node >/dev/null || missing="$missing nodejs"
+command -v npm >/dev/null || missing="$missing npm"
+if [ -n "$missing" ]; then
+    if ! command -v apt-get >/dev/null; then
+        echo "install.sh: these are missing, and there is no apt-get to install them:$missing" >&2
+        exit 1
+    fi
+    echo "installing:$missing"
+    sudo=""
+    [ "$(id -u)" = 0 ] || sudo=sudo
+    $sudo apt-get update -qq
+    # Each word of the list is a package.
+    # shellcheck disable=SC2086
+    $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $missing
+fi
+
 digest() {
     for file in "$@"; do cat "$file"; done | sha256sum | cut -d ' ' -f 1
 }
@@ -23,7 +45,7 @@ python_environment() {
     whole "$1" "$wanted" && return
     # A virtual environment knows its own place, so it is made where it stays; the stamp is what tells that it is whole.
     rm -rf "${target:?}/$1"
-    python3.11 -m venv "$target/$1"
+    "$python" -m venv "$target/$1"
     "$target/$1/bin/python" -m pip install --quiet --no-deps --disable-pip-version-check --requirement "$requirements"
     "$target/$1/bin/python" -m compileall -q "$target/$1/lib" >/dev/null 2>&1 || true
     stamp "$1" "$wanted"
