@@ -84,7 +84,7 @@ impl Call {
                 code: exit_code::USAGE,
                 message: errors.render(false),
                 advice: None,
-                problems: Some(problems_json(&errors)),
+                problems: Some(Box::new(problems_json(&errors))),
             }),
         }
     }

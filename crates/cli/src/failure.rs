@@ -17,7 +17,7 @@ pub(crate) struct Failure {
     /// What to do about it.
     pub(crate) advice: Option<String>,
     /// Each problem of a configuration file by itself, for programs.
-    pub(crate) problems: Option<Value>,
+    pub(crate) problems: Option<Box<Value>>,
 }
 
 impl Failure {

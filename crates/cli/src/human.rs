@@ -65,7 +65,7 @@ fn gates(outcome: &Outcome, paint: Paint, out: &mut String) -> std::fmt::Result 
             writeln!(out, "            {reason}")?;
         }
         if gate.reasons.len() > PLACES_SHOWN {
-            writeln!(out, "            and {} more, below", gate.reasons.len() - PLACES_SHOWN)?;
+            writeln!(out, "            and {} more", gate.reasons.len() - PLACES_SHOWN)?;
         }
     }
     writeln!(out)

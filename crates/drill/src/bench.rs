@@ -73,36 +73,54 @@ impl Starting {
 
 /// The ceiling on calls that reach the provider in one run.
 #[derive(Debug)]
-pub struct LiveCalls(AtomicU32);
+pub struct LiveCalls {
+    left: AtomicU32,
+    unrecorded: AtomicU32,
+}
 
 impl LiveCalls {
     /// Starts with the whole budget.
     pub fn new(budget: u32) -> Self {
-        Self(AtomicU32::new(budget))
+        Self { left: AtomicU32::new(budget), unrecorded: AtomicU32::new(0) }
     }
 
     /// Returns how many calls an ask may make that wants so many at most.
     pub(crate) fn allow(&self, at_most: u32) -> u32 {
-        self.0.load(Ordering::Relaxed).min(at_most)
+        self.left.load(Ordering::Relaxed).min(at_most)
     }
 
-    /// Takes the calls off that an observation shows.
+    /// Takes the calls off that an observation shows, and which the record of its probe tells.
     pub(crate) fn spend(&self, observation: &Observation) {
-        let spent = observation.exchanges.iter().filter(|exchange| match exchange.answered_by {
-            AnsweredBy::Provider | AnsweredBy::ProviderUnreachable => true,
-            AnsweredBy::Tap | AnsweredBy::Guard => false,
-        });
-        self.spend_some(u32::try_from(spent.count()).unwrap_or(u32::MAX));
+        self.take_off(count_live(observation));
     }
 
-    /// Takes so many calls off.
-    pub(crate) fn spend_some(&self, n: u32) {
+    /// Takes so many calls off that belong to no probe: the record of the step tells them.
+    pub(crate) fn spend_beside_probes(&self, n: u32) {
+        self.unrecorded.fetch_add(n, Ordering::Relaxed);
+        self.take_off(n);
+    }
+
+    /// Returns how many calls were made beside probes since this was asked last.
+    pub(crate) fn take_unrecorded(&self) -> u32 {
+        self.unrecorded.swap(0, Ordering::Relaxed)
+    }
+
+    fn take_off(&self, n: u32) {
         let less = |left: u32| Some(left.saturating_sub(n));
-        match self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less) {
+        match self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less) {
             // The closure never refuses; what was there before is of no interest.
             Ok(_) | Err(_) => {}
         }
     }
+}
+
+/// Counts the exchanges that reached for the provider.
+pub(crate) fn count_live(observation: &Observation) -> u32 {
+    let live = observation.exchanges.iter().filter(|exchange| match exchange.answered_by {
+        AnsweredBy::Provider | AnsweredBy::ProviderUnreachable => true,
+        AnsweredBy::Tap | AnsweredBy::Guard => false,
+    });
+    u32::try_from(live.count()).unwrap_or(u32::MAX)
 }
 
 impl<T: Tap, R: Releases, C: ControlPort> std::fmt::Debug for Bench<T, R, C> {

@@ -6,7 +6,7 @@ use evidence::Sensitive;
 use judge::{AnswerRelation, Finding, Observation, OutcomeKind, Role, Severity, Stimulus, relate};
 
 use crate::asking::prompt;
-use crate::bench::{Bench, COLLECT_GRACE, ControlPort};
+use crate::bench::{Bench, COLLECT_GRACE, ControlPort, count_live};
 use crate::ports::{
     ArmedAsk, Ask, Releases, RunningRelease as _, Tap, TapPort as _, TrafficSwitch,
 };
@@ -119,8 +119,7 @@ impl<T: Tap, R: Releases, S: TrafficSwitch> Path<'_, T, R, S> {
         let (new, delivered_new) = self.new.port.collect(names.id, COLLECT_GRACE).await;
         let (rollback, delivered_rollback) =
             self.rollback.port.collect(names.id, COLLECT_GRACE).await;
-        bench.live_calls.spend(&new);
-        bench.live_calls.spend(&rollback);
+        bench.live_calls.spend_beside_probes(count_live(&new) + count_live(&rollback));
         let served = served(&new, &rollback);
         let delivered: Vec<&str> = delivered_new
             .iter()

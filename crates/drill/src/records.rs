@@ -8,11 +8,12 @@ use evidence::{
 };
 use jiff::Timestamp;
 use judge::{
-    AnsweredBy, Exchange, Fact, Finding, Fingerprint, Observation, OutcomeKind, Phase, Planned,
-    Probed, RequestType, Role, Subject, Verdict,
+    AnsweredBy, Exchange, Fact, Finding, Fingerprint, OutcomeKind, Phase, Planned, Probed,
+    RequestType, Role, Subject, Verdict,
 };
 
 use crate::asking::Probing;
+use crate::bench::count_live;
 use crate::settings::{Release, Settings};
 
 /// Makes the records of one run.
@@ -171,7 +172,7 @@ impl<'a> Clerk<'a> {
                 .collect(),
             required_fields_found: found.unwrap_or_default(),
             findings,
-            live_calls: live_calls(&probing.observation),
+            live_calls: count_live(&probing.observation),
             ..self.fact(Some(role), fact, "")
         }
     }
@@ -244,12 +245,4 @@ fn gaps(calls: &[&Exchange]) -> Vec<u64> {
         .zip(calls.iter().skip(1))
         .map(|(before, after)| after.started_ms.saturating_sub(before.ended_ms))
         .collect()
-}
-
-fn live_calls(observation: &Observation) -> u32 {
-    let live = observation.exchanges.iter().filter(|exchange| match exchange.answered_by {
-        AnsweredBy::Provider | AnsweredBy::ProviderUnreachable => true,
-        AnsweredBy::Tap | AnsweredBy::Guard => false,
-    });
-    u32::try_from(live.count()).unwrap_or(u32::MAX)
 }

@@ -1,6 +1,7 @@
 //! The drill: eight steps, each announced in the journal before it acts, and a way back from each of them.
 
 use std::future::Future;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use evidence::{Acquire, Durable, Holder, Intent, Journal, Lease, Ledger};
 use jiff::{SignedDuration, Timestamp};
@@ -55,7 +56,8 @@ pub async fn drill<T: Tap, R: Releases, C: ControlPort, S: TrafficSwitch>(
         journal.on_record(call);
     }
     let keeper = Keeper { ledger, clerk: clerk(bench), scanner: &bench.scanner };
-    let steps = Steps { bench, keeper, switch, journal: &journal, lease: &lease };
+    let moved = AtomicBool::new(false);
+    let steps = Steps { bench, keeper, switch, journal: &journal, lease: &lease, moved };
     let mut report = RunReport { run: bench.names.run.clone(), ..RunReport::default() };
     let result = {
         let running = steps.run(&mut report);
@@ -119,6 +121,8 @@ struct Steps<'a, T: Tap, R: Releases, C: ControlPort, S: TrafficSwitch> {
     switch: &'a S,
     journal: &'a Journal,
     lease: &'a Lease,
+    /// Whether this drill may have moved traffic.
+    moved: AtomicBool,
 }
 
 type Releasing<T, R> = Vec<(Role, Option<Alive<<R as Releases>::Running, <T as Tap>::Port>>)>;
@@ -133,6 +137,10 @@ impl<T: Tap, R: Releases, C: ControlPort, S: TrafficSwitch> Steps<'_, T, R, C, S
         self.preflight(took_over, report).await?;
         review_contract(self.bench, &self.keeper, report).await?;
         self.done(began, "began").await?;
+        if !report.steps.iter().all(|step| step.verdict.permits_release()) {
+            // Traffic is where no drill may start from: nothing else is tried, and nothing is moved.
+            return Ok(());
+        }
 
         let smoking = self.intent(Intent::Step { n: 1 }).await?;
         self.began(1, "smoke new");
@@ -240,6 +248,7 @@ impl<T: Tap, R: Releases, C: ControlPort, S: TrafficSwitch> Steps<'_, T, R, C, S
         shift: &Durable<Intent>,
     ) -> Result<(), PortError> {
         let (new, rollback) = fronts::<T, R>(path.new, path.rollback, path.uniform).await?;
+        self.moved.store(true, Ordering::SeqCst);
         self.switch.backends(new, rollback).await?;
         match shift.intent() {
             Intent::Shift { percent_new } => self.switch.shift(*percent_new).await,
@@ -340,7 +349,10 @@ impl<T: Tap, R: Releases, C: ControlPort, S: TrafficSwitch> Steps<'_, T, R, C, S
             )));
             let now = (self.bench.now)();
             let restore = self.journal.record(&unfinished.run, Intent::Restore, now).await?;
-            self.switch.shift(0).await.map_err(RunError::Route)?;
+            // A share that was only held came back by itself when its holder died; then there is nothing to move.
+            if self.switch.show().await.map_err(RunError::Route)?.percent_new != 0 {
+                self.switch.shift(0).await.map_err(RunError::Route)?;
+            }
             let route = self.switch.show().await.map_err(RunError::Route)?;
             if route.percent_new != 0 {
                 return Err(RunError::Route(PortError::Environment {
@@ -424,7 +436,9 @@ impl<T: Tap, R: Releases, C: ControlPort, S: TrafficSwitch> Steps<'_, T, R, C, S
             findings: findings.clone(),
             percent_new,
         };
-        self.keeper.keep(vec![self.keeper.clerk.fact(None, fact, &note)]).await?;
+        let mut record = self.keeper.clerk.fact(None, fact, &note);
+        record.live_calls = self.bench.live_calls.take_unrecorded();
+        self.keeper.keep(vec![record]).await?;
         report.findings.extend(findings.iter().cloned());
         end_step(self.bench, report, step, name, verdict, findings);
         self.lease.renew(until((self.bench.now)())).await?;
@@ -441,6 +455,10 @@ impl<T: Tap, R: Releases, C: ControlPort, S: TrafficSwitch> Steps<'_, T, R, C, S
 
     /// The way back, whatever happened: moving *to* `rollback` needs no receipt, and is done also when nothing can be written.
     async fn restore(&self) -> Result<(), RunError> {
+        if !self.moved.load(Ordering::SeqCst) {
+            // What we never moved is not ours to put back: an operator's own share stays.
+            return Ok(());
+        }
         let route = self.switch.show().await.map_err(RunError::Route)?;
         if route.percent_new == 0 {
             return Ok(());

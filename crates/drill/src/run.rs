@@ -124,7 +124,7 @@ pub(crate) async fn controls<T: Tap, R: Releases, C: ControlPort>(
     role: Role,
 ) -> Vec<(contract::Mode, Control)> {
     let modes = &bench.settings.provider_of(role).modes;
-    bench.live_calls.spend_some(u32::try_from(modes.len()).unwrap_or(u32::MAX));
+    bench.live_calls.spend_beside_probes(u32::try_from(modes.len()).unwrap_or(u32::MAX));
     join_all(modes.iter().map(|&mode| async move { (mode, bench.control.call(role, mode).await) }))
         .await
 }
@@ -163,7 +163,9 @@ async fn keep_smoke<T: Tap, R: Releases, C: ControlPort>(
         findings: smoked.problems.clone(),
         percent_new: None,
     };
-    records.push(keeper.clerk.fact(Some(role), fact, &format!("{name}: {}", verdict.as_str())));
+    let mut record = keeper.clerk.fact(Some(role), fact, &format!("{name}: {}", verdict.as_str()));
+    record.live_calls = bench.live_calls.take_unrecorded();
+    records.push(record);
     keeper.keep(records).await?;
     end_step(bench, report, step, name, verdict, findings);
     Ok(())

@@ -169,7 +169,8 @@ pub(crate) fn not_started<T: Tap, R: Releases, C: ControlPort>(
 ) -> Finding {
     match error {
         PortError::Release { code, what, advice, output } => {
-            let said = output.as_ref().map(|output| last_lines(bench, output)).unwrap_or_default();
+            let said =
+                output.as_ref().map(|output| telling_lines(bench, output)).unwrap_or_default();
             let seen =
                 if said.is_empty() { what.clone() } else { format!("{what}; it said: {said}") };
             Finding::new(Severity::Fail, code, "a release that can be asked", seen, advice.clone())
@@ -192,16 +193,27 @@ pub(crate) fn not_started<T: Tap, R: Releases, C: ControlPort>(
     }
 }
 
-/// What a release said last, redacted and short.
-fn last_lines<T: Tap, R: Releases, C: ControlPort>(
+/// What a release said that tells most, redacted and short: lines that name an error, wherever they stand (Node puts the message
+/// above the stack, Python below it), else the last ones.
+fn telling_lines<T: Tap, R: Releases, C: ControlPort>(
     bench: &Bench<T, R, C>,
     output: &Sensitive,
 ) -> String {
+    const LINES: usize = 3;
     const SHOWN: usize = 400;
     let redacted = bench.scanner.redact(output.expose()).into_string();
-    let text: String = redacted.split_whitespace().collect::<Vec<_>>().join(" ");
-    let skip = text.chars().count().saturating_sub(SHOWN);
-    text.chars().skip(skip).collect()
+    let lines: Vec<&str> =
+        redacted.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    let names_error = |line: &&&str| {
+        ["Error", "error", "Exception", "panicked", "fatal", "not found", "denied"]
+            .iter()
+            .any(|word| line.contains(word))
+    };
+    let mut telling: Vec<&str> = lines.iter().filter(names_error).take(LINES).copied().collect();
+    if telling.is_empty() {
+        telling = lines.iter().skip(lines.len().saturating_sub(LINES)).copied().collect();
+    }
+    telling.join(" / ").chars().take(SHOWN).collect()
 }
 
 fn mode_not_mapped(role: Role, mode: contract::Mode) -> Finding {

@@ -82,7 +82,7 @@ fn happy(mode: Mode, context: &PlanContext<'_>, add: &mut Add<'_>) {
             tolerated("tolerated-split-utf8", Variation::SplitUtf8, Expect::Answer);
             match context.surface {
                 Surface::Chat => {
-                    tolerated("tolerated-usage-chunk", Variation::UsageChunk, Expect::Answer)
+                    tolerated("tolerated-usage-chunk", Variation::UsageChunk, Expect::Answer);
                 }
                 // The stream helper of openai-node 7 refuses unknown events (contracts.md row 136).
                 Surface::Responses => {

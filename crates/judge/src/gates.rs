@@ -409,6 +409,21 @@ fn contract_reviewed(items: &[Item], context: &GateContext, bench: &mut Bench) {
 }
 
 fn smoke(role: Role, items: &[Item], context: &GateContext, bench: &mut Bench) {
+    // Why a release could not be asked at all stands in its step.
+    if let Ok(run) = newest_run(items, context, |fact| plans(fact, role, Phase::Smoke)) {
+        let own_step = match role {
+            Role::New => 1,
+            Role::Rollback => 2,
+        };
+        for item in run {
+            if let Fact::Stepped { step, findings, .. } = &item.fact
+                && *step == own_step
+                && !findings.is_empty()
+            {
+                bench.findings(findings, context.strict, item.at);
+            }
+        }
+    }
     probes(role, Phase::Smoke, items, context, bench, |group| group != AUTH_GROUP);
     // What the comparison of the pair found about this release.
     if let Ok(run) = newest_run(items, context, |fact| matches!(fact, Fact::Compared { .. })) {
@@ -447,8 +462,8 @@ fn observability(role: Role, items: &[Item], context: &GateContext, bench: &mut 
     }
 }
 
-/// The steps that the switch gate rests on: compare, switch, serve by new, switch back, serve by rollback.
-const SWITCH_STEPS: [u8; 5] = [3, 4, 5, 6, 7];
+/// The steps that the switch gate rests on: preflight, compare, switch, serve by new, switch back, serve by rollback.
+const SWITCH_STEPS: [u8; 6] = [0, 3, 4, 5, 6, 7];
 
 fn switch_drill(items: &[Item], context: &GateContext, bench: &mut Bench) {
     let run =

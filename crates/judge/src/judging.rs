@@ -116,11 +116,12 @@ fn judge_probe(case: &Case<'_>, findings: &mut Vec<Finding>) {
         return;
     }
     wire::judge(case, findings);
-    attempts::judge(case, findings);
     fields::judge(case, findings);
+    // How often a release calls a provider in trouble says nothing about what it does when an error is its own.
     if case.probe.stimulus.is_live() && live::judge(case, findings) == live::Blame::NotTheRelease {
         return;
     }
+    attempts::judge(case, findings);
     outcome::judge(case, findings);
 }
 

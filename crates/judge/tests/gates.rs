@@ -87,7 +87,7 @@ fn whole() -> Vec<Item> {
     facts.push(probed(planned(Role::Rollback, "happy-live", Phase::AfterSwitch), "happy"));
     facts.push(Fact::Reviewed { verdict: Verdict::Pass, findings: Vec::new() });
     facts.push(Fact::Compared { verdict: Verdict::Pass, findings: Vec::new() });
-    for (step, percent) in [(3, 0), (4, 5), (5, 5), (6, 0), (7, 0)] {
+    for (step, percent) in [(0, 0), (3, 0), (4, 5), (5, 5), (6, 0), (7, 0)] {
         facts.push(Fact::Stepped {
             step,
             name: format!("step {step}"),
@@ -210,10 +210,10 @@ fn evidence_about_anything_else_holds_and_says_what() {
         ("another version of `new`", |subject| subject.new.version = "2.5.0".to_owned()),
         ("another version of `rollback`", |subject| subject.rollback.version = "2.3.0".to_owned()),
         ("another credential of `rollback`", |subject| {
-            subject.rollback.credential = Some(fingerprint(9))
+            subject.rollback.credential = Some(fingerprint(9));
         }),
         ("another image of `new`", |subject| {
-            subject.new.image = Some("registry.example/bot".to_owned())
+            subject.new.image = Some("registry.example/bot".to_owned());
         }),
         ("another way to run it, or build, of `new`", |subject| subject.new.run = fingerprint(9)),
         ("another configuration", |subject| subject.configuration = fingerprint(9)),

@@ -78,8 +78,13 @@ fn answer_way_back(outcome: &mut Outcome) {
             "the way back is proven; the proof is {} minutes old",
             now().duration_since(since).as_mins().max(0)
         ),
-        (Verdict::Fail, _) => "the way back failed when it was tried last".to_owned(),
-        (Verdict::Pass, None) | (Verdict::Ambiguous, _) => "the way back is not proven".to_owned(),
+        (Verdict::Fail | Verdict::Ambiguous, _) | (Verdict::Pass, None) => {
+            let why = of_way_back().flat_map(|report| &report.reasons).next();
+            match why {
+                Some(why) => format!("the way back is not proven: {why}"),
+                None => "the way back is not proven".to_owned(),
+            }
+        }
     };
 }
 

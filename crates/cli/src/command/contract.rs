@@ -33,7 +33,7 @@ pub(crate) fn judge(call: &Call, args: &JudgeArgs) -> Result<u8, Failure> {
         worst = worst.max(judgement.verdict);
         match call.arguments.format {
             Format::Json if many => {
-                text.push_str(&format!("{}\n", public(file, &dump, &judgement)))
+                text.push_str(&format!("{}\n", public(file, &dump, &judgement)));
             }
             Format::Json => text.push_str(&pretty(&public(file, &dump, &judgement))),
             Format::Human | Format::Github => text.push_str(&human(file, &dump, &judgement)),

@@ -1,6 +1,6 @@
 //! `evidence list`, `evidence show` and `evidence verify`.
 
-use evidence::{Ledger, RecordFilter, Scanner, StoredRecord};
+use evidence::{Ledger, LedgerError, RecordFilter, Scanner, StoredRecord};
 use judge::Fact;
 use serde_json::{Value, json};
 
@@ -14,7 +14,12 @@ use crate::wiring::ledger_path;
 /// Runs it.
 pub(crate) async fn run(call: &Call, what: &EvidenceCommand) -> Result<u8, Failure> {
     let settings = call.settings()?;
-    let ledger = Ledger::open_read_only(&ledger_path(&settings)).await?;
+    let ledger = match Ledger::open_read_only(&ledger_path(&settings)).await {
+        Err(error @ LedgerError::Missing { .. }) => {
+            return Err(Failure { code: exit_code::HOLD_MISSING, ..Failure::from(error) });
+        }
+        opened => opened?,
+    };
     let code = match what {
         EvidenceCommand::List(args) => list(call, &ledger, args).await,
         EvidenceCommand::Show { id } => show(call, &ledger, id).await,

@@ -88,7 +88,9 @@ fn human(shown: &Shown) -> String {
     match shown.listen {
         Some(listen) if shown.running => text.push_str(&format!("router on {listen}\n")),
         Some(_) | None => {
-            text.push_str("no router is running; this is the share that the next one starts with\n")
+            text.push_str(
+                "no router is running; this is the share that the next one starts with\n",
+            );
         }
     }
     text

@@ -16,27 +16,27 @@ pub(crate) fn init(call: &Call, args: &InitArgs) -> Result<u8, Failure> {
 
 /// Looks at everything that a run will need.
 pub(crate) async fn doctor(call: &Call) -> Result<u8, Failure> {
+    let mut unreadable = false;
     let found = match config::load_with_warnings(&call.arguments.config, &call.environment) {
         Ok(loaded) => {
             checkup::doctor(&loaded.settings, &loaded.warnings, &call.environment, wiring::now())
                 .await
         }
         Err(errors) => {
-            if call.arguments.format == Format::Human {
-                say(&errors.render(false));
-            }
+            unreadable = true;
             checkup::of_errors(&errors)
         }
     };
     match call.arguments.format {
         Format::Human | Format::Github => {
-            answer(&checkup::render(&found, may_colour(&call.environment)))
+            answer(&checkup::render(&found, may_colour(&call.environment)));
         }
         Format::Json => answer(&pretty(&checkup::to_json(&found))),
     }
     Ok(match checkup::worst(&found) {
         checkup::State::Fine | checkup::State::Odd => exit_code::PASS,
-        checkup::State::Broken => exit_code::USAGE,
+        checkup::State::Broken if unreadable => exit_code::USAGE,
+        checkup::State::Broken => exit_code::HOLD_MISSING,
     })
 }
 

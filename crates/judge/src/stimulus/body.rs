@@ -273,11 +273,11 @@ pub(super) fn shape(fault: ShapeFault, request: &RequestContext) -> Act {
             set(&mut document, content, Some(json!([{"type": "text", "text": text}])));
         }
         ShapeFault::FinishNull if chat => {
-            set(&mut document, "/choices/0/finish_reason", Some(Value::Null))
+            set(&mut document, "/choices/0/finish_reason", Some(Value::Null));
         }
         ShapeFault::FinishNull => set(&mut document, "/status", Some(json!("in_progress"))),
         ShapeFault::FinishLength => {
-            end_early(&mut document, request, "length", "max_output_tokens")
+            end_early(&mut document, request, "length", "max_output_tokens");
         }
         ShapeFault::FinishContentFilter => {
             end_early(&mut document, request, "content_filter", "content_filter");
