@@ -1,6 +1,6 @@
 //! Judges one probe: observation, outcome and logs in; findings out.
 
-use contract::{ContractVerdict, Surface};
+use contract::{Completion, ContractVerdict, Surface};
 
 use crate::logs::LogReading;
 use crate::{
@@ -178,10 +178,12 @@ pub(crate) fn last_call<'a>(case: &Case<'a>) -> Option<&'a Exchange> {
     attempts::calls(&case.observation.exchanges).last()
 }
 
-/// Returns whether a reply of the provider can be relied on.
+/// Returns whether a reply can be relied on: it keeps to the contract, and the answer in it is whole.
 pub(crate) fn is_good_reply(exchange: &Exchange) -> bool {
     exchange.response.as_ref().is_some_and(|response| {
-        (200..300).contains(&response.status) && response.judgement.verdict != ContractVerdict::Hold
+        (200..300).contains(&response.status)
+            && response.judgement.verdict != ContractVerdict::Hold
+            && response.judgement.completion == Completion::Complete
     })
 }
 

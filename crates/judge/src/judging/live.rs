@@ -194,14 +194,15 @@ fn refused(case: &Case<'_>, status: u16, class: ErrorClass) -> Option<Trouble> {
 
 /// The reply came with status 200: is it one?
 fn off_contract(case: &Case<'_>, call: &Exchange) -> Option<Trouble> {
-    let judgement = &call.response.as_ref()?.judgement;
-    if judgement.verdict != ContractVerdict::Hold {
+    if is_good_reply(call) {
         return None;
     }
+    let judgement = &call.response.as_ref()?.judgement;
+    // With no hold among the findings, the answer ended early (its token limit, a filter), and what is noted says so.
     let codes: Vec<&str> = judgement
         .findings
         .iter()
-        .filter(|finding| finding.verdict == ContractVerdict::Hold)
+        .filter(|finding| finding.verdict == judgement.verdict)
         .map(|finding| finding.code)
         .collect();
     let taken = case.outcome.kind() == OutcomeKind::Answered;

@@ -529,3 +529,24 @@ fn leaks_are_findings_at_every_probe() {
     assert_eq!(judged.log_findings[0].code, "log-leaks-credential");
     assert_eq!(judged.log_findings[0].seen, "found (base64)");
 }
+
+#[test]
+fn answer_that_ended_early_is_no_good_reply() {
+    let ended = |completion| {
+        let mut exchange = call(1, 0, 200);
+        if let Some(response) = &mut exchange.response {
+            response.judgement.verdict = ContractVerdict::Warn;
+            response.judgement.completion = completion;
+        }
+        exchange
+    };
+    for completion in [Completion::LengthLimit, Completion::Filtered, Completion::Truncated] {
+        let exchange = ended(completion);
+        scene("shape-finish-length", vec![exchange.clone()], answered(), A::Whole)
+            .check(&[("incomplete-reply-accepted", Fail)]);
+        // The provider's own limit on the live happy path is nobody's fault here.
+        let live = Exchange { answered_by: AnsweredBy::Provider, ..exchange };
+        scene("happy-live", vec![live], refused(), A::None)
+            .check(&[("provider-reply-off-contract", Ambiguous)]);
+    }
+}
