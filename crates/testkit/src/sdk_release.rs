@@ -153,7 +153,7 @@ impl SdkRelease {
                     .to_string()
             }
             Stack::NodeOpenai4 | Stack::NodeOpenai7 => "node".to_owned(),
-            Stack::PythonNaive => "python3.11".to_owned(),
+            Stack::PythonNaive => "python3".to_owned(),
             Stack::PythonLitellm => {
                 releases_folder().join("gateway/start.sh").display().to_string()
             }
