@@ -65,8 +65,8 @@ pub(crate) enum Command {
     Provider(ProviderArgs),
     /// Can this configuration work here? Each finding with its fix.
     Doctor,
-    /// JSON Schema of the configuration.
-    Schema,
+    /// JSON Schema of the configuration, or of the results.
+    Schema(SchemaArgs),
 }
 
 /// Arguments of `init`.
@@ -100,6 +100,23 @@ pub(crate) struct DrillArgs {
     /// End the process with SIGKILL after so many journal records: for tests of the way back.
     #[arg(long, value_name = "N", hide = true)]
     pub(crate) kill_after_record: Option<u64>,
+}
+
+/// Arguments of `schema`.
+#[derive(Debug, Args)]
+pub(crate) struct SchemaArgs {
+    /// Of what.
+    #[arg(value_enum, default_value_t = SchemaOf::Config)]
+    pub(crate) of: SchemaOf,
+}
+
+/// What has a schema.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SchemaOf {
+    /// surestep.yaml.
+    Config,
+    /// What check, drill and can print with `--format json`.
+    Result,
 }
 
 /// Questions to the stored evidence.

@@ -66,7 +66,7 @@ async fn run(call: &Call) -> Result<u8, Failure> {
         Command::Evidence(what) => evidence::run(call, what).await,
         Command::Provider(args) => provider::run(call, args).await,
         Command::Doctor => setup::doctor(call).await,
-        Command::Schema => setup::schema(),
+        Command::Schema(args) => setup::schema(args),
     }
 }
 

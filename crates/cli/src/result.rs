@@ -1,8 +1,12 @@
 //! The result of a run or a question, derived from stored facts: one structure for every format.
 
+mod schema;
+
 use judge::gates::{Decided, Gate, GateReport};
 use judge::{Fact, Finding, Item, Phase, Role, Severity, Verdict};
 use serde_json::{Value, json};
+
+pub(crate) use schema::result_schema;
 
 /// The version of the JSON results.
 pub(crate) const SCHEMA_VERSION: u32 = 1;

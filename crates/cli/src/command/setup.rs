@@ -1,8 +1,9 @@
 //! `init`, `doctor` and `schema`.
 
-use crate::args::{Format, InitArgs};
+use crate::args::{Format, InitArgs, SchemaArgs, SchemaOf};
 use crate::command::{Call, pretty};
 use crate::failure::{Failure, chain};
+use crate::result::result_schema;
 use crate::terminal::{answer, may_colour, say};
 use crate::{config, doctor as checkup, exit_code, init as template, schema as schemas, wiring};
 
@@ -40,8 +41,12 @@ pub(crate) async fn doctor(call: &Call) -> Result<u8, Failure> {
     })
 }
 
-/// Prints the schema of the configuration.
-pub(crate) fn schema() -> Result<u8, Failure> {
-    answer(&pretty(&schemas::config_schema()));
+/// Prints a schema.
+pub(crate) fn schema(args: &SchemaArgs) -> Result<u8, Failure> {
+    let schema = match args.of {
+        SchemaOf::Config => schemas::config_schema(),
+        SchemaOf::Result => result_schema(),
+    };
+    answer(&pretty(&schema));
     Ok(exit_code::PASS)
 }
