@@ -16,6 +16,8 @@ use crate::Kind;
 const DEPTH_MAX: u32 = 128;
 /// Most values and keys in one document: 20 bytes each, so a tape stays below 10 MiB.
 const NODES_MAX: usize = 500_000;
+/// Longest structure that is written down; a reply with a few tool calls has a kilobyte.
+const SIGNATURE_BYTES_MAX: usize = 4096;
 
 /// Why a text is not one JSON document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +44,8 @@ pub(crate) enum JsonFault {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Tag {
+    Key,
+    KeyEscaped,
     Null,
     Bool,
     Integer,
@@ -68,15 +72,25 @@ pub(crate) struct Tape {
     keys: Vec<u32>,
     duplicate_key: bool,
     lone_surrogate: bool,
+    /// How many containers the innermost one is in.
+    deepest: u32,
+    /// Whoever reads has bounded the document: its values are not counted.
+    is_unbounded: bool,
 }
 
 impl Tape {
+    /// Returns a tape for a document whose size the caller bounds.
+    pub(crate) fn unbounded() -> Self {
+        Self { is_unbounded: true, ..Self::default() }
+    }
+
     /// Reads `bytes`, which must be one document with nothing but white space around it.
     pub(crate) fn read<'t>(&'t mut self, bytes: &'t [u8]) -> Result<Value<'t>, JsonFault> {
         self.nodes.clear();
         self.keys.clear();
         self.duplicate_key = false;
         self.lone_surrogate = false;
+        self.deepest = 0;
         let text = match std::str::from_utf8(bytes) {
             Ok(text) => text,
             // A character that the end cuts is truncation, if all before it is fine.
@@ -113,7 +127,7 @@ impl Tape {
 
     fn push(&mut self, tag: Tag, start: usize, end: usize) -> Result<usize, JsonFault> {
         let index = self.nodes.len();
-        if index >= NODES_MAX {
+        if index >= NODES_MAX && !self.is_unbounded {
             return Err(JsonFault::TooManyValues);
         }
         // Both fit: `read` refuses documents longer than `u32`.
@@ -156,7 +170,7 @@ impl<'t> Value<'t> {
 
     /// Returns a key as it is written; keys with escapes are rare, and get their own copy.
     pub(crate) fn key(self) -> Cow<'t, str> {
-        if self.node().tag == Tag::Text {
+        if self.node().tag == Tag::Key {
             Cow::Borrowed(self.raw())
         } else {
             Cow::Owned(unescape(self.raw()))
@@ -173,6 +187,26 @@ impl<'t> Value<'t> {
         self.tape.lone_surrogate
     }
 
+    /// Whether the document has as many values as a tape takes that is not unbounded.
+    pub(crate) fn has_too_many_values(self) -> bool {
+        self.tape.nodes.len() > NODES_MAX
+    }
+
+    /// Whether a parser takes the document that keeps numbers in doubles and strings in UTF-8, as `serde_json` does.
+    pub(crate) fn is_strict(self) -> bool {
+        let is_infinite = |index: usize, node: &Node| {
+            matches!(node.tag, Tag::Integer | Tag::Float) && {
+                let number = self.at(index).raw();
+                // Others are too short to be that large.
+                (number.len() > 300 || number.bytes().any(|byte| matches!(byte, b'e' | b'E')))
+                    && number.parse().is_ok_and(f64::is_infinite)
+            }
+        };
+        !self.tape.lone_surrogate
+            && self.tape.deepest < DEPTH_MAX - 1
+            && !self.tape.nodes.iter().enumerate().any(|(index, node)| is_infinite(index, node))
+    }
+
     /// Returns the type.
     pub(crate) fn kind(self) -> Kind {
         let node = self.node();
@@ -182,7 +216,7 @@ impl<'t> Value<'t> {
             Tag::Integer => Kind::INTEGER,
             Tag::Float => Kind::FLOAT,
             Tag::Text | Tag::TextEscaped if node.start == node.end => Kind::EMPTY_STRING,
-            Tag::Text | Tag::TextEscaped => Kind::STRING,
+            Tag::Text | Tag::TextEscaped | Tag::Key | Tag::KeyEscaped => Kind::STRING,
             Tag::Array if node.next as usize == self.index + 1 => Kind::EMPTY_ARRAY,
             Tag::Array => Kind::ARRAY,
             Tag::Object => Kind::OBJECT,
@@ -206,7 +240,14 @@ impl<'t> Value<'t> {
         match self.node().tag {
             Tag::Text => Some(Cow::Borrowed(self.raw())),
             Tag::TextEscaped => Some(Cow::Owned(unescape(self.raw()))),
-            Tag::Null | Tag::Bool | Tag::Integer | Tag::Float | Tag::Array | Tag::Object => None,
+            Tag::Key
+            | Tag::KeyEscaped
+            | Tag::Null
+            | Tag::Bool
+            | Tag::Integer
+            | Tag::Float
+            | Tag::Array
+            | Tag::Object => None,
         }
     }
 
@@ -225,16 +266,24 @@ impl<'t> Value<'t> {
         if !self.is_object() {
             return None;
         }
+        let nodes = &self.tape.nodes;
         let end = self.node().next as usize;
         let mut index = self.index + 1;
         let mut found = None;
         while index + 1 < end {
-            if self.at(index).is(key) {
-                found = Some(index + 1);
+            let name = nodes.get(index)?;
+            // Most keys differ in length already.
+            let may_be =
+                name.tag == Tag::KeyEscaped || (name.end - name.start) as usize == key.len();
+            if may_be && self.at(index).is(key) {
+                found = Some(self.at(index + 1));
+                if !self.tape.duplicate_key {
+                    break;
+                }
             }
-            index = self.at(index + 1).node().next as usize;
+            index = nodes.get(index + 1)?.next as usize;
         }
-        found.map(|index| self.at(index))
+        found
     }
 
     /// Like [`Self::get`], but `null` counts as not there.
@@ -268,24 +317,81 @@ impl<'t> Value<'t> {
         })
     }
 
-    fn is_same_text(self, other: Self) -> bool {
+    /// Returns a small hash of a key without escapes.
+    fn glance(self) -> Option<u8> {
+        let node = self.node();
+        let byte = |at: u32| self.text.as_bytes().get(at as usize).copied().unwrap_or_default();
+        let length = node.end - node.start;
+        (node.tag == Tag::Key).then(|| {
+            let [length, ..] = length.to_le_bytes();
+            let middle = node.start + u32::from(length / 2);
+            [byte(node.start), byte(middle), byte(node.end.saturating_sub(1))]
+                .iter()
+                .fold(length, |glance, byte| glance.wrapping_mul(31).wrapping_add(*byte))
+        })
+    }
+
+    fn is_same_key(self, other: Self) -> bool {
         let (node, its) = (self.node(), other.node());
-        if node.tag == Tag::Text && its.tag == Tag::Text {
+        if node.tag == Tag::Key && its.tag == Tag::Key {
             node.end - node.start == its.end - its.start && self.raw() == other.raw()
         } else {
             self.key() == other.key()
         }
     }
 
-    /// Whether this string is `text`.
+    /// Whether this string or key is `text`.
     pub(crate) fn is(self, text: &str) -> bool {
-        let node = self.node();
-        match node.tag {
-            // Most keys differ in length already.
-            Tag::Text => (node.end - node.start) as usize == text.len() && self.raw() == text,
-            Tag::TextEscaped => unescape(self.raw()) == text,
+        match self.node().tag {
+            Tag::Text | Tag::Key => self.raw() == text,
+            Tag::TextEscaped | Tag::KeyEscaped => unescape(self.raw()) == text,
             Tag::Null | Tag::Bool | Tag::Integer | Tag::Float | Tag::Array | Tag::Object => false,
         }
+    }
+
+    /// Returns every key of the document, in any depth.
+    pub(crate) fn keys(self) -> impl Iterator<Item = Cow<'t, str>> {
+        let nodes = self.tape.nodes.iter().enumerate();
+        nodes
+            .filter(|(_, node)| matches!(node.tag, Tag::Key | Tag::KeyEscaped))
+            .map(move |(index, _)| self.at(index).key())
+    }
+
+    /// Returns the structure of the whole document in bytes: two documents with the same bytes have the same keys and types
+    /// at the same places. `None`: it is too large for that.
+    pub(crate) fn signature(self) -> Option<Vec<u8>> {
+        let nodes = &self.tape.nodes;
+        if nodes.len() > SIGNATURE_BYTES_MAX {
+            return None;
+        }
+        let mut signature = Vec::with_capacity(512);
+        for (index, node) in nodes.iter().enumerate() {
+            match node.tag {
+                Tag::Key | Tag::KeyEscaped => {
+                    // A quote ends it: as written, no key holds one without a backslash before it.
+                    signature.push(b'k');
+                    let name = self.text.as_bytes().get(node.start as usize..node.end as usize)?;
+                    signature.extend_from_slice(name);
+                    signature.push(b'"');
+                }
+                Tag::Array | Tag::Object => {
+                    signature.push(if node.tag == Tag::Array { b'a' } else { b'o' });
+                    // How many nodes are in it: that says where it ends.
+                    let size = u16::try_from(node.next as usize - index).ok()?;
+                    signature.extend_from_slice(&size.to_le_bytes());
+                }
+                Tag::Text | Tag::TextEscaped if node.start == node.end => signature.push(b'e'),
+                Tag::Text | Tag::TextEscaped => signature.push(b's'),
+                Tag::Null => signature.push(b'n'),
+                Tag::Bool => signature.push(b'b'),
+                Tag::Integer => signature.push(b'i'),
+                Tag::Float => signature.push(b'f'),
+            }
+            if signature.len() > SIGNATURE_BYTES_MAX {
+                return None;
+            }
+        }
+        Some(signature)
     }
 }
 

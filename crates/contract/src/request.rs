@@ -1,9 +1,11 @@
 //! What a request asks for, read from its body.
 
-use serde_json::{Map, Value};
+use std::borrow::Cow;
+use std::collections::HashMap;
 
+use crate::json::{Tape, Value};
 use crate::smoke::label_asked;
-use crate::{Shape, Surface};
+use crate::{Kind, Shape, Surface};
 
 /// The facts of a request that the tap and the simulated provider act on.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -36,26 +38,28 @@ pub enum RequestFault {
 impl RequestFacts {
     /// Reads the body of a request to `surface`. The whole body is parsed: the caller bounds its size.
     pub fn read(surface: Surface, body: &[u8]) -> Self {
-        let Ok(Value::Object(fields)) = serde_json::from_slice(body) else {
+        let mut tape = Tape::unbounded();
+        let document = tape.read(body).ok();
+        let Some(fields) = document.filter(|value| value.is_object() && value.is_strict()) else {
             // A label is worth finding even here: the tap attributes what it can.
             let label = label_asked(&String::from_utf8_lossy(body)).map(str::to_owned);
             return Self { label, fault: Some(RequestFault::NotJson), ..Self::default() };
         };
-        let is_true = |value: Option<&Value>| value.and_then(Value::as_bool) == Some(true);
-        let prompt = fields.get(prompt_field(surface));
+        let is_true = |value: Option<Value<'_>>| value.and_then(Value::boolean) == Some(true);
+        let model = fields.get("model").and_then(Value::text);
         Self {
-            model: fields
-                .get("model")
-                .and_then(Value::as_str)
-                .filter(|model| !model.is_empty())
-                .map(str::to_owned),
+            model: model.filter(|model| !model.is_empty()).map(Cow::into_owned),
             stream: is_true(fields.get("stream")),
             include_usage: is_true(
                 fields.get("stream_options").and_then(|options| options.get("include_usage")),
             ),
-            label: prompt.and_then(last_label).map(str::to_owned),
-            fault: fault(surface, &fields),
-            shape: Shape::of(body).unwrap_or_default(),
+            label: fields.get(prompt_field(surface)).and_then(last_label),
+            fault: fault(surface, fields),
+            shape: if fields.has_too_many_values() {
+                Shape::default()
+            } else {
+                Shape::of_value(fields)
+            },
         }
     }
 }
@@ -71,46 +75,60 @@ fn prompt_field(surface: Surface) -> &'static str {
 /// Returns the label that the last text with one asks for: earlier messages are history. Text stands in strings, in parts
 /// of a content array, and, where a service wraps the question, escaped inside another document; the label itself needs no
 /// escape, so it is found there as well.
-fn last_label(value: &Value) -> Option<&str> {
-    match value {
-        Value::String(text) => label_asked(text),
-        Value::Array(items) => items.iter().rev().find_map(last_label),
-        Value::Object(fields) => fields.values().rev().find_map(last_label),
-        Value::Null | Value::Bool(_) | Value::Number(_) => None,
+fn last_label(value: Value<'_>) -> Option<String> {
+    if let Some(text) = value.text() {
+        return label_asked(&text).map(str::to_owned);
     }
+    let inner: Vec<_> = if value.is_array() { value.items().collect() } else { values(value) };
+    inner.into_iter().rev().find_map(last_label)
+}
+
+/// Returns the values of an object as most parsers have them: the last one of a key, at the place of the first.
+fn values(object: Value<'_>) -> Vec<Value<'_>> {
+    if !object.has_duplicate_key() {
+        return object.fields().map(|(_, value)| value).collect();
+    }
+    let mut places = HashMap::new();
+    let mut values = Vec::new();
+    for (key, value) in object.fields() {
+        let place = *places.entry(key.key()).or_insert(values.len());
+        match values.get_mut(place) {
+            Some(earlier) => *earlier = value,
+            None => values.push(value),
+        }
+    }
+    values
 }
 
 /// Returns the first thing that a documented provider would refuse. The model is looked at first: gateways route by it.
-fn fault(surface: Surface, fields: &Map<String, Value>) -> Option<RequestFault> {
-    match fields.get("model") {
-        None | Some(Value::Null) => return Some(RequestFault::Missing("model")),
-        Some(Value::String(model)) if model.is_empty() => {
-            return Some(RequestFault::Missing("model"));
-        }
-        Some(Value::String(_)) => {}
-        Some(_) => return Some(RequestFault::WrongType("model")),
+fn fault(surface: Surface, fields: Value<'_>) -> Option<RequestFault> {
+    let kind = |field: &str| fields.get_some(field).map_or(Kind::NONE, Value::kind);
+    match kind("model") {
+        Kind::NONE | Kind::EMPTY_STRING => return Some(RequestFault::Missing("model")),
+        Kind::STRING => {}
+        _ => return Some(RequestFault::WrongType("model")),
     }
     let prompt = prompt_field(surface);
-    match (surface, fields.get(prompt)) {
-        (_, None | Some(Value::Null)) => return Some(RequestFault::Missing(prompt)),
-        (_, Some(Value::Array(items))) if items.is_empty() => {
-            return Some(RequestFault::Missing(prompt));
-        }
-        (_, Some(Value::Array(items))) if items.iter().all(Value::is_object) => {}
-        (Surface::Responses, Some(Value::String(_))) => {}
-        (_, Some(_)) => return Some(RequestFault::WrongType(prompt)),
+    let items_are_objects =
+        || fields.get(prompt).is_some_and(|prompt| prompt.items().all(Value::is_object));
+    match (surface, kind(prompt)) {
+        (_, Kind::NONE | Kind::EMPTY_ARRAY) => return Some(RequestFault::Missing(prompt)),
+        (_, Kind::ARRAY) if items_are_objects() => {}
+        (Surface::Responses, Kind::STRING | Kind::EMPTY_STRING) => {}
+        (_, _) => return Some(RequestFault::WrongType(prompt)),
     }
-    match fields.get("stream") {
-        None | Some(Value::Null | Value::Bool(_)) => None,
-        Some(_) => Some(RequestFault::WrongType("stream")),
+    match kind("stream") {
+        Kind::NONE | Kind::BOOL => None,
+        _ => Some(RequestFault::WrongType("stream")),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
-    use super::*;
+    use super::{RequestFacts, RequestFault};
+    use crate::Surface;
     use crate::smoke::prompt;
 
     fn read(surface: Surface, body: &Value) -> RequestFacts {
@@ -215,5 +233,46 @@ mod tests {
         assert_eq!(facts.fault, Some(RequestFault::NotJson));
         assert_eq!(facts.label.as_deref(), Some("SSL-22"));
         assert_eq!(RequestFacts::read(Surface::Chat, b"").fault, Some(RequestFault::NotJson));
+    }
+
+    #[test]
+    fn what_a_common_parser_refuses_is_no_json() {
+        let nested = |depth: usize| {
+            let (open, close) = ("[".repeat(depth), "]".repeat(depth));
+            format!(r#"{{"model":"m","messages":[{{}}],"x":{open}{close}}}"#)
+        };
+        let with = |value: &str| format!(r#"{{"model":"m","messages":[{{}}],"x":{value}}}"#);
+        let bodies = [
+            nested(126),
+            nested(127),
+            nested(128),
+            with("1e308"),
+            with("-1e309"),
+            with(&"9".repeat(308)),
+            with(&"9".repeat(310)),
+            with(r#""\ud83d""#),
+            with(r#""\ud83d\ude00""#),
+            with("\"\u{1}\""),
+            with("NaN"),
+            "\u{feff}{}".to_owned(),
+            String::new(),
+        ];
+        for body in bodies {
+            let is_object = serde_json::from_str::<serde_json::Map<String, Value>>(&body).is_ok();
+            let facts = RequestFacts::read(Surface::Chat, body.as_bytes());
+            assert_eq!(facts.fault != Some(RequestFault::NotJson), is_object, "{body}");
+            assert_eq!(facts.shape.paths.is_empty(), !is_object, "{body}");
+        }
+    }
+
+    #[test]
+    fn the_last_of_a_repeated_key_counts() {
+        let (one, two) = (prompt("a", "SSL-1"), prompt("b", "SSL-2"));
+        let body = format!(
+            r#"{{"model":"x","messages":[{{"content":"{one}","name":"{two}","content":"{one}"}}],"model":"m"}}"#
+        );
+        let facts = RequestFacts::read(Surface::Chat, body.as_bytes());
+        assert_eq!(facts.model.as_deref(), Some("m"));
+        assert_eq!(facts.label.as_deref(), Some("SSL-2"));
     }
 }

@@ -34,9 +34,19 @@ impl Scene {
         }
     }
 
-    /// Takes a document into the shape and notes what is odd about its writing.
+    /// Takes one document of several into the shape and notes what is odd about its writing.
     pub(crate) fn absorb(&mut self, document: Value<'_>, at: std::fmt::Arguments<'_>) {
         self.shape.absorb(document);
+        self.note_writing(document, at);
+    }
+
+    /// Like [`Self::absorb`], for the only document there is.
+    pub(crate) fn absorb_sole(&mut self, document: Value<'_>, at: std::fmt::Arguments<'_>) {
+        self.shape.absorb_sole(document);
+        self.note_writing(document, at);
+    }
+
+    fn note_writing(&mut self, document: Value<'_>, at: std::fmt::Arguments<'_>) {
         if document.has_duplicate_key() {
             self.report.add(&rule::JSON_DUPLICATE_KEY, at, format_args!("a key twice"));
         }

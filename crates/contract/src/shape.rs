@@ -1,12 +1,16 @@
 //! The value-free structure of a JSON document.
 
 mod fields;
+mod memo;
 mod trie;
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+use crate::json::Value;
 
 pub use fields::FieldState;
 pub(crate) use trie::ShapeTrie;
@@ -160,20 +164,39 @@ impl<'de> Deserialize<'de> for Kind {
 ///
 /// The root has the path `""`. A key that does not look like a field name (too long, or with odd characters) is folded
 /// into `*`, so that no payload can become a path.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
+///
+/// A clone shares its paths with the original: the exchanges of one service repeat the same few shapes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Shape {
     /// From path (`/choices/[]/message/content`) to the types seen there.
-    pub paths: BTreeMap<String, Kind>,
+    pub paths: Arc<BTreeMap<String, Kind>>,
+}
+
+impl Serialize for Shape {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.paths.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Shape {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        BTreeMap::deserialize(deserializer).map(|paths| Self { paths: Arc::new(paths) })
+    }
 }
 
 impl Shape {
     /// Reads one JSON document; `None` if it is none.
     pub fn of(document: &[u8]) -> Option<Self> {
         let mut tape = crate::json::Tape::default();
+        let document = tape.read(document).ok()?;
+        Some(Self::of_value(document))
+    }
+
+    /// Returns the shape of one document.
+    pub(crate) fn of_value(document: Value<'_>) -> Self {
         let mut trie = ShapeTrie::default();
-        trie.absorb(tape.read(document).ok()?);
-        Some(trie.to_shape())
+        trie.absorb_sole(document);
+        trie.to_shape()
     }
 
     /// Adds what `other` has. The order of merging makes no difference.
@@ -186,7 +209,7 @@ impl Shape {
             parent.is_some_and(|parent| shape.kind_at(parent).intersects(Kind::OBJECT))
         };
         let mut additions = Vec::new();
-        for (path, kind) in &other.paths {
+        for (path, kind) in &*other.paths {
             match self.paths.get(path) {
                 Some(mine) => additions.push((path.clone(), mine.union(*kind))),
                 None if lacking(self, path) => {
@@ -195,12 +218,12 @@ impl Shape {
                 None => additions.push((path.clone(), *kind)),
             }
         }
-        for (path, kind) in &self.paths {
+        for (path, kind) in &*self.paths {
             if !other.paths.contains_key(path) && lacking(other, path) {
                 additions.push((path.clone(), kind.union(Kind::ABSENT)));
             }
         }
-        self.paths.extend(additions);
+        Arc::make_mut(&mut self.paths).extend(additions);
     }
 
     /// Returns the types at a path or JSON pointer: `/choices/0/index` means `/choices/[]/index` where `choices` is an array.

@@ -2,6 +2,10 @@
 //!
 //! The marker names the ask; it never comes back in an answer. The label is what a well-behaved model replies with.
 
+use std::sync::LazyLock;
+
+use memchr::memmem::Finder;
+
 /// Stands between the instruction and the label.
 const BEFORE_LABEL: &str = "this label and nothing else: ";
 
@@ -12,7 +16,10 @@ pub fn prompt(marker: &str, label: &str) -> String {
 
 /// Returns the label that a prompt asks for.
 pub fn label_asked(text: &str) -> Option<&str> {
-    let (_, rest) = text.rsplit_once(BEFORE_LABEL)?;
+    static BEFORE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(BEFORE_LABEL));
+    // It does not overlap itself, so the last one met from the left is the last one.
+    let before = BEFORE.find_iter(text.as_bytes()).last()?;
+    let rest = text.get(before + BEFORE_LABEL.len()..)?;
     let end = rest.find(|c: char| !(c.is_ascii_alphanumeric() || c == '-')).unwrap_or(rest.len());
     rest.get(..end).filter(|label| !label.is_empty())
 }

@@ -29,7 +29,7 @@ impl Parser<'_> {
             None => Err(JsonFault::Truncated),
             Some(b'{') => self.object(depth),
             Some(b'[') => self.array(depth),
-            Some(b'"') => self.string().map(|_| ()),
+            Some(b'"') => self.string(Tag::Text, Tag::TextEscaped).map(|_| ()),
             Some(b't') => self.word(b"true", Tag::Bool),
             Some(b'f') => self.word(b"false", Tag::Bool),
             Some(b'n') => self.word(b"null", Tag::Null),
@@ -41,6 +41,7 @@ impl Parser<'_> {
 
     fn object(&mut self, depth: u32) -> Result<(), JsonFault> {
         let opened = self.tape.push(Tag::Object, self.at, self.at)?;
+        self.tape.deepest = self.tape.deepest.max(depth);
         let keys_before = self.tape.keys.len();
         self.at += 1;
         self.skip_space();
@@ -53,7 +54,7 @@ impl Parser<'_> {
                 Some(b'"') => {}
                 Some(_) => return Err(JsonFault::Malformed),
             }
-            let key = self.string()?;
+            let key = self.string(Tag::Key, Tag::KeyEscaped)?;
             self.tape.keys.push(u32::try_from(key).unwrap_or(u32::MAX));
             self.skip_space();
             self.expect(b':')?;
@@ -77,6 +78,7 @@ impl Parser<'_> {
 
     fn array(&mut self, depth: u32) -> Result<(), JsonFault> {
         let opened = self.tape.push(Tag::Array, self.at, self.at)?;
+        self.tape.deepest = self.tape.deepest.max(depth);
         self.at += 1;
         self.skip_space();
         if self.peek() == Some(b']') {
@@ -115,11 +117,21 @@ impl Parser<'_> {
             let name =
                 |index: &u32| Value { text: self.text, tape: &*self.tape, index: *index as usize };
             let keys = self.tape.keys.get(from..).unwrap_or_default();
+            let has_escape = keys.iter().any(|key| name(key).glance().is_none());
             let duplicate = if n_keys <= 24 {
-                // Most objects: comparing spans is quicker than hashing them.
+                // Most objects: a glance at each key tells most of them apart.
+                let mut glances = [0u64; 4];
                 keys.iter().enumerate().any(|(i, key)| {
                     let key = name(key);
-                    keys.iter().take(i).any(|other| name(other).is_same_text(key))
+                    let is_new = key.glance().is_some_and(|glance| {
+                        let bit = 1 << (glance & 63);
+                        glances
+                            .get_mut(usize::from(glance >> 6))
+                            .is_some_and(|word| std::mem::replace(word, *word | bit) & bit == 0)
+                    });
+                    // A key with escapes has no glance: it is compared with all, and all behind it with it.
+                    (!is_new || has_escape)
+                        && keys.iter().take(i).any(|other| name(other).is_same_key(key))
                 })
             } else {
                 let mut seen = std::collections::HashSet::with_capacity(n_keys);
@@ -208,17 +220,17 @@ impl Parser<'_> {
         self.tape.push(tag, start, self.at).map(|_| ())
     }
 
-    fn string(&mut self) -> Result<usize, JsonFault> {
+    fn string(&mut self, plain: Tag, escaped: Tag) -> Result<usize, JsonFault> {
         self.at += 1;
         let start = self.at;
-        let mut tag = Tag::Text;
+        let mut tag = plain;
         loop {
             self.at += plain_bytes(self.bytes.get(self.at..).unwrap_or_default());
             match self.peek() {
                 None => return Err(JsonFault::Truncated),
                 Some(b'"') => break,
                 Some(b'\\') => {
-                    tag = Tag::TextEscaped;
+                    tag = escaped;
                     self.escape()?;
                 }
                 Some(_) => return Err(JsonFault::Malformed),

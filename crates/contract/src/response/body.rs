@@ -78,6 +78,15 @@ impl Body {
 
     pub(super) fn push(&mut self, bytes: &[u8], scene: &mut Scene) {
         match &mut self.content {
+            // The usual beginning: it need not be held back, and its copy is its only one.
+            Content::Start(held)
+                if held.is_empty()
+                    && bytes.first() == Some(&b'{')
+                    && bytes.len() <= DOCUMENT_BYTES_MAX =>
+            {
+                self.is_begun = true;
+                self.content = Content::Document { bytes: bytes.to_vec(), is_too_large: false };
+            }
             Content::Start(held) => {
                 held.extend_from_slice(bytes);
                 self.decide(false, scene);
@@ -255,7 +264,7 @@ fn read_error(bytes: &[u8], scene: &mut Scene) -> (Completion, BodyKind) {
     let mut tape = Tape::default();
     match tape.read(bytes) {
         Ok(body) => {
-            scene.absorb(body, format_args!("/"));
+            scene.absorb_sole(body, format_args!("/"));
             let parts = ErrorParts::read(body, &mut scene.report);
             scene.error = Some(parts);
             (Completion::Error, BodyKind::Json)
@@ -286,7 +295,7 @@ impl Document<'_> {
             Ok(body) => body,
             Err(fault) => return self.fault(fault, end, scene),
         };
-        scene.absorb(body, format_args!("/"));
+        scene.absorb_sole(body, format_args!("/"));
         if end == BodyEnd::Cut {
             cut(scene);
         }

@@ -5,6 +5,8 @@ use crate::rule;
 
 /// Longest header value looked at.
 const VALUE_BYTES_MAX: usize = 1024;
+/// How the name of a header ends that identifies the exchange.
+const REQUEST_ID: &str = "request-id";
 /// The longest wait that a client should obey instead of failing, in seconds; openai-python has it too.
 const RETRY_AFTER_SECONDS_MAX: u64 = 120;
 
@@ -28,24 +30,29 @@ impl Head {
     ) -> Self {
         let mut head = Self { status, ..Self::default() };
         for (name, value) in headers {
-            let name = name.to_ascii_lowercase();
-            let Ok(value) = std::str::from_utf8(value.get(..VALUE_BYTES_MAX).unwrap_or(value))
-            else {
-                continue;
+            let is = |other: &str| name.eq_ignore_ascii_case(other);
+            let is_request_id = || {
+                let start = name.len().checked_sub(REQUEST_ID.len());
+                let end = start.and_then(|start| name.as_bytes().get(start..));
+                end.is_some_and(|end| end.eq_ignore_ascii_case(REQUEST_ID.as_bytes()))
             };
-            let value = value.trim();
-            match name.as_str() {
-                "content-type" => {
-                    let media_type = value.split(';').next().unwrap_or_default().trim();
-                    head.content_type = Some(media_type.to_ascii_lowercase())
-                        .filter(|media_type| !media_type.is_empty());
-                }
-                "content-encoding" => head.encoding = value.to_ascii_lowercase(),
-                "retry-after" => check_retry_after(value, report),
-                _ if name.ends_with("request-id") => {
-                    head.request_id.get_or_insert(value.to_owned());
-                }
-                _ => {}
+            let text = || {
+                let value = value.get(..VALUE_BYTES_MAX).unwrap_or(value);
+                std::str::from_utf8(value).ok().map(str::trim)
+            };
+            if is("content-type") {
+                let Some(value) = text() else { continue };
+                let media_type = value.split(';').next().unwrap_or_default().trim();
+                head.content_type = Some(media_type.to_ascii_lowercase())
+                    .filter(|media_type| !media_type.is_empty());
+            } else if is("content-encoding") {
+                let Some(value) = text() else { continue };
+                head.encoding = value.to_ascii_lowercase();
+            } else if is("retry-after") {
+                let Some(value) = text() else { continue };
+                check_retry_after(value, report);
+            } else if is_request_id() && head.request_id.is_none() {
+                head.request_id = text().map(str::to_owned);
             }
         }
         if (200..300).contains(&status) && status != 200 {

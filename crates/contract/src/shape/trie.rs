@@ -1,6 +1,8 @@
 //! Gathers the shape of many documents quickly: a stream's chunk mostly repeats the structure of the one before.
 
-use super::{Kind, Shape};
+use std::sync::Arc;
+
+use super::{Kind, Shape, memo};
 use crate::json::Value;
 
 /// Most distinct paths kept; a reply of any surface has a few hundred.
@@ -20,22 +22,37 @@ struct TrieNode {
 }
 
 /// The union of the shapes of all documents absorbed.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct ShapeTrie {
+    /// Empty before the first document; the root comes first.
     nodes: Vec<TrieNode>,
     overflowed: bool,
-}
-
-impl Default for ShapeTrie {
-    fn default() -> Self {
-        Self { nodes: vec![TrieNode::default()], overflowed: false }
-    }
+    /// The shape of the only document, where it was known already.
+    sole: Option<Shape>,
 }
 
 impl ShapeTrie {
-    /// Adds one document.
+    /// Adds one document of several.
     pub(crate) fn absorb(&mut self, document: Value<'_>) {
+        if self.nodes.is_empty() {
+            self.nodes.push(TrieNode::default());
+        }
         self.visit(0, document);
+    }
+
+    /// Takes the only document there is.
+    pub(crate) fn absorb_sole(&mut self, document: Value<'_>) {
+        let Some(signature) = document.signature() else { return self.absorb(document) };
+        self.sole = memo::recall(&signature);
+        if self.sole.is_none() {
+            self.absorb(document);
+            // A name that was folded may be payload, which is not kept.
+            if !self.overflowed && document.keys().all(|key| segment(&key) == &*key) {
+                let shape = self.to_shape();
+                memo::keep(signature, &shape);
+                self.sole = Some(shape);
+            }
+        }
     }
 
     /// Whether there were more paths than are kept.
@@ -90,22 +107,27 @@ impl ShapeTrie {
 
     /// Returns the union as a [`Shape`].
     pub(crate) fn to_shape(&self) -> Shape {
-        let mut shape = Shape::default();
-        if self.nodes.first().is_some_and(|root| root.n_seen > 0) {
-            self.write(0, String::new(), Kind::NONE, &mut shape);
+        if let Some(shape) = &self.sole {
+            return shape.clone();
         }
-        shape
+        let mut paths = Vec::with_capacity(self.nodes.len());
+        self.write(0, &mut String::new(), Kind::NONE, &mut paths);
+        Shape { paths: Arc::new(paths.into_iter().collect()) }
     }
 
-    fn write(&self, node: usize, path: String, absent: Kind, shape: &mut Shape) {
+    fn write(&self, node: usize, path: &mut String, absent: Kind, paths: &mut Vec<(String, Kind)>) {
         let Some(here) = self.nodes.get(node) else { return };
+        paths.push((path.clone(), here.kinds | absent));
         for child in &here.children {
             let Some(below) = self.nodes.get(*child) else { continue };
             let is_sometimes_absent = &*below.segment != "[]" && below.n_seen < here.n_objects;
             let absent = if is_sometimes_absent { Kind::ABSENT } else { Kind::NONE };
-            self.write(*child, format!("{path}/{}", below.segment), absent, shape);
+            let length = path.len();
+            path.push('/');
+            path.push_str(&below.segment);
+            self.write(*child, path, absent, paths);
+            path.truncate(length);
         }
-        shape.paths.insert(path, here.kinds | absent);
     }
 }
 
