@@ -2,12 +2,13 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use contract::DeliveredText;
 use drill::ports::ArmedAsk;
 use judge::{AskId, Exchange, Marker, Observation};
+use memchr::memmem::Finder;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -128,8 +129,9 @@ impl Asks {
 
 /// Returns the markers in a body, each once.
 fn markers_in(body: &[u8]) -> Vec<&[u8]> {
+    static PREFIX: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(Marker::PREFIX));
     let mut found: Vec<&[u8]> = Vec::new();
-    for at in memchr::memmem::find_iter(body, Marker::PREFIX.as_bytes()) {
+    for at in PREFIX.find_iter(body) {
         let Some(marker) = body.get(at..at + Marker::LEN) else { break };
         let digits = marker.get(Marker::PREFIX.len()..).unwrap_or_default();
         if digits.iter().all(u8::is_ascii_hexdigit) && !found.contains(&marker) {

@@ -9,7 +9,7 @@ use contract::{Mode, Profile, RequestFacts, Surface};
 use http::header::{EXPECT, TRANSFER_ENCODING};
 use http::{Method, Request, Response, Version, request};
 use hyper::body::Incoming;
-use judge::{Act, AnsweredBy, End, Marker, RequestContext};
+use judge::{Act, AnsweredBy, End, Marker, RequestContext, Stimulus};
 use tokio::time::{Instant, sleep};
 
 use crate::asks::{Admission, Ask, Asks, Owner};
@@ -144,7 +144,7 @@ async fn of_ask(
         headers: &arrived.parts.headers,
         host: port.client.host(),
     };
-    let (model, include_usage) = (facts.model.clone().unwrap_or_default(), facts.include_usage);
+    let (model, include_usage) = (facts.model.clone(), facts.include_usage);
     let seen = request_seen(&head, facts, bytes.len(), carries_marker, &*port.fingerprint);
     let judged_as = JudgedAs { surface, mode, profile: port.profile };
     let mut recorder = Recorder::new(ask.clone(), slot, arrived.started, seen, judged_as);
@@ -152,18 +152,22 @@ async fn of_ask(
         recorder.answered_by(AnsweredBy::Guard);
         return end_without_response(&arrived.wire, recorder, Ending::Fin);
     };
-    let act = ask.armed.stimulus.act(&RequestContext {
-        surface,
-        mode,
-        profile: port.profile,
-        model,
-        marker: ask.armed.marker.as_str().to_owned(),
-        label: ask.armed.label.clone(),
-        include_usage,
-        attempt: surface_attempt,
-        request_id: (port.request_id)(),
-        created: clock::epoch_seconds(),
-    });
+    let act = match &ask.armed.stimulus {
+        // It asks nothing of the request.
+        Stimulus::Relay => Act::Relay,
+        stimulus => stimulus.act(&RequestContext {
+            surface,
+            mode,
+            profile: port.profile,
+            model: model.unwrap_or_default(),
+            marker: ask.armed.marker.as_str().to_owned(),
+            label: ask.armed.label.clone(),
+            include_usage,
+            attempt: surface_attempt,
+            request_id: (port.request_id)(),
+            created: clock::epoch_seconds(),
+        }),
+    };
     let live = matches!(act, Act::Relay | Act::RelayInvalidCredential);
     if !live && called.is_none() && !follows {
         recorder.answered_by(AnsweredBy::Guard);

@@ -11,7 +11,16 @@ use crate::limits::TEXT_MAX;
 use crate::path::Resource;
 
 /// Headers beside `authorization` that carry a credential.
-const KEY_HEADERS: [&str; 3] = ["api-key", "x-api-key", "x-goog-api-key"];
+const KEY_HEADERS: [HeaderName; 3] = [
+    HeaderName::from_static("api-key"),
+    HeaderName::from_static("x-api-key"),
+    HeaderName::from_static("x-goog-api-key"),
+];
+
+/// How the official SDKs name their language, their version, and which retry this is.
+const SDK_LANGUAGE: HeaderName = HeaderName::from_static("x-stainless-lang");
+const SDK_VERSION: HeaderName = HeaderName::from_static("x-stainless-package-version");
+const SDK_RETRY: HeaderName = HeaderName::from_static("x-stainless-retry-count");
 
 /// Takes the place of a credential in the negative auth probe. Long enough to pass a client-side length check, and no
 /// provider can have issued it.
@@ -54,8 +63,7 @@ pub(crate) fn request_seen(
         stream: facts.stream,
         fault: facts.fault.as_ref().map(fault),
         client: client(head.headers),
-        retry_count: text(head.headers, "x-stainless-retry-count")
-            .and_then(|count| count.trim().parse().ok()),
+        retry_count: text(head.headers, &SDK_RETRY).and_then(|count| count.trim().parse().ok()),
         carries_marker,
         body_bytes: body_bytes as u64,
     }
@@ -98,7 +106,7 @@ fn credential(headers: &HeaderMap) -> (AuthScheme, Option<&[u8]>) {
         let secret = if rest.is_empty() { scheme } else { rest };
         return (kind, Some(secret).filter(|secret| !secret.is_empty()));
     }
-    for name in KEY_HEADERS {
+    for name in &KEY_HEADERS {
         if let Some(value) = headers.get(name) {
             return (
                 AuthScheme::ApiKeyHeader,
@@ -128,8 +136,8 @@ pub(crate) fn invalidate_credentials(headers: &mut HeaderMap) {
         *value = HeaderValue::try_from(invalid)
             .unwrap_or_else(|_| HeaderValue::from_static(INVALID_KEY));
     }
-    for name in KEY_HEADERS {
-        for value in headers.get_all_mut_of(&HeaderName::from_static(name)) {
+    for name in &KEY_HEADERS {
+        for value in headers.get_all_mut_of(name) {
             *value = HeaderValue::from_static(INVALID_KEY);
         }
     }
@@ -154,8 +162,7 @@ impl AllMut for HeaderMap {
 
 /// Returns the client library and its version.
 fn client(headers: &HeaderMap) -> Option<String> {
-    let stainless =
-        text(headers, "x-stainless-lang").zip(text(headers, "x-stainless-package-version"));
+    let stainless = text(headers, &SDK_LANGUAGE).zip(text(headers, &SDK_VERSION));
     let agent = headers.get(USER_AGENT).and_then(|value| value.to_str().ok());
     if let Some((language, version)) = stainless {
         let maker =
@@ -167,21 +174,29 @@ fn client(headers: &HeaderMap) -> Option<String> {
             "js" => "node",
             language => language,
         };
-        return Some(identifier(&format!("{maker}-{language} {version}")));
+        return Some(identifier(&[maker, "-", language, " ", version]));
     }
     let product = agent?.split_ascii_whitespace().next()?;
-    Some(identifier(&match product.rsplit_once('/') {
-        Some((name, version)) => format!("{name} {version}"),
-        None => product.to_owned(),
-    }))
+    Some(match product.rsplit_once('/') {
+        Some((name, version)) => identifier(&[name, " ", version]),
+        None => identifier(&[product]),
+    })
 }
 
 /// Keeps what a product name and a version are made of: a user agent is free text and may hold anything.
-fn identifier(text: &str) -> String {
-    text.chars().filter(|c| c.is_ascii_alphanumeric() || " ._+-/@".contains(*c)).take(64).collect()
+fn identifier(parts: &[&str]) -> String {
+    const BYTES_MAX: usize = 64;
+    let is_kept = |byte: u8| {
+        byte.is_ascii_alphanumeric()
+            || matches!(byte, b' ' | b'.' | b'_' | b'+' | b'-' | b'/' | b'@')
+    };
+    let mut text = String::with_capacity(BYTES_MAX);
+    let kept = parts.iter().flat_map(|part| part.bytes()).filter(|byte| is_kept(*byte));
+    text.extend(kept.take(BYTES_MAX).map(char::from));
+    text
 }
 
-fn text<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
+fn text<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h str> {
     headers.get(name).and_then(|value| value.to_str().ok())
 }
 

@@ -3,10 +3,12 @@
 use std::time::{Duration, SystemTime};
 
 use http::HeaderMap;
-use http::header::{CONTENT_TYPE, RETRY_AFTER};
+use http::header::{CONTENT_TYPE, HeaderName, RETRY_AFTER};
 
 use crate::limits::REQUEST_IDS_MAX;
 use crate::request_seen::bounded;
+
+const RETRY_AFTER_MS: HeaderName = HeaderName::from_static("retry-after-ms");
 
 /// Returns the media type in lower case, without parameters.
 pub(crate) fn content_type(headers: &HeaderMap) -> Option<String> {
@@ -29,7 +31,7 @@ pub(crate) fn request_ids(headers: &HeaderMap) -> Vec<String> {
 
 /// Returns the least time to wait that the response asks for. As in the official SDKs, `retry-after-ms` wins.
 pub(crate) fn retry_after_ms(headers: &HeaderMap, now: SystemTime) -> Option<u64> {
-    if let Some(ms) = headers.get("retry-after-ms").and_then(|value| value.to_str().ok()) {
+    if let Some(ms) = headers.get(RETRY_AFTER_MS).and_then(|value| value.to_str().ok()) {
         return seconds(ms.trim(), Duration::from_millis(1));
     }
     let value = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
@@ -49,7 +51,7 @@ fn seconds(text: &str, unit: Duration) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use http::{HeaderName, HeaderValue};
+    use http::HeaderValue;
 
     use super::*;
 

@@ -20,7 +20,7 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{Builder, Connection, SendRequest};
 use hyper_util::rt::TokioIo;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, Sleep, sleep};
 
 use crate::clock;
 use crate::limits::{BODY_BUFFER_MAX, HEAD_BYTES_MAX, HEAD_WAIT_MAX, IDLE_LINKS_MAX, IDLE_MAX};
@@ -153,7 +153,8 @@ impl Client {
             .handshake(TokioIo::new(io))
             .await
             .map_err(UpstreamError::Broken)?;
-        let link = Link { sender, connection: Box::pin(connection) };
+        let patience = Box::pin(sleep(HEAD_WAIT_MAX));
+        let link = Link { sender, connection: Box::pin(connection), patience };
         self.exchange(link, request).await.map_err(|failed| failed.error)
     }
 
@@ -184,22 +185,26 @@ impl Client {
         request: Request<SendBody>,
     ) -> Result<Response<ReplyStream>, Failed> {
         let mut sending = std::pin::pin!(link.sender.try_send_request(request));
-        let connection = &mut link.connection;
+        let (connection, patience) = (&mut link.connection, &mut link.patience);
+        patience.as_mut().reset(clock::now() + HEAD_WAIT_MAX);
         let mut closed = false;
         let responding = poll_fn(|cx| {
             if !closed {
                 // Its result says no more than the request's own error does.
                 closed = connection.as_mut().poll(cx).is_ready();
             }
-            sending.as_mut().poll(cx)
+            match sending.as_mut().poll(cx) {
+                Poll::Ready(result) => Poll::Ready(Some(result)),
+                Poll::Pending => patience.as_mut().poll(cx).map(|()| None),
+            }
         });
-        let response = match timeout(HEAD_WAIT_MAX, responding).await {
-            Ok(Ok(response)) => response,
-            Ok(Err(mut failed)) => {
+        let response = match responding.await {
+            Some(Ok(response)) => response,
+            Some(Err(mut failed)) => {
                 let unsent = failed.take_message().map(Box::new);
                 return Err(Failed { error: UpstreamError::Broken(failed.into_error()), unsent });
             }
-            Err(_elapsed) => return Err(Failed { error: UpstreamError::Silent, unsent: None }),
+            None => return Err(Failed { error: UpstreamError::Silent, unsent: None }),
         };
         Ok(response.map(|incoming| {
             let mut stream =
@@ -223,6 +228,8 @@ type Io = TokioIo<dial::Stream>;
 struct Link {
     sender: SendRequest<SendBody>,
     connection: Pin<Box<Connection<Io, SendBody>>>,
+    /// Ends the wait for a head. It lasts as long as the connection: to move it is cheaper than a timer for each exchange.
+    patience: Pin<Box<Sleep>>,
 }
 
 impl Link {
