@@ -241,6 +241,9 @@ pub trait TrafficSwitch: Send + Sync + 'static {
     /// Moves traffic. Calling it again with the same share changes nothing.
     fn shift(&self, percent_new: u8) -> impl Future<Output = Result<(), PortError>> + Send;
 
+    /// Lets users go back to where they were before this process told the switch of its releases: those may end afterwards.
+    fn give_back(&self) -> impl Future<Output = Result<(), PortError>> + Send;
+
     /// Returns the user-facing address.
     fn address(&self) -> SocketAddr;
 }

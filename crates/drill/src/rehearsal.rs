@@ -59,8 +59,10 @@ pub async fn drill<T: Tap, R: Releases, C: ControlPort, S: TrafficSwitch>(
     let moved = AtomicBool::new(false);
     let steps = Steps { bench, keeper, switch, journal: &journal, lease: &lease, moved };
     let mut report = RunReport { run: bench.names.run.clone(), ..RunReport::default() };
+    // Outside of the steps: the releases serve users until the route is given back, also after Ctrl-C.
+    let mut alive = Vec::new();
     let result = {
-        let running = steps.run(&mut report);
+        let running = steps.run(&mut report, &mut alive);
         tokio::pin!(running);
         tokio::pin!(cancelled);
         tokio::select! {
@@ -70,11 +72,14 @@ pub async fn drill<T: Tap, R: Releases, C: ControlPort, S: TrafficSwitch>(
     };
     // From here on nothing is skipped: not after an error, not after Ctrl-C.
     let restored = steps.restore().await;
+    let given_back = switch.give_back().await.map_err(RunError::Route);
+    stop_all(alive).await;
     report.percent_new = switch.show().await.ok().map(|route| route.percent_new);
     if matches!(result, Ok(true)) {
         steps.interrupted(&mut report).await?;
     }
     restored?;
+    given_back?;
     steps.close(&report).await?;
     result?;
     lease.release().await?;
@@ -128,7 +133,11 @@ struct Steps<'a, T: Tap, R: Releases, C: ControlPort, S: TrafficSwitch> {
 type Releasing<T, R> = Vec<(Role, Option<Alive<<R as Releases>::Running, <T as Tap>::Port>>)>;
 
 impl<T: Tap, R: Releases, C: ControlPort, S: TrafficSwitch> Steps<'_, T, R, C, S> {
-    async fn run(&self, report: &mut RunReport) -> Result<(), RunError> {
+    async fn run(
+        &self,
+        report: &mut RunReport,
+        alive: &mut Releasing<T, R>,
+    ) -> Result<(), RunError> {
         self.began(0, "preflight");
         let took_over = self.take_over().await?;
         let began = self.intent(Intent::Began).await?;
@@ -145,12 +154,10 @@ impl<T: Tap, R: Releases, C: ControlPort, S: TrafficSwitch> Steps<'_, T, R, C, S
         let smoking = self.intent(Intent::Step { n: 1 }).await?;
         self.began(1, "smoke new");
         self.began(2, "smoke rollback");
-        let alive = smoke_all(self.bench, &self.keeper, &plans, report).await?;
+        *alive = smoke_all(self.bench, &self.keeper, &plans, report).await?;
         self.done(smoking, "smoked and compared").await?;
 
-        let switched = self.switch_and_back(&plans, &alive, report).await;
-        stop_all(alive).await;
-        switched
+        self.switch_and_back(&plans, alive, report).await
     }
 
     async fn switch_and_back(

@@ -154,6 +154,10 @@ impl Guest {
             Request::Shift { percent_new } => {
                 desk.change(|table| table.shift(connection, percent_new)).map_err(refusal)
             }
+            Request::GiveBack => {
+                desk.change(|table| table.gone(connection));
+                Ok(())
+            }
             Request::Set { percent_new } => desk.set(percent_new).await,
         };
         match done {

@@ -63,6 +63,8 @@ pub(crate) enum Request {
         /// To this much on `new`.
         percent_new: Percent,
     },
+    /// Give the held route back.
+    GiveBack,
     /// Set the durable share.
     Set {
         /// To this much on `new`.

@@ -111,6 +111,10 @@ impl TrafficSwitch for EmbeddedSwitch {
         read_back(shown.percent_new == percent_new)
     }
 
+    async fn give_back(&self) -> Result<(), PortError> {
+        self.ask(Request::GiveBack).await.map(drop)
+    }
+
     fn address(&self) -> SocketAddr {
         self.address
     }

@@ -1,5 +1,6 @@
 //! Ports and readiness.
 
+use std::hash::{BuildHasher as _, Hasher as _};
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
@@ -7,16 +8,19 @@ use std::time::Duration;
 /// How long one readiness request may take.
 const READY_REQUEST: Duration = Duration::from_secs(2);
 
-/// Returns a port of loopback that was free a moment ago.
-///
-/// # Panics
-///
-/// When loopback has no free port at all.
+/// Returns a port of loopback that was free a moment ago. It lies below those that the system gives to outgoing connections: one of
+/// these might take it in the meantime.
 pub fn free_port() -> u16 {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
-        .and_then(|listener| listener.local_addr())
-        .expect("loopback has a free port")
-        .port()
+    const FIRST: u64 = 10_000;
+    const N_PORTS: u64 = 22_000;
+    loop {
+        let number = std::hash::RandomState::new().build_hasher().finish() % N_PORTS + FIRST;
+        if let Ok(port) = u16::try_from(number)
+            && TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok()
+        {
+            return port;
+        }
+    }
 }
 
 /// Returns whether a GET is answered with status 200.

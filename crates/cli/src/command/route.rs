@@ -1,5 +1,7 @@
 //! `route show`, `route set` and `route serve`.
 
+use std::path::{Path, PathBuf};
+
 use drill::settings::Settings;
 use evidence::Scanner;
 use route::{Backends, RouteConfig, Server, Shown};
@@ -16,29 +18,60 @@ use crate::wiring::state_dir;
 
 /// Runs it.
 pub(crate) async fn run(call: &Call, what: &RouteCommand) -> Result<u8, Failure> {
-    let settings = call.settings()?;
     match what {
         RouteCommand::Show => {
-            let shown = route::show(&state_dir(&settings)).await?;
+            let shown = route::show(&state_folder(call)).await?;
             show(call, &shown);
             Ok(exit_code::PASS)
         }
-        RouteCommand::Set(args) => set(call, &settings, args).await,
-        RouteCommand::Serve => serve(call, &settings).await,
+        RouteCommand::Set(args) => set(call, args).await,
+        RouteCommand::Serve => serve(call, &call.settings()?).await,
     }
 }
 
-async fn set(call: &Call, settings: &Settings, args: &RouteSetArgs) -> Result<u8, Failure> {
+/// Returns the folder of the route's state. In an incident the configuration may be broken, and the way back must work all the same:
+/// then the place of the ledger is read off its line, or is the usual one.
+fn state_folder(call: &Call) -> PathBuf {
+    match call.settings() {
+        Ok(settings) => state_dir(&settings),
+        Err(failure) => {
+            let folder = folder_of_ledger_line(&call.arguments.config);
+            say(&failure.message);
+            say(&format!(
+                "the configuration cannot be used; taking the route's state in {}",
+                folder.display()
+            ));
+            folder
+        }
+    }
+}
+
+fn folder_of_ledger_line(config: &Path) -> PathBuf {
+    let base = config.parent().map(PathBuf::from).unwrap_or_default();
+    let text = std::fs::read_to_string(config).unwrap_or_default();
+    let named = text.lines().find_map(|line| line.strip_prefix("ledger:")).map(|value| {
+        let value = value.split(" #").next().unwrap_or("").trim().trim_matches(['"', '\'']);
+        base.join(value.trim_start_matches("sqlite:"))
+    });
+    let ledger = named.unwrap_or_else(|| base.join(".surestep/ledger.db"));
+    ledger.parent().map_or(base, PathBuf::from)
+}
+
+async fn set(call: &Call, args: &RouteSetArgs) -> Result<u8, Failure> {
     let percent_new = percent(&args.to)?;
-    // The way back is never asked about: it is the panic button.
-    if percent_new > 0 {
+    // The way back is the panic button: it is never asked about, and needs no whole configuration.
+    let folder = if percent_new == 0 {
+        state_folder(call)
+    } else {
+        let settings = call.settings()?;
         let question = format!(
             "This moves {percent_new} percent of the traffic on {} to `new`. Go on?",
             settings.route.listen
         );
         confirm(args.yes, &question)?;
-    }
-    let shown = route::set(&state_dir(settings), percent_new).await?;
+        state_dir(&settings)
+    };
+    let shown = route::set(&folder, percent_new).await?;
     show(call, &shown);
     Ok(exit_code::PASS)
 }

@@ -231,3 +231,18 @@ fn drill_refuses_while_traffic_is_on_new() {
     assert!(drilled.out().contains("route-not-on-rollback"), "{drilled}");
     assert_eq!(project.orphans(), vec![], "{drilled}");
 }
+
+#[test]
+fn panic_button_works_with_a_broken_configuration() {
+    let project = Plan::healthy().write();
+    project.run(&["route", "set", "new=5", "--yes"]);
+    let config = project.folder().join("surestep.yaml");
+    let broken =
+        std::fs::read_to_string(&config).expect("the configuration") + "\nservce: misspelt\n";
+    std::fs::write(&config, broken).expect("the configuration");
+    let moved = project.run(&["route", "set", "rollback", "--format", "json"]);
+    assert_eq!(moved.code, Some(0), "{moved}");
+    assert_eq!(moved.json()["share"]["rollback"], 100, "{moved}");
+    let forward = project.run(&["route", "set", "new=5", "--yes"]);
+    assert_eq!(forward.code, Some(2), "{forward}");
+}

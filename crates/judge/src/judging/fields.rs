@@ -1,6 +1,6 @@
 //! Whether a live reply has the fields that the application requires.
 
-use contract::FieldState;
+use contract::{BodyKind, ContractVerdict, FieldState};
 
 use super::{Case, last_call};
 use crate::{Exchange, Finding, Severity, catalogue};
@@ -42,6 +42,16 @@ pub(super) fn judge(case: &Case<'_>, findings: &mut Vec<Finding>) {
         return;
     }
     let Some(call) = last_call(case) else { return };
+    // A reply that is no usable completion is the provider's trouble, which is told elsewhere; the field is named all the same.
+    let severity = match &call.response {
+        Some(response) if response.judgement.verdict == ContractVerdict::Hold => {
+            match response.judgement.body {
+                BodyKind::Json | BodyKind::Sse => Severity::Ambiguous,
+                BodyKind::Empty | BodyKind::Html | BodyKind::Other => return,
+            }
+        }
+        Some(_) | None => Severity::Fail,
+    };
     for pointer in &case.policy.required_fields {
         let seen = match state(call, pointer) {
             None | Some(FieldState::Present) => continue,
@@ -51,7 +61,7 @@ pub(super) fn judge(case: &Case<'_>, findings: &mut Vec<Finding>) {
             Some(FieldState::Absent) => format!("`{pointer}` is absent"),
         };
         findings.push(Finding::new(
-            Severity::Fail,
+            severity,
             "required-field-missing",
             format!("`{pointer}` in the provider's reply, since the application requires it"),
             seen,
