@@ -108,6 +108,9 @@ impl Tape {
         if u32::try_from(bytes.len()).is_err() {
             return Err(JsonFault::TooManyValues);
         }
+        // A reply without tool calls has some fifty values: mostly one allocation holds them.
+        self.nodes.reserve((bytes.len() / 8).min(64));
+        self.keys.reserve((bytes.len() / 8).min(16));
         let mut parser = Parser { text, bytes, at: 0, tape: self };
         parser.skip_space();
         if parser.peek().is_none() {

@@ -78,7 +78,8 @@ fn fault(fault: &RequestFault) -> String {
 }
 
 fn header_names(headers: &HeaderMap) -> Vec<String> {
-    let mut names: Vec<String> = headers.keys().map(|name| name.as_str().to_owned()).collect();
+    let mut names = Vec::with_capacity(headers.keys_len());
+    names.extend(headers.keys().map(|name| name.as_str().to_owned()));
     names.sort_unstable();
     names
 }
