@@ -267,12 +267,17 @@ mod tests {
 
     #[test]
     fn the_last_of_a_repeated_key_counts() {
-        let (one, two) = (prompt("a", "SSL-1"), prompt("b", "SSL-2"));
-        let body = format!(
-            r#"{{"model":"x","messages":[{{"content":"{one}","name":"{two}","content":"{one}"}}],"model":"m"}}"#
-        );
-        let facts = RequestFacts::read(Surface::Chat, body.as_bytes());
-        assert_eq!(facts.model.as_deref(), Some("m"));
-        assert_eq!(facts.label.as_deref(), Some("SSL-2"));
+        let [one, two, three] = ["SSL-1", "SSL-2", "SSL-3"].map(|label| prompt("a", label));
+        let label = |message: &str| {
+            let body = format!(r#"{{"model":"x","messages":[{message}],"model":"m"}}"#);
+            let facts = RequestFacts::read(Surface::Chat, body.as_bytes());
+            assert_eq!(facts.model.as_deref(), Some("m"));
+            facts.label
+        };
+        let repeated = label(&format!(r#"{{"content":"{one}","content":"{three}"}}"#));
+        assert_eq!(repeated.as_deref(), Some("SSL-3"));
+        // It stands where its first one stood.
+        let before = label(&format!(r#"{{"content":"{one}","name":"{two}","content":"{three}"}}"#));
+        assert_eq!(before.as_deref(), Some("SSL-2"));
     }
 }
