@@ -20,7 +20,7 @@ use crate::wiring::state_dir;
 pub(crate) async fn run(call: &Call, what: &RouteCommand) -> Result<u8, Failure> {
     match what {
         RouteCommand::Show => {
-            let shown = route::show(&state_folder(call)).await?;
+            let shown = route::show(&state_dir(&call.settings()?)).await?;
             show(call, &shown);
             Ok(exit_code::PASS)
         }
