@@ -60,15 +60,12 @@ fn path() -> std::path::PathBuf {
 
 #[test]
 fn the_page_is_up_to_date() {
-    let page = std::fs::read_to_string(path()).expect("the page");
-    assert!(
-        page == document(),
-        "run: cargo test -p cli --bin surestep write_the_page -- --ignored"
-    );
-}
-
-#[test]
-#[ignore = "writes docs/configuration.md"]
-fn write_the_page() {
-    std::fs::write(path(), document()).expect("the page");
+    let page = std::fs::read_to_string(path()).unwrap_or_default();
+    if page != document() {
+        let fresh = path().with_extension("md.new");
+        std::fs::write(&fresh, document()).expect("the fresh page");
+        panic!(
+            "docs/configuration.md is stale; the fresh page lies beside it as configuration.md.new"
+        );
+    }
 }
