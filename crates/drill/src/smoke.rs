@@ -318,6 +318,8 @@ impl<T: Tap, R: Releases, C: ControlPort> Context<'_, T, R, C> {
         tokio::pin!(asking);
         loop {
             tokio::select! {
+                // The ask first: it arms the tap, and before that nothing can arrive.
+                biased;
                 probing = &mut asking => break probing,
                 _ = port.arrived(names.id, deadline), if slot.is_some() => slot = None,
             }
@@ -373,6 +375,8 @@ impl<T: Tap, R: Releases, C: ControlPort> Context<'_, T, R, C> {
                 self.named(&alive.running, &alive.port, &quick, Company::Shared, &quick_names);
             tokio::pin!(asking);
             let (is_concurrent, quick) = tokio::select! {
+                // The ask first: it arms the tap, and before that nothing can arrive.
+                biased;
                 probing = &mut asking => (true, probing),
                 arrived = alive.port.arrived(quick_names.id, CONCURRENT_WITHIN) => (arrived, asking.await),
             };
