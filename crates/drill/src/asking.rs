@@ -31,7 +31,6 @@ pub(crate) struct Probing {
     /// `None` when the release could not be asked at all.
     pub(crate) outcome: Option<Outcome>,
     pub(crate) judged: Judged,
-    pub(crate) logs_judged: bool,
 }
 
 /// Whether other asks go to the same process at the same time.
@@ -115,13 +114,7 @@ pub(crate) async fn probe<T: Tap, R: Releases, C: ControlPort>(
         control,
         logs: &logs,
     });
-    Probing {
-        probe: probe.clone(),
-        observation,
-        outcome: Some(asked.outcome),
-        judged,
-        logs_judged: logs.reading.is_some(),
-    }
+    Probing { probe: probe.clone(), observation, outcome: Some(asked.outcome), judged }
 }
 
 fn ask<T: Tap, R: Releases, C: ControlPort>(

@@ -122,7 +122,7 @@ impl<'a> Clerk<'a> {
             attempts: u32::try_from(calls.len()).unwrap_or(u32::MAX),
             findings: probing.judged.findings.clone(),
             log_findings: probing.judged.log_findings.clone(),
-            logs_judged: probing.logs_judged,
+            logs_judged: probing.judged.logs_judged,
         });
         let note = note(probe.id, verdict, outcome, probing.judged.findings.first());
         let mut findings = probing.judged.findings.clone();

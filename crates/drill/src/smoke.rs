@@ -538,8 +538,8 @@ pub(crate) fn not_asked(probe: &Probe, why: Finding) -> Probing {
         judged: judge::judging::Judged {
             findings: vec![why.at_probe(probe.id, probe.mode)],
             log_findings: Vec::new(),
+            logs_judged: false,
         },
-        logs_judged: false,
     }
 }
 

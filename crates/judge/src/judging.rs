@@ -69,6 +69,8 @@ pub struct Judged {
     pub findings: Vec<Finding>,
     /// What the observability gate looks at.
     pub log_findings: Vec<Finding>,
+    /// Whether it was looked for what logs must carry.
+    pub logs_judged: bool,
 }
 
 /// Judges one probe.
@@ -76,12 +78,13 @@ pub fn judge(case: &Case<'_>) -> Judged {
     let mut findings = Vec::new();
     judge_probe(case, &mut findings);
     let mut log_findings = Vec::new();
-    observability::judge(case, &mut log_findings);
+    let logs_judged = observability::judge(case, &mut log_findings);
     let name =
         |finding: Finding| finding.of_release(case.role).at_probe(case.probe.id, case.probe.mode);
     Judged {
         findings: findings.into_iter().map(name).collect(),
         log_findings: log_findings.into_iter().map(name).collect(),
+        logs_judged,
     }
 }
 

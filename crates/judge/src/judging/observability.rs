@@ -43,18 +43,18 @@ pub enum LeakKind {
 const LOGGED_PROBES: &[&str] =
     &[catalogue::HAPPY_LIVE, "auth-invalid-credential", "request-400", "overload-500"];
 
-/// Judges the logs of one ask.
-pub(super) fn judge(case: &Case<'_>, findings: &mut Vec<Finding>) {
+/// Judges the logs of one ask. Tells whether what they must carry was looked for: without a call there is nothing to be found again.
+pub(super) fn judge(case: &Case<'_>, findings: &mut Vec<Finding>) -> bool {
     for leak in &case.logs.leaks {
         findings.push(leaked(leak));
     }
     let was_called = !case.observation.exchanges.is_empty();
-    let Some(reading) = case.logs.reading else { return };
+    let Some(reading) = case.logs.reading else { return false };
     if !was_called
         || !LOGGED_PROBES.contains(&case.probe.id)
         || matches!(case.outcome, Outcome::Crashed { .. })
     {
-        return;
+        return false;
     }
     if case.logs.cut {
         findings.push(Finding::new(
@@ -64,7 +64,7 @@ pub(super) fn judge(case: &Case<'_>, findings: &mut Vec<Finding>) {
             "more than surestep keeps",
             "The release writes so much that the log of one ask could not be read whole. Lower its log level.",
         ));
-        return;
+        return false;
     }
     if !reading.any {
         findings.push(Finding::new(
@@ -74,7 +74,7 @@ pub(super) fn judge(case: &Case<'_>, findings: &mut Vec<Finding>) {
             "nothing in the configured log sources",
             "Write one line for each upstream call, with time, version, route, status and request id; or name where the log is under `logs`.",
         ));
-        return;
+        return true;
     }
     for (code, what) in missing(reading) {
         findings.push(Finding::new(
@@ -97,6 +97,7 @@ pub(super) fn judge(case: &Case<'_>, findings: &mut Vec<Finding>) {
             "Without it the provider's support cannot find the call. Log the `x-request-id` header, the id in CometAPI's error message, or the reply's `id`.",
         ));
     }
+    true
 }
 
 /// Words something sensitive that stands where it must not.

@@ -550,3 +550,12 @@ fn answer_that_ended_early_is_no_good_reply() {
             .check(&[("provider-reply-off-contract", Ambiguous)]);
     }
 }
+
+#[test]
+fn log_of_an_ask_without_a_call_was_not_judged() {
+    let mut scene = scene("happy-live", vec![], answered(), A::Unrelated);
+    scene.logs = LogEvidence { reading: Some(COMPLETE), ..LogEvidence::default() };
+    assert!(!scene.judged().logs_judged);
+    scene.exchanges = vec![live(200)];
+    assert!(scene.judged().logs_judged);
+}
