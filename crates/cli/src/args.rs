@@ -1,12 +1,15 @@
 //! What may be typed.
 
+mod contract;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use ::contract::{Mode, Surface};
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use contract::{Mode, Surface};
 use judge::Role;
 
+pub(crate) use self::contract::{ContractCommand, JudgeArgs};
 use crate::config::FILE_NAME;
 
 /// Decides whether a service that calls an LLM API may take its next small step, and proves the way back.
@@ -148,30 +151,6 @@ pub(crate) struct RouteSetArgs {
     /// Move traffic without asking.
     #[arg(long)]
     pub(crate) yes: bool,
-}
-
-/// What can be done with the contract.
-#[derive(Debug, Subcommand)]
-pub(crate) enum ContractCommand {
-    /// Judge responses that `curl -i` saved, or bare bodies.
-    Judge(JudgeArgs),
-}
-
-/// Arguments of `contract judge`.
-#[derive(Debug, Args)]
-pub(crate) struct JudgeArgs {
-    /// The endpoint family.
-    #[arg(long, value_enum)]
-    pub(crate) surface: SurfaceWord,
-    /// What the request asked for.
-    #[arg(long, value_enum)]
-    pub(crate) mode: ModeWord,
-    /// Whose documented deviations count: openai, cometapi, azure, anthropic-compat, gemini-compat, deepseek, openrouter.
-    #[arg(long, default_value = "openai")]
-    pub(crate) profile: String,
-    /// Saved responses; `-` is standard input; of a folder each file is judged.
-    #[arg(required = true, value_name = "FILE")]
-    pub(crate) files: Vec<PathBuf>,
 }
 
 /// What can be done with the evidence.

@@ -18,7 +18,7 @@ use ::drill::settings::Settings;
 use ::evidence::Scanner;
 use clap::Parser as _;
 
-use crate::args::{Arguments, Command, ContractCommand, Format};
+use crate::args::{Arguments, Command, Format};
 use crate::environment::Environment;
 use crate::failure::Failure;
 use crate::result::Outcome;
@@ -62,7 +62,7 @@ async fn run(call: &Call) -> Result<u8, Failure> {
         Command::Drill(args) => drill::run(call, args).await,
         Command::Can(question) => can::run(call, question).await,
         Command::Route(what) => route::run(call, what).await,
-        Command::Contract(ContractCommand::Judge(args)) => contract::judge(call, args),
+        Command::Contract(what) => contract::run(call, what).await,
         Command::Evidence(what) => evidence::run(call, what).await,
         Command::Provider(args) => provider::run(call, args).await,
         Command::Doctor => setup::doctor(call).await,

@@ -1,0 +1,31 @@
+//! What may be typed after `contract`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+use super::{ModeWord, SurfaceWord};
+
+/// What can be done with the contract.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ContractCommand {
+    /// Judge responses that `curl -i` saved, or bare bodies.
+    Judge(JudgeArgs),
+}
+
+/// Arguments of `contract judge`.
+#[derive(Debug, Args)]
+pub(crate) struct JudgeArgs {
+    /// The endpoint family.
+    #[arg(long, value_enum)]
+    pub(crate) surface: SurfaceWord,
+    /// What the request asked for.
+    #[arg(long, value_enum)]
+    pub(crate) mode: ModeWord,
+    /// Whose documented deviations count: openai, cometapi, azure, anthropic-compat, gemini-compat, deepseek, openrouter.
+    #[arg(long, default_value = "openai")]
+    pub(crate) profile: String,
+    /// Saved responses; `-` is standard input; of a folder each file is judged.
+    #[arg(required = true, value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+}
