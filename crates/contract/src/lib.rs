@@ -4,12 +4,14 @@
 //! Start at [`ResponseJudge`]: it is fed a response as it arrives and says at the end what it was.
 #![warn(clippy::wildcard_enum_match_arm)]
 
+pub mod change;
 mod chat;
 mod diff;
 mod dump;
 mod error;
 mod json;
 mod judgement;
+mod presence;
 pub mod reply;
 mod report;
 mod request;
@@ -29,6 +31,7 @@ pub use dump::{Dump, judge_dump};
 pub use judgement::{
     BodyKind, Completion, ContractFinding, ContractVerdict, ErrorClass, ErrorFacts, Judgement,
 };
+pub use presence::{Presence, carries_the_answer, presence, presence_of_event, required_field};
 pub use request::{RequestFacts, RequestFault};
 pub use response::{BodyEnd, DeliveredText, ResponseJudge};
 pub use rule::{Rule, rules};

@@ -5,6 +5,7 @@
 
 mod chat;
 mod error;
+mod full;
 mod pieces;
 mod responses;
 mod wording;
@@ -12,6 +13,7 @@ mod wording;
 use serde_json::Value;
 
 pub use error::{ErrorKind, ErrorReply, error};
+pub use full::{full, without};
 
 use crate::{Profile, Surface};
 

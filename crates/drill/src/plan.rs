@@ -31,13 +31,19 @@ pub fn probes(settings: &Settings, role: Role) -> Vec<Probe> {
 /// Leaves the calls alone that lead up to the answer, where a release makes several.
 fn guarded(release: &Release, stimulus: Stimulus) -> Stimulus {
     let lives_off_the_wire = stimulus == Stimulus::Relay || stimulus == Stimulus::Refused;
-    if release.calls_per_ask <= 1 || lives_off_the_wire {
-        return stimulus;
+    if lives_off_the_wire { stimulus } else { led_by(release, Stimulus::Relay, stimulus) }
+}
+
+/// Gives the calls that lead up to the answer one stimulus and the answering one another, where a release makes several.
+pub(crate) fn led_by(release: &Release, lead: Stimulus, then: Stimulus) -> Stimulus {
+    if release.calls_per_ask <= 1 {
+        return then;
     }
     Stimulus::Guarded(Box::new(Guarded {
-        relay_models: release.models.clone(),
-        relay_first: release.calls_per_ask - 1,
-        then: stimulus,
+        lead_models: release.models.clone(),
+        lead_first: release.calls_per_ask - 1,
+        lead,
+        then,
     }))
 }
 

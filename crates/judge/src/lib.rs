@@ -12,6 +12,7 @@ mod finding;
 pub mod gates;
 mod identity;
 pub mod judging;
+pub mod learning;
 pub mod logs;
 mod observation;
 mod outcome;

@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use contract::change::Change;
 use contract::reply::ErrorKind;
 use contract::{Mode, Profile, Surface};
 
 mod body;
+mod changed;
 mod simulate;
 
 pub use body::{ShapeFault, StreamFault, Variation};
@@ -38,6 +40,8 @@ pub enum Stimulus {
     Shape(ShapeFault),
     /// Simulated: status 200 with an event stream that is none, or breaks.
     Stream(StreamFault),
+    /// Simulated: the full documented reply with these changes in it; `contract learn` asks with them.
+    Changed(Vec<Change>),
     /// Leaves the calls that lead up to the answer alone: see [`Guarded`].
     Guarded(Box<Guarded>),
     /// These acts, in order of attempts; the last one goes on.
@@ -47,10 +51,12 @@ pub enum Stimulus {
 /// A stimulus for a release that makes several upstream calls for one ask.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Guarded {
-    /// Calls for these models are relayed.
-    pub relay_models: Vec<String>,
-    /// Without such models: that many calls are relayed first.
-    pub relay_first: u32,
+    /// Calls for these models lead up to the answer.
+    pub lead_models: Vec<String>,
+    /// Without such models: that many calls come first.
+    pub lead_first: u32,
+    /// What they get: they are relayed, or answered as documented where nothing may reach the provider.
+    pub lead: Stimulus,
     /// What the others get.
     pub then: Stimulus,
 }
@@ -189,6 +195,7 @@ impl Stimulus {
             Self::Network(fault) => simulate::network(*fault, request),
             Self::Shape(fault) => body::shape(*fault, request),
             Self::Stream(fault) => body::stream(*fault, request),
+            Self::Changed(changes) => changed::changed(changes, request),
             Self::Guarded(guarded) => guarded.act(request),
             Self::Acts(acts) => {
                 let index =
@@ -213,6 +220,7 @@ impl Stimulus {
             | Self::Network(_)
             | Self::Shape(_)
             | Self::Stream(_)
+            | Self::Changed(_)
             | Self::Acts(_) => false,
         }
     }
@@ -220,13 +228,14 @@ impl Stimulus {
 
 impl Guarded {
     fn act(&self, request: &RequestContext) -> Act {
-        if self.relay_models.is_empty() {
-            if request.attempt <= self.relay_first {
-                return Act::Relay;
+        if self.lead_models.is_empty() {
+            if request.attempt <= self.lead_first {
+                return self.lead.act(request);
             }
-            let attempt = request.attempt - self.relay_first;
+            let attempt = request.attempt - self.lead_first;
             return self.then.act(&RequestContext { attempt, ..request.clone() });
         }
-        if self.relay_models.contains(&request.model) { Act::Relay } else { self.then.act(request) }
+        let leads = self.lead_models.contains(&request.model);
+        if leads { self.lead.act(request) } else { self.then.act(request) }
     }
 }
