@@ -259,6 +259,13 @@ impl<'t> Value<'t> {
         (self.node().tag == Tag::Bool).then(|| self.raw() == "true")
     }
 
+    /// Returns a number, integer or not.
+    pub(crate) fn number(self) -> Option<f64> {
+        matches!(self.node().tag, Tag::Integer | Tag::Float)
+            .then(|| self.raw().parse().ok())
+            .flatten()
+    }
+
     /// Returns an integer, if it is one and fits.
     pub(crate) fn integer(self) -> Option<i64> {
         (self.node().tag == Tag::Integer).then(|| self.raw().parse().ok())?

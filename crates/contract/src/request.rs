@@ -1,5 +1,7 @@
 //! What a request asks for, read from its body.
 
+mod parameters;
+
 use std::borrow::Cow;
 use std::collections::HashMap;
 
@@ -33,6 +35,18 @@ pub enum RequestFault {
     Missing(&'static str),
     /// A field has the wrong type.
     WrongType(&'static str),
+    /// A field has a value outside of what is documented.
+    OutOfRange(&'static str),
+}
+
+impl RequestFault {
+    /// Returns the field at fault, if it is one field's.
+    pub fn field(self) -> Option<&'static str> {
+        match self {
+            Self::NotJson => None,
+            Self::Missing(field) | Self::WrongType(field) | Self::OutOfRange(field) => Some(field),
+        }
+    }
 }
 
 impl RequestFacts {
@@ -117,10 +131,7 @@ fn fault(surface: Surface, fields: Value<'_>) -> Option<RequestFault> {
         (Surface::Responses, Kind::STRING | Kind::EMPTY_STRING) => {}
         (_, _) => return Some(RequestFault::WrongType(prompt)),
     }
-    match kind("stream") {
-        Kind::NONE | Kind::BOOL => None,
-        _ => Some(RequestFault::WrongType("stream")),
-    }
+    parameters::fault(surface, fields)
 }
 
 #[cfg(test)]

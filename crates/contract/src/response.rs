@@ -25,6 +25,8 @@ pub enum BodyEnd {
     Complete,
     /// Before that.
     Cut,
+    /// Before that, because the reader left: what would have followed is not known, and not the provider's fault.
+    ReaderLeft,
 }
 
 /// The text that the model delivered: it stays in memory, and `Debug` shows its length only.

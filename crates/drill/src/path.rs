@@ -175,6 +175,7 @@ fn finding(
             | AnswerRelation::UnrelatedToOffTopic => return None,
             AnswerRelation::None
             | AnswerRelation::Empty
+            | AnswerRelation::Repeated
             | AnswerRelation::Partial
             | AnswerRelation::Unrelated => Finding::new(
                 Severity::Fail,

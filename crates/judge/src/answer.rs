@@ -9,6 +9,8 @@ pub enum AnswerRelation {
     Empty,
     /// A delivered text stands in it as a whole.
     Whole,
+    /// A delivered text stands in it more often than it was delivered.
+    Repeated,
     /// The label stands in it, but not the delivered text as a whole.
     Labelled,
     /// It is a part of a delivered text, without the label.
@@ -19,7 +21,11 @@ pub enum AnswerRelation {
     UnrelatedToOffTopic,
 }
 
-/// Compares an answer with the texts that were delivered, white space folded.
+/// Shorter texts may well be said twice: a greeting, a label.
+const REPEATED_MIN: usize = 24;
+
+/// Compares an answer with the texts that were delivered, white space folded. An answer that was rendered as HTML counts as
+/// its text.
 pub fn relate(answer: Option<&str>, delivered: &[&str], label: &str) -> AnswerRelation {
     let Some(answer) = answer.map(fold) else { return AnswerRelation::None };
     if answer.is_empty() {
@@ -27,7 +33,10 @@ pub fn relate(answer: Option<&str>, delivered: &[&str], label: &str) -> AnswerRe
     }
     let delivered: Vec<String> =
         delivered.iter().map(|text| fold(text)).filter(|text| !text.is_empty()).collect();
-    if delivered.iter().any(|text| answer.contains(text.as_str())) {
+    let stands_in = |answer: &str| delivered.iter().any(|text| answer.contains(text.as_str()));
+    if delivered.iter().any(|text| is_repeated(&answer, text, &delivered)) {
+        AnswerRelation::Repeated
+    } else if stands_in(&answer) || stands_in(&without_markup(&answer)) {
         // Half a text is whole only as far as it was delivered: whether that was all is for the judge to say.
         AnswerRelation::Whole
     } else if answer.contains(label) {
@@ -39,6 +48,41 @@ pub fn relate(answer: Option<&str>, delivered: &[&str], label: &str) -> AnswerRe
     } else {
         AnswerRelation::UnrelatedToOffTopic
     }
+}
+
+/// Returns whether a text stands in the answer more often than it was delivered.
+fn is_repeated(answer: &str, text: &str, delivered: &[String]) -> bool {
+    text.len() >= REPEATED_MIN
+        && answer.matches(text).count()
+            > delivered.iter().filter(|other| other.contains(text)).count()
+}
+
+/// Returns the text of an HTML fragment: without tags, the escapes of HTML undone, white space folded.
+fn without_markup(answer: &str) -> String {
+    let mut text = String::with_capacity(answer.len());
+    let mut rest = answer;
+    while let Some(open) = rest.find('<') {
+        let (before, tag) = rest.split_at(open);
+        text.push_str(before);
+        let Some(close) = tag.find('>') else {
+            rest = tag;
+            break;
+        };
+        text.push(' ');
+        rest = tag.get(close + 1..).unwrap_or_default();
+    }
+    text.push_str(rest);
+    const ESCAPES: [(&str, &str); 7] = [
+        ("&lt;", "<"),
+        ("&gt;", ">"),
+        ("&quot;", "\""),
+        ("&#34;", "\""),
+        ("&#39;", "'"),
+        ("&#x27;", "'"),
+        ("&amp;", "&"),
+    ];
+    let text = ESCAPES.iter().fold(text, |text, (escape, plain)| text.replace(escape, plain));
+    fold(&text)
 }
 
 fn fold(text: &str) -> String {
@@ -74,6 +118,23 @@ mod tests {
         check(Some("Sorry, try again later"), &["SSL-1"], AnswerRelation::Unrelated);
         check(Some("Sorry, try again later"), &[], AnswerRelation::Unrelated);
         check(Some("Sorry"), &["a canned reply"], AnswerRelation::UnrelatedToOffTopic);
+    }
+
+    #[test]
+    fn text_that_comes_twice_is_repeated() {
+        let text = "SSL-1 is a label, and this is what stands behind it";
+        check(Some(&format!("{text}{text}")), &[text], AnswerRelation::Repeated);
+        check(Some(&format!("{text} {text}")), &[text, text], AnswerRelation::Whole);
+        check(Some("SSL-1 SSL-1"), &["SSL-1"], AnswerRelation::Whole);
+    }
+
+    #[test]
+    fn rendered_text_is_whole() {
+        let text = "SSL-1 says \"a < b\" &\nleaves";
+        let html = "<p>SSL-1 says &quot;a &lt; b&quot; &amp;<br>leaves</p>";
+        check(Some(html), &[text], AnswerRelation::Whole);
+        check(Some(&html.replace("leaves", "")), &[text], AnswerRelation::Labelled);
+        check(Some("SSL-1 <"), &["SSL-1 < 2"], AnswerRelation::Labelled);
     }
 
     #[test]

@@ -94,8 +94,8 @@ pub struct RequestSeen {
     pub method: String,
     /// The path as sent, without its query.
     pub path: String,
-    /// Whether a query was there.
-    pub has_query: bool,
+    /// Whether the path or the query carries a credential.
+    pub credential_in_url: bool,
     /// The path with doubled slashes and doubled `/v1` folded: what was meant.
     pub resource: String,
     /// The host that the release meant to reach: the provider's behind the tap.

@@ -139,7 +139,7 @@ async fn of_ask(
     let head = RequestHead {
         method: &arrived.parts.method,
         path: arrived.parts.uri.path(),
-        has_query: arrived.parts.uri.query().is_some(),
+        query: arrived.parts.uri.query(),
         resource: &arrived.resource,
         headers: &arrived.parts.headers,
         host: port.client.host(),

@@ -147,8 +147,13 @@ impl Drop for Recorder {
 impl Open {
     fn close(self, release_end: End) {
         let since = self.ask.since;
+        let reader_left = release_end == End::PeerLeft && self.provider_end.is_none();
+        let body_end = match self.body_end {
+            BodyEnd::Cut if reader_left => BodyEnd::ReaderLeft,
+            end => end,
+        };
         let judged = match &self.head {
-            Some(_) => Some(self.feed.finish(self.body_end)),
+            Some(_) => Some(self.feed.finish(body_end)),
             None => None,
         };
         let lost = matches!(judged, Some(None));
@@ -316,7 +321,9 @@ impl Feed {
         self.step(|decoder| match (decoder, end) {
             (Decoder::Brotli(decoder), BodyEnd::Complete) => decoder.close(),
             // A cut body does not decode to its end, and that is no fault of the observation.
-            (Decoder::Brotli(_), BodyEnd::Cut) | (Decoder::Plain(_), _) => Ok(()),
+            (Decoder::Brotli(_), BodyEnd::Cut | BodyEnd::ReaderLeft) | (Decoder::Plain(_), _) => {
+                Ok(())
+            }
         });
         let judge = match &mut self.decoder {
             Some(Decoder::Plain(sink)) => sink.judge.take(),

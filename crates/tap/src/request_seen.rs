@@ -29,12 +29,15 @@ const INVALID_KEY: &str = "sk-surestep-invalid-000000000000000000000000";
 /// `surestep:invalid` for Basic auth.
 const INVALID_BASIC: &str = "c3VyZXN0ZXA6aW52YWxpZA==";
 
+/// Shorter values stand in paths by chance.
+const URL_CREDENTIAL_MIN: usize = 8;
+
 /// The parts of a request that are read before its ask is known.
 #[derive(Debug)]
 pub(crate) struct RequestHead<'r> {
     pub(crate) method: &'r Method,
     pub(crate) path: &'r str,
-    pub(crate) has_query: bool,
+    pub(crate) query: Option<&'r str>,
     pub(crate) resource: &'r Resource,
     pub(crate) headers: &'r HeaderMap,
     pub(crate) host: &'r str,
@@ -52,7 +55,7 @@ pub(crate) fn request_seen(
     RequestSeen {
         method: head.method.as_str().to_owned(),
         path: bounded(head.path),
-        has_query: head.has_query,
+        credential_in_url: credential_in_url(head, credential),
         resource: bounded(&head.resource.resource),
         host: head.host.to_owned(),
         header_names: header_names(head.headers),
@@ -74,7 +77,29 @@ fn fault(fault: &RequestFault) -> String {
         RequestFault::NotJson => "not a JSON object".to_owned(),
         RequestFault::Missing(field) => format!("missing {field}"),
         RequestFault::WrongType(field) => format!("wrong type of {field}"),
+        RequestFault::OutOfRange(field) => format!("invalid value of {field}"),
     }
+}
+
+/// Parameters that a credential goes by where it stands in a URL.
+const KEY_PARAMETERS: [&str; 7] =
+    ["key", "api_key", "apikey", "api-key", "access_token", "token", "auth"];
+
+/// Tells whether the URL carries a credential: the request's own, or whatever a parameter of such a name holds. URLs end up in
+/// the access logs of every hop.
+fn credential_in_url(head: &RequestHead<'_>, credential: Option<&[u8]>) -> bool {
+    let own = |text: &str| {
+        credential.is_some_and(|own| {
+            own.len() >= URL_CREDENTIAL_MIN && memchr::memmem::find(text.as_bytes(), own).is_some()
+        })
+    };
+    let Some(query) = head.query else { return own(head.path) };
+    own(head.path)
+        || own(query)
+        || query.split('&').filter_map(|pair| pair.split_once('=')).any(|(name, value)| {
+            value.len() >= URL_CREDENTIAL_MIN
+                && KEY_PARAMETERS.iter().any(|known| name.eq_ignore_ascii_case(known))
+        })
 }
 
 fn header_names(headers: &HeaderMap) -> Vec<String> {

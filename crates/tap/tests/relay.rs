@@ -3,6 +3,7 @@
 
 mod support;
 
+use contract::Completion;
 use drill::ports::{Tap as _, TapPort as _};
 use judge::{AnsweredBy, AuthScheme, End, Stimulus};
 use support::{Provider, Raw, ask, chat_request, collect, header, only, open, post};
@@ -196,6 +197,44 @@ async fn release_that_leaves_closes_the_call_to_the_provider() {
         (only(&observation).release_end, only(&observation).provider_end),
         (End::PeerLeft, Some(End::Injected))
     );
+}
+
+#[tokio::test]
+async fn release_that_leaves_at_the_finish_reason_has_a_whole_reply() {
+    for (finish, completion) in
+        [("\"stop\"", Completion::Complete), ("null", Completion::Truncated)]
+    {
+        let provider = Provider::start().await;
+        let port = open(provider.address).await;
+        port.arm(ask(1, Stimulus::Relay));
+        let mut client = Raw::connect(support::address(&port)).await;
+        let request = chat_request(1).replace("\"model\"", "\"stream\":true,\"model\"");
+        let (head, body) = request.split_once("\r\n\r\n").unwrap();
+        assert!(head.contains("Content-Length"));
+        client.send(&post("/v1/chat/completions", body)).await;
+        let mut upstream = provider.accept().await;
+        upstream.message().await;
+        let chunk = |delta: &str, finish: &str| {
+            format!(
+                "data: {{\"id\":\"c\",\"object\":\"chat.completion.chunk\",\"created\":1,\"model\":\"m\",\"choices\":\
+                 [{{\"index\":0,\"delta\":{delta},\"finish_reason\":{finish}}}]}}\n\n"
+            )
+        };
+        let events =
+            chunk("{\"role\":\"assistant\",\"content\":\"whole\"}", "null") + &chunk("{}", finish);
+        upstream
+            .send(&format!(
+                "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n{:x}\r\n{events}\r\n",
+                events.len()
+            ))
+            .await;
+        client.until(finish).await;
+        drop(client);
+        upstream.read_to_end().await;
+        let observation = collect(&port, 1).await;
+        let response = only(&observation).response.as_ref().unwrap();
+        assert_eq!(response.judgement.completion, completion, "{:?}", response.judgement.findings);
+    }
 }
 
 #[tokio::test]

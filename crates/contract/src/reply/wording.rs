@@ -197,6 +197,15 @@ fn openai_fault(fault: RequestFault) -> Wording {
             let message = format!("Invalid type for '{field}'.");
             Wording::new("invalid_request_error", "invalid_type", message).about(field)
         }
+        RequestFault::OutOfRange("stream_options") => {
+            let message =
+                "The 'stream_options' parameter is only allowed when 'stream' is enabled.";
+            Wording::new("invalid_request_error", "", message).about("stream_options")
+        }
+        RequestFault::OutOfRange(field) => {
+            let message = format!("Invalid value for '{field}'.");
+            Wording::new("invalid_request_error", "invalid_value", message).about(field)
+        }
     }
 }
 
@@ -215,6 +224,10 @@ fn cometapi_fault(fault: RequestFault) -> Wording {
         }
         RequestFault::WrongType(field) => {
             Wording::new(COMET, "invalid_request", format!("field {field} has the wrong type"))
+                .about("")
+        }
+        RequestFault::OutOfRange(field) => {
+            Wording::new(COMET, "invalid_request", format!("field {field} has an invalid value"))
                 .about("")
         }
     }

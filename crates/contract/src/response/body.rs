@@ -152,7 +152,7 @@ impl Body {
             Content::Start(_) => {
                 let rule = if is_error { &rule::ERROR_NO_BODY } else { &rule::BODY_EMPTY };
                 // A cut before the first byte leaves nothing too; that is the better name for it.
-                if end == BodyEnd::Cut {
+                if end != BodyEnd::Complete {
                     cut(scene);
                 } else if !is_redirect(head) && !is_unread(scene) {
                     scene.report.add(rule, format_args!("body"), format_args!("nothing"));
@@ -296,7 +296,7 @@ impl Document<'_> {
             Err(fault) => return self.fault(fault, end, scene),
         };
         scene.absorb_sole(body, format_args!("/"));
-        if end == BodyEnd::Cut {
+        if end != BodyEnd::Complete {
             cut(scene);
         }
         let is_error = body.is_object() && crate::error::is_error_body(body);
@@ -317,7 +317,7 @@ impl Document<'_> {
             Surface::Responses => responses::judge_document(body, scene),
         };
         // The document is whole, but no client gets it: the transport fails.
-        let completion = if end == BodyEnd::Cut && completion.is_finished() {
+        let completion = if end != BodyEnd::Complete && completion.is_finished() {
             Completion::Truncated
         } else {
             completion
@@ -335,11 +335,11 @@ impl Document<'_> {
             );
             return (Completion::Nothing, BodyKind::Other);
         }
-        if end == BodyEnd::Cut {
+        if end != BodyEnd::Complete {
             cut(scene);
         }
         let (rule, what): (&Rule, _) = match fault {
-            JsonFault::Truncated if end == BodyEnd::Cut => (&rule::BODY_CUT, "an early end"),
+            JsonFault::Truncated if end != BodyEnd::Complete => (&rule::BODY_CUT, "an early end"),
             JsonFault::Truncated if looks_like_json => {
                 (&rule::JSON_TRUNCATED, "a document that stops early")
             }

@@ -150,7 +150,7 @@ impl Decoder {
         match rest {
             Ok(plain) => sink(&plain, scene),
             // A cut body is a finding of its own.
-            Err(_) if end == BodyEnd::Cut => {}
+            Err(_) if end != BodyEnd::Complete => {}
             Err(_) => scene.report.add(
                 &rule::ENCODING_BROKEN,
                 format_args!("body"),

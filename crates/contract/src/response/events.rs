@@ -245,6 +245,8 @@ impl Grammar {
     fn tail(&mut self, tail: Tail, end: BodyEnd, scene: &mut Scene) {
         match tail {
             Tail::Clean => {}
+            // The reader left within it.
+            Tail::Event { .. } | Tail::Line if end == BodyEnd::ReaderLeft => {}
             Tail::Event { name, data, n_lines } => {
                 let is_whole = is_done_mark(data.trim_ascii())
                     || self.tape.read(&data).is_ok()
@@ -282,7 +284,9 @@ impl Grammar {
         };
         // [DONE] after the finish of a chat stream, or the terminal event of a responses stream: clients stop there.
         let is_ended = is_finished && (is_done || matches!(stream, Stream::Responses(_)));
-        if end == BodyEnd::Cut {
+        // Many clients leave at the finish reason: nothing that they waited for was missing.
+        let left_at_end = end == BodyEnd::ReaderLeft && is_finished;
+        if end != BodyEnd::Complete && !left_at_end {
             if is_ended {
                 scene.report.add(
                     &rule::CUT_AFTER_DONE,
@@ -292,7 +296,8 @@ impl Grammar {
             } else {
                 cut(scene);
             }
-        } else if is_finished
+        } else if end == BodyEnd::Complete
+            && is_finished
             && !is_done
             && scene.error.is_none()
             && matches!(stream, Stream::Chat(_))
@@ -322,7 +327,7 @@ impl Grammar {
                 has_delivered,
             };
         }
-        let is_cut = end == BodyEnd::Cut && !is_ended;
+        let is_cut = end != BodyEnd::Complete && !is_ended && !left_at_end;
         let completion = if (is_cut || failed) && completion.is_finished() {
             Completion::Truncated
         } else {

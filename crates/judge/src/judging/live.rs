@@ -3,7 +3,7 @@
 use contract::{ContractVerdict, ErrorClass};
 
 use super::{Case, is_from_provider, is_good_reply, last_call};
-use crate::{AnsweredBy, Exchange, Expect, Finding, OutcomeKind, Severity};
+use crate::{AnsweredBy, End, Exchange, Expect, Finding, OutcomeKind, Severity};
 
 /// How surestep's own call to the provider fared.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -206,6 +206,15 @@ fn off_contract(case: &Case<'_>, call: &Exchange) -> Option<Trouble> {
         .map(|finding| finding.code)
         .collect();
     let taken = case.outcome.kind() == OutcomeKind::Answered;
+    if taken && call.release_end == End::PeerLeft && call.provider_end != Some(End::PeerLeft) {
+        return Some((
+            Severity::Fail,
+            "incomplete-reply-accepted",
+            "the release left before the reply was whole, and took what it had for an answer"
+                .to_owned(),
+            "Read a stream until each choice has its `finish_reason` (chat) or the terminal event is there (responses); only then is there an answer.",
+        ));
+    }
     Some((
         Severity::Ambiguous,
         "provider-reply-off-contract",

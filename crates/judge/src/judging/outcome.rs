@@ -96,6 +96,13 @@ fn answer_to_a_good_reply(case: &Case<'_>, findings: &mut Vec<Finding>) {
             "the label, with other text round it than was delivered",
             "Text is lost or changed between provider and user: bytes decoded chunk by chunk, escapes undone by hand, or pieces dropped. Decode whole lines as UTF-8 and JSON with a library.",
         ),
+        AnswerRelation::Repeated => Finding::new(
+            Severity::Fail,
+            "answer-repeated",
+            "the delivered text, once",
+            "the same text more than once",
+            "Users read the answer twice: the deltas of a stream and its final whole text, or two attempts, are both put out. Put out one of them.",
+        ),
         AnswerRelation::Partial => Finding::new(
             if simulated { Severity::Fail } else { Severity::Warn },
             "answer-incomplete",
@@ -131,13 +138,19 @@ fn answer_to_a_good_reply(case: &Case<'_>, findings: &mut Vec<Finding>) {
 /// An error became an answer.
 fn answer_to_an_error(case: &Case<'_>, severity: Severity) -> Option<Finding> {
     let (code, seen, advice) = match case.answer {
-        AnswerRelation::Whole | AnswerRelation::Labelled | AnswerRelation::Partial
+        AnswerRelation::Whole
+        | AnswerRelation::Repeated
+        | AnswerRelation::Labelled
+        | AnswerRelation::Partial
             if last_call(case).is_some_and(is_good_reply) =>
         {
             // The provider recovered, or the release has found a good reply elsewhere: nothing was invented.
             return None;
         }
-        AnswerRelation::Whole | AnswerRelation::Labelled | AnswerRelation::Partial => (
+        AnswerRelation::Whole
+        | AnswerRelation::Repeated
+        | AnswerRelation::Labelled
+        | AnswerRelation::Partial => (
             "incomplete-reply-accepted",
             "the part that had arrived, as if it were the answer",
             "Completion is proven by a non-null `finish_reason` of `stop` (chat) or by `response.completed` (responses), never by the end of the stream or by [DONE]. Refuse everything else.",
@@ -163,6 +176,7 @@ fn tolerable_answer(case: &Case<'_>, findings: &mut Vec<Finding>) {
         AnswerRelation::Labelled => findings.extend(answer_to_an_error(case, Severity::Warn)),
         AnswerRelation::None
         | AnswerRelation::Empty
+        | AnswerRelation::Repeated
         | AnswerRelation::Partial
         | AnswerRelation::Unrelated
         | AnswerRelation::UnrelatedToOffTopic => {

@@ -51,7 +51,7 @@ fn call(attempt: u32, at: u64, status: u16) -> Exchange {
         request: RequestSeen {
             method: "POST".to_owned(),
             path: "/v1/chat/completions".to_owned(),
-            has_query: false,
+            credential_in_url: false,
             resource: "/chat/completions".to_owned(),
             host: "api.example".to_owned(),
             header_names: Vec::new(),
@@ -184,6 +184,7 @@ fn damaged_incomplete_empty_or_foreign_answers_fail() {
     for (answer, code) in [
         (A::Labelled, "answer-damaged"),
         (A::Partial, "answer-incomplete"),
+        (A::Repeated, "answer-repeated"),
         (A::Empty, "empty-answer"),
         (A::Unrelated, "answer-not-from-provider"),
     ] {
@@ -196,6 +197,35 @@ fn a_live_provider_may_say_more_than_the_label() {
     scene("happy-live", vec![live(200)], answered(), A::Labelled).check(&[]);
     scene("happy-live", vec![live(200)], answered(), A::UnrelatedToOffTopic)
         .check(&[("answer-differs", Warn)]);
+}
+
+#[test]
+fn who_leaves_a_live_reply_early_has_no_whole_answer() {
+    let left = |completion, verdict| {
+        let mut call = live(200);
+        call.release_end = End::PeerLeft;
+        call.provider_end = Some(End::Injected);
+        if let Some(response) = &mut call.response {
+            (response.judgement.completion, response.judgement.verdict) = (completion, verdict);
+        }
+        scene("happy-live", vec![call], answered(), A::Whole)
+    };
+    // At the finish reason everything was there.
+    left(Completion::Complete, ContractVerdict::Pass).check(&[]);
+    left(Completion::Truncated, ContractVerdict::Hold)
+        .check(&[("incomplete-reply-accepted", Fail)]);
+}
+
+#[test]
+fn what_is_sent_is_held_against_the_documentation() {
+    let sent = |change: fn(&mut RequestSeen)| {
+        let mut call = live(200);
+        change(&mut call.request);
+        scene("happy-live", vec![call], answered(), A::Whole)
+    };
+    sent(|request| request.credential_in_url = true).check(&[("credential-in-url", Fail)]);
+    sent(|request| request.fault = Some("wrong type of temperature".to_owned()))
+        .check(&[("request-off-contract", Warn)]);
 }
 
 #[test]

@@ -6,7 +6,15 @@ use crate::{AuthScheme, Exchange, Finding, RequestType, Severity, attempts};
 pub(super) fn judge(case: &Case<'_>, findings: &mut Vec<Finding>) {
     let calls: Vec<&Exchange> = attempts::calls(&case.observation.exchanges).collect();
     for call in &calls {
-        for finding in [path(case, call), credential(call), model(case, call)].into_iter().flatten()
+        for finding in [
+            path(case, call),
+            credential(call),
+            credential_in_url(call),
+            model(case, call),
+            request(case, call),
+        ]
+        .into_iter()
+        .flatten()
         {
             if !findings.contains(&finding) {
                 findings.push(finding);
@@ -87,6 +95,32 @@ fn credential(call: &Exchange) -> Option<Finding> {
         seen,
         "The release's secret is missing or blank. A mock that does not check keys would have let this pass.",
     ))
+}
+
+fn credential_in_url(call: &Exchange) -> Option<Finding> {
+    call.request.credential_in_url.then(|| {
+        Finding::new(
+            Severity::Fail,
+            "credential-in-url",
+            "the credential in a header only",
+            "a credential in the path or the query",
+            "URLs are kept in the access logs of every proxy and of the provider. Send the key in `authorization: Bearer` only, and renew it: it is in logs by now.",
+        )
+    })
+}
+
+/// What the release sends, against the documentation. Whether the provider minds is the live lane's to show.
+fn request(case: &Case<'_>, call: &Exchange) -> Option<Finding> {
+    let fault = call.request.fault.as_deref()?;
+    (case.probe.request_type() == RequestType::HappyPath).then(|| {
+        Finding::new(
+            Severity::Warn,
+            "request-off-contract",
+            "a request as the provider documents it",
+            fault,
+            "A provider that checks what it documents refuses this with a 400. Correct the parameter, also where this provider lets it pass today.",
+        )
+    })
 }
 
 fn model(case: &Case<'_>, call: &Exchange) -> Option<Finding> {

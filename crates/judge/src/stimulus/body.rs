@@ -281,7 +281,6 @@ pub(super) fn shape(fault: ShapeFault, request: &RequestContext) -> Act {
         }
         ShapeFault::FinishContentFilter => {
             end_early(&mut document, request, "content_filter", "content_filter");
-            set(&mut document, content, Some(if chat { Value::Null } else { json!("") }));
         }
         ShapeFault::Refusal if chat => {
             set(&mut document, content, Some(Value::Null));

@@ -1,0 +1,206 @@
+//! The optional parameters of a request: their documented types and ranges, which providers enforce with a 400.
+//!
+//! Source: the API reference of both surfaces, `create` (OpenAI), which compatible providers follow; rows of `facts/contracts.md`,
+//! sections 1 and 2. What is not listed here is not looked at: providers have parameters of their own.
+
+use super::RequestFault;
+use crate::json::Value;
+use crate::{Kind, Surface};
+
+/// What a parameter may be. `null` and absence are always allowed.
+enum Allowed {
+    Bool,
+    /// A whole number of at least this.
+    Integer(i64),
+    /// A number from, to.
+    Number(f64, f64),
+    Text,
+    TextOrList,
+    Object,
+    List,
+    TextOrObject,
+}
+
+use Allowed::{Bool, Integer, List, Number, Object, Text, TextOrList, TextOrObject};
+
+const BOTH: [(&str, Allowed); 9] = [
+    ("stream", Bool),
+    ("stream_options", Object),
+    ("temperature", Number(0.0, 2.0)),
+    ("top_p", Number(0.0, 1.0)),
+    ("top_logprobs", Integer(0)),
+    ("tools", List),
+    ("tool_choice", TextOrObject),
+    ("user", Text),
+    ("metadata", Object),
+];
+
+const CHAT: [(&str, Allowed); 9] = [
+    ("max_tokens", Integer(1)),
+    ("max_completion_tokens", Integer(1)),
+    ("n", Integer(1)),
+    ("stop", TextOrList),
+    ("presence_penalty", Number(-2.0, 2.0)),
+    ("frequency_penalty", Number(-2.0, 2.0)),
+    ("logprobs", Bool),
+    ("seed", Integer(i64::MIN)),
+    ("response_format", Object),
+];
+
+const RESPONSES: [(&str, Allowed); 5] = [
+    ("max_output_tokens", Integer(1)),
+    ("instructions", TextOrList),
+    ("text", Object),
+    ("reasoning", Object),
+    ("store", Bool),
+];
+
+const ROLES: [&str; 6] = ["developer", "system", "user", "assistant", "tool", "function"];
+
+/// Returns the first parameter that a documented provider would refuse.
+pub(super) fn fault(surface: Surface, fields: Value<'_>) -> Option<RequestFault> {
+    let own: &[(&'static str, Allowed)] = match surface {
+        Surface::Chat => &CHAT,
+        Surface::Responses => &RESPONSES,
+    };
+    if let Some(fault) = BOTH.iter().chain(own).find_map(|(name, allowed)| {
+        let value = fields.get_some(name)?;
+        check(name, allowed, value)
+    }) {
+        return Some(fault);
+    }
+    match surface {
+        Surface::Chat => {
+            // "Only set this when you set stream: true": without it providers answer 400.
+            let streams = fields.get("stream").and_then(Value::boolean) == Some(true);
+            if !streams && fields.get_some("stream_options").is_some() {
+                return Some(RequestFault::OutOfRange("stream_options"));
+            }
+            fields.get("messages")?.items().find_map(message)
+        }
+        Surface::Responses => None,
+    }
+}
+
+fn check(name: &'static str, allowed: &Allowed, value: Value<'_>) -> Option<RequestFault> {
+    let kind = value.kind();
+    let is = |allowed: Kind| allowed.intersects(kind);
+    let right_type = match allowed {
+        Bool => is(Kind::BOOL),
+        Integer(_) => is(Kind::INTEGER),
+        Number(..) => is(Kind::NUMBER),
+        Text => is(Kind::ANY_STRING),
+        TextOrList => is(Kind::ANY_STRING) || is(Kind::ANY_ARRAY),
+        Object => is(Kind::OBJECT),
+        List => is(Kind::ANY_ARRAY),
+        TextOrObject => is(Kind::ANY_STRING) || is(Kind::OBJECT),
+    };
+    if !right_type {
+        return Some(RequestFault::WrongType(name));
+    }
+    let in_range = match allowed {
+        Integer(least) => value.number().is_none_or(|number| number >= as_float(*least)),
+        Number(from, to) => value.number().is_none_or(|number| (*from..=*to).contains(&number)),
+        Bool | Text | TextOrList | Object | List | TextOrObject => true,
+    };
+    (!in_range).then_some(RequestFault::OutOfRange(name))
+}
+
+#[expect(clippy::cast_precision_loss, reason = "the limits are small, or the least number of all")]
+fn as_float(limit: i64) -> f64 {
+    limit as f64
+}
+
+/// A message of the chat surface. One without a role is left to the provider: some take it.
+fn message(message: Value<'_>) -> Option<RequestFault> {
+    if let Some(role) = message.get_some("role") {
+        let Some(role) = role.text() else {
+            return Some(RequestFault::WrongType("messages[].role"));
+        };
+        if !ROLES.contains(&role.as_ref()) {
+            return Some(RequestFault::OutOfRange("messages[].role"));
+        }
+    }
+    let content = message.get_some("content")?;
+    let readable = Kind::ANY_STRING.union(Kind::ANY_ARRAY).intersects(content.kind());
+    (!readable).then_some(RequestFault::WrongType("messages[].content"))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use crate::RequestFault::{self, OutOfRange, WrongType};
+    use crate::{RequestFacts, Surface};
+
+    fn fault_of(surface: Surface, parameters: &Value) -> Option<RequestFault> {
+        let mut body = json!({ "model": "m", "messages": [{ "role": "user", "content": "hi" }], "input": "hi" });
+        for (name, value) in parameters.as_object().unwrap() {
+            body[name] = value.clone();
+        }
+        RequestFacts::read(surface, body.to_string().as_bytes()).fault
+    }
+
+    #[test]
+    fn chat_parameters_have_documented_types_and_ranges() {
+        let cases = [
+            (json!({ "temperature": "0.2" }), Some(WrongType("temperature"))),
+            (json!({ "temperature": 2.5 }), Some(OutOfRange("temperature"))),
+            (json!({ "temperature": 0 }), None),
+            (json!({ "temperature": null }), None),
+            (json!({ "max_tokens": 0 }), Some(OutOfRange("max_tokens"))),
+            (json!({ "max_tokens": "256" }), Some(WrongType("max_tokens"))),
+            (json!({ "max_tokens": 256.5 }), Some(WrongType("max_tokens"))),
+            (json!({ "max_completion_tokens": 256 }), None),
+            (json!({ "n": 0 }), Some(OutOfRange("n"))),
+            (json!({ "stop": ["\n"] }), None),
+            (json!({ "stop": 1 }), Some(WrongType("stop"))),
+            (json!({ "seed": -4 }), None),
+            (json!({ "response_format": "json" }), Some(WrongType("response_format"))),
+            (json!({ "stream": "true" }), Some(WrongType("stream"))),
+            (
+                json!({ "stream_options": { "include_usage": true } }),
+                Some(OutOfRange("stream_options")),
+            ),
+            (json!({ "stream": true, "stream_options": { "include_usage": true } }), None),
+            (json!({ "stream": false, "stream_options": null }), None),
+            (json!({ "x_provider_option": "anything" }), None),
+            (json!({ "tools": {} }), Some(WrongType("tools"))),
+            (json!({ "tool_choice": "auto" }), None),
+            (
+                json!({ "messages": [{ "role": "bot", "content": "hi" }] }),
+                Some(OutOfRange("messages[].role")),
+            ),
+            (
+                json!({ "messages": [{ "role": 1, "content": "hi" }] }),
+                Some(WrongType("messages[].role")),
+            ),
+            (
+                json!({ "messages": [{ "role": "user", "content": {} }] }),
+                Some(WrongType("messages[].content")),
+            ),
+            (json!({ "messages": [{ "role": "assistant", "content": null }] }), None),
+            (
+                json!({ "messages": [{ "role": "user", "content": [{ "type": "text", "text": "hi" }] }] }),
+                None,
+            ),
+        ];
+        for (parameters, expected) in cases {
+            assert_eq!(fault_of(Surface::Chat, &parameters), expected, "{parameters}");
+        }
+    }
+
+    #[test]
+    fn responses_parameters_have_documented_types_and_ranges() {
+        let cases = [
+            (json!({ "max_output_tokens": 0 }), Some(OutOfRange("max_output_tokens"))),
+            (json!({ "max_output_tokens": 64, "store": false }), None),
+            (json!({ "text": "plain" }), Some(WrongType("text"))),
+            (json!({ "temperature": true }), Some(WrongType("temperature"))),
+            (json!({ "max_tokens": "unknown here" }), None),
+        ];
+        for (parameters, expected) in cases {
+            assert_eq!(fault_of(Surface::Responses, &parameters), expected, "{parameters}");
+        }
+    }
+}
