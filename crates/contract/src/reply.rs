@@ -5,6 +5,7 @@
 
 mod chat;
 mod error;
+mod format;
 mod full;
 mod pieces;
 mod responses;
@@ -13,6 +14,7 @@ mod wording;
 use serde_json::Value;
 
 pub use error::{ErrorKind, ErrorReply, error};
+pub use format::AnswerFormat;
 pub use full::{full, without};
 
 use crate::{Profile, Surface};

@@ -6,6 +6,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 
 use crate::json::{Tape, Value};
+use crate::reply::AnswerFormat;
 use crate::smoke::label_asked;
 use crate::{Kind, Shape, Surface};
 
@@ -22,6 +23,8 @@ pub struct RequestFacts {
     pub label: Option<String>,
     /// The structure of the body.
     pub shape: Shape,
+    /// The form that the answer is to have.
+    pub format: AnswerFormat,
     /// What a provider that follows the documentation would refuse about it.
     pub fault: Option<RequestFault>,
 }
@@ -69,6 +72,7 @@ impl RequestFacts {
             ),
             label: fields.get(prompt_field(surface)).and_then(last_label),
             fault: fault(surface, fields),
+            format: format(surface, fields, body),
             shape: if fields.has_too_many_values() {
                 Shape::default()
             } else {
@@ -76,6 +80,21 @@ impl RequestFacts {
             },
         }
     }
+}
+
+/// Returns the form that the answer is to have. Few requests ask for one: only these are read a second time.
+fn format(surface: Surface, fields: Value<'_>, body: &[u8]) -> AnswerFormat {
+    let asks = match surface {
+        Surface::Chat => fields.get_some("response_format").is_some(),
+        Surface::Responses => {
+            fields.get("text").is_some_and(|text| text.get_some("format").is_some())
+        }
+    };
+    if !asks {
+        return AnswerFormat::Text;
+    }
+    serde_json::from_slice(body)
+        .map_or(AnswerFormat::Text, |request| AnswerFormat::of_request(surface, &request))
 }
 
 /// Returns the field in which the surface takes its prompt.

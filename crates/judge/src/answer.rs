@@ -1,5 +1,7 @@
 //! How an answer relates to what the provider delivered. Texts are compared in memory; only the relation is kept.
 
+use serde_json::Value;
+
 /// How an answer relates to what was delivered to the release.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AnswerRelation {
@@ -31,8 +33,14 @@ pub fn relate(answer: Option<&str>, delivered: &[&str], label: &str) -> AnswerRe
     if answer.is_empty() {
         return AnswerRelation::Empty;
     }
-    let delivered: Vec<String> =
-        delivered.iter().map(|text| fold(text)).filter(|text| !text.is_empty()).collect();
+    // Structured output: an application takes strings out of the document.
+    let strings = delivered.iter().flat_map(|text| strings_of(text));
+    let delivered: Vec<String> = delivered
+        .iter()
+        .map(|text| fold(text))
+        .chain(strings)
+        .filter(|text| !text.is_empty())
+        .collect();
     let stands_in = |answer: &str| delivered.iter().any(|text| answer.contains(text.as_str()));
     if delivered.iter().any(|text| is_repeated(&answer, text, &delivered)) {
         AnswerRelation::Repeated
@@ -48,6 +56,25 @@ pub fn relate(answer: Option<&str>, delivered: &[&str], label: &str) -> AnswerRe
     } else {
         AnswerRelation::UnrelatedToOffTopic
     }
+}
+
+/// Returns the strings in a delivered JSON document that say something: words of an enumeration do not.
+fn strings_of(text: &str) -> Vec<String> {
+    fn collect(value: &Value, strings: &mut Vec<String>) {
+        match value {
+            Value::String(text) => strings.push(fold(text)),
+            Value::Array(items) => items.iter().for_each(|item| collect(item, strings)),
+            Value::Object(fields) => fields.values().for_each(|field| collect(field, strings)),
+            Value::Null | Value::Bool(_) | Value::Number(_) => {}
+        }
+    }
+    let mut strings = Vec::new();
+    if let Ok(document @ (Value::Object(_) | Value::Array(_))) = serde_json::from_str(text) {
+        collect(&document, &mut strings);
+        let longest = strings.iter().map(String::len).max().unwrap_or_default();
+        strings.retain(|text| text.len() * 2 >= longest);
+    }
+    strings
 }
 
 /// Returns whether a text stands in the answer more often than it was delivered.
@@ -135,6 +162,16 @@ mod tests {
         check(Some(html), &[text], AnswerRelation::Whole);
         check(Some(&html.replace("leaves", "")), &[text], AnswerRelation::Labelled);
         check(Some("SSL-1 <"), &["SSL-1 < 2"], AnswerRelation::Labelled);
+    }
+
+    #[test]
+    fn a_string_out_of_a_structured_reply_is_whole() {
+        let reply = r#"{"mood":"calm","answer":"SSL-1 says \u00e9, and more"}"#;
+        check(Some("SSL-1 says é, and more"), &[reply], AnswerRelation::Whole);
+        check(Some(reply), &[reply], AnswerRelation::Whole);
+        check(Some("SSL-1 says"), &[reply], AnswerRelation::Labelled);
+        check(Some("calm"), &[reply], AnswerRelation::Partial);
+        check(Some("Sorry"), &[reply], AnswerRelation::Unrelated);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use contract::change::Change;
-use contract::reply::ErrorKind;
+use contract::reply::{AnswerFormat, ErrorKind};
 use contract::{Mode, Profile, Surface};
 
 mod body;
@@ -100,6 +100,8 @@ pub struct RequestContext {
     pub marker: String,
     /// The label that the prompt asks for.
     pub label: String,
+    /// The form that the answer is to have.
+    pub format: AnswerFormat,
     /// Whether the request asks for a usage chunk.
     pub include_usage: bool,
     /// Counts from 1 within the ask.
@@ -108,6 +110,13 @@ pub struct RequestContext {
     pub request_id: String,
     /// Seconds since the epoch, for `created` and HTTP dates.
     pub created: i64,
+}
+
+impl RequestContext {
+    /// Returns the text that the simulated lane delivers for this request.
+    fn documented_text(&self) -> String {
+        self.format.write(&documented_text(&self.label))
+    }
 }
 
 /// What the tap does with one exchange.

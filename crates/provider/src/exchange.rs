@@ -111,8 +111,9 @@ impl Desk {
             return self.refuse(ErrorKind::Fault(fault), &ReplyContext { model, ..ctx });
         }
         let id = self.ids.completion(ctx.surface);
-        let text = facts.label.as_deref().unwrap_or(SENTENCE);
-        let ctx = ReplyContext { model, text, id: &id, include_usage: facts.include_usage, ..ctx };
+        let text = facts.format.write(facts.label.as_deref().unwrap_or(SENTENCE));
+        let ctx =
+            ReplyContext { model, text: &text, id: &id, include_usage: facts.include_usage, ..ctx };
         if facts.stream {
             self.counters.completion(ctx.surface, Mode::Stream);
             let events =

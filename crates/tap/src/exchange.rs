@@ -145,6 +145,7 @@ async fn of_ask(
         host: port.client.host(),
     };
     let (model, include_usage) = (facts.model.clone(), facts.include_usage);
+    let format = facts.format.clone();
     let seen = request_seen(&head, facts, bytes.len(), carries_marker, &*port.fingerprint);
     let judged_as = JudgedAs { surface, mode, profile: port.profile };
     let mut recorder = Recorder::new(ask.clone(), slot, arrived.started, seen, judged_as);
@@ -162,6 +163,7 @@ async fn of_ask(
             model: model.unwrap_or_default(),
             marker: ask.armed.marker.as_str().to_owned(),
             label: ask.armed.label.clone(),
+            format,
             include_usage,
             attempt: surface_attempt,
             request_id: (port.request_id)(),

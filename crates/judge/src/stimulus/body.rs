@@ -7,8 +7,7 @@ use contract::{Mode, Surface};
 use serde_json::{Value, json};
 
 use super::simulate::{
-    HTML, context, documented, documented_text, events_answer, json_headers, pieces_answer,
-    sse_headers, whole,
+    HTML, context, documented, events_answer, json_headers, pieces_answer, sse_headers, whole,
 };
 use super::{Act, Answer, AnswerEnd, Piece, RequestContext};
 
@@ -115,7 +114,7 @@ pub enum StreamFault {
 }
 
 pub(super) fn tolerated(variation: Variation, request: &RequestContext) -> Act {
-    let text = documented_text(&request.label);
+    let text = request.documented_text();
     let context = context(request, &text);
     match request.mode {
         Mode::Unary => {
@@ -246,7 +245,7 @@ pub(super) fn shape(fault: ShapeFault, request: &RequestContext) -> Act {
     if request.mode == Mode::Stream {
         return stream(as_stream(fault), request);
     }
-    let text = documented_text(&request.label);
+    let text = request.documented_text();
     let context = context(request, &text);
     let mut document = reply::unary(&context);
     let chat = request.surface == Surface::Chat;
@@ -301,7 +300,7 @@ pub(super) fn shape(fault: ShapeFault, request: &RequestContext) -> Act {
 
 /// Ends a unary document early: by finish reason (chat) or by status and details (responses), half the text delivered.
 fn end_early(document: &mut Value, request: &RequestContext, finish: &str, reason: &str) {
-    let half = half_of(&documented_text(&request.label));
+    let half = half_of(&request.documented_text());
     match request.surface {
         Surface::Chat => {
             set(document, "/choices/0/finish_reason", Some(json!(finish)));
@@ -346,7 +345,7 @@ pub(super) fn stream(fault: StreamFault, request: &RequestContext) -> Act {
         // The release does not stream at all; that is judged as such, see `mode-not-exercised`.
         return documented(request);
     }
-    let text = documented_text(&request.label);
+    let text = request.documented_text();
     let context = context(request, &text);
     let error = reply::error(ErrorKind::Server, &context).body;
     let events = reply::stream(&context);
@@ -467,7 +466,7 @@ fn finish_early(
 
 /// A terminal event of the responses surface with this status and these fields in its response.
 fn terminal(request: &RequestContext, name: &str, status: &str, fields: Value) -> StreamEvent {
-    let text = half_of(&documented_text(&request.label));
+    let text = half_of(&request.documented_text());
     let mut response = reply::unary(&context(request, &text));
     set(&mut response, "/status", Some(json!(status)));
     if let Value::Object(fields) = fields {

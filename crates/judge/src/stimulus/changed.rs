@@ -3,11 +3,11 @@
 use contract::change::{Change, WholeReply};
 use contract::reply;
 
-use super::simulate::{context, documented_text, events_answer, json_headers, whole};
+use super::simulate::{context, events_answer, json_headers, whole};
 use super::{Act, AnswerEnd, RequestContext};
 
 pub(super) fn changed(changes: &[Change], request: &RequestContext) -> Act {
-    let text = documented_text(&request.label);
+    let text = request.documented_text();
     let mut reply = reply::full(&context(request, &text), request.mode);
     reply.apply(changes);
     match reply {

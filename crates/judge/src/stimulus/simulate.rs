@@ -85,7 +85,7 @@ pub(super) fn pieces_answer(
 }
 
 pub(super) fn documented(request: &RequestContext) -> Act {
-    let text = documented_text(&request.label);
+    let text = request.documented_text();
     let context = context(request, &text);
     match request.mode {
         Mode::Unary => {
