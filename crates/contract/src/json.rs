@@ -4,11 +4,12 @@
 //! Faults are told apart: a document that stops early is something else than one that is wrong.
 
 mod parser;
+mod template;
 
 use std::borrow::Cow;
 
-use parser::Parser;
-pub(crate) use parser::plain_bytes;
+use parser::{Parser, plain_bytes};
+pub(crate) use template::{Fit, Hole, Holes, Templates};
 
 use crate::Kind;
 
@@ -65,11 +66,19 @@ struct Node {
     next: u32,
 }
 
+/// A key of an object in the reading.
+#[derive(Clone, Copy, Debug)]
+struct Key {
+    index: u32,
+    /// A small hash, which tells most keys apart.
+    glance: u8,
+}
+
 /// The nodes of one document.
 #[derive(Debug, Default)]
 pub(crate) struct Tape {
     nodes: Vec<Node>,
-    keys: Vec<u32>,
+    keys: Vec<Key>,
     duplicate_key: bool,
     lone_surrogate: bool,
     /// How many containers the innermost one is in.
@@ -91,7 +100,7 @@ impl Tape {
         self.duplicate_key = false;
         self.lone_surrogate = false;
         self.deepest = 0;
-        let text = match std::str::from_utf8(bytes) {
+        let text = match simdutf8::compat::from_utf8(bytes) {
             Ok(text) => text,
             // A character that the end cuts is truncation, if all before it is fine.
             Err(error) => {
@@ -165,10 +174,11 @@ impl<'t> Value<'t> {
         self.text.get(node.start as usize..node.end as usize).unwrap_or_default()
     }
 
-    /// Returns where a string without escapes stands in the document, without its quotes.
-    pub(crate) fn plain_span(self) -> Option<std::ops::Range<usize>> {
+    /// Returns where a string or an integer stands in the document, a string without its quotes.
+    pub(crate) fn span(self) -> Option<std::ops::Range<usize>> {
         let node = self.node();
-        (node.tag == Tag::Text).then_some(node.start as usize..node.end as usize)
+        matches!(node.tag, Tag::Text | Tag::TextEscaped | Tag::Integer)
+            .then_some(node.start as usize..node.end as usize)
     }
 
     /// Returns a key as it is written; keys with escapes are rare, and get their own copy.
@@ -327,27 +337,9 @@ impl<'t> Value<'t> {
         })
     }
 
-    /// Returns a small hash of a key without escapes.
-    fn glance(self) -> Option<u8> {
-        let node = self.node();
-        let byte = |at: u32| self.text.as_bytes().get(at as usize).copied().unwrap_or_default();
-        let length = node.end - node.start;
-        (node.tag == Tag::Key).then(|| {
-            let [length, ..] = length.to_le_bytes();
-            let middle = node.start + u32::from(length / 2);
-            [byte(node.start), byte(middle), byte(node.end.saturating_sub(1))]
-                .iter()
-                .fold(length, |glance, byte| glance.wrapping_mul(31).wrapping_add(*byte))
-        })
-    }
-
-    fn is_same_key(self, other: Self) -> bool {
-        let (node, its) = (self.node(), other.node());
-        if node.tag == Tag::Key && its.tag == Tag::Key {
-            node.end - node.start == its.end - its.start && self.raw() == other.raw()
-        } else {
-            self.key() == other.key()
-        }
+    /// Whether this key is written as `name`, without escapes.
+    pub(crate) fn is_plain_key(self, name: &str) -> bool {
+        self.node().tag == Tag::Key && self.raw() == name
     }
 
     /// Whether this string or key is `text`.
@@ -407,8 +399,16 @@ impl<'t> Value<'t> {
 
 fn unescape(raw: &str) -> String {
     let mut text = String::with_capacity(raw.len());
+    unescape_into(&mut text, raw);
+    text
+}
+
+/// Appends what the inside of a JSON string says; halves of surrogate pairs become U+FFFD.
+pub(crate) fn unescape_into(text: &mut String, raw: &str) {
     let mut rest = raw;
-    while let Some(at) = rest.find('\\') {
+    loop {
+        // Quotes and control characters stand behind backslashes only, so a run ends at one.
+        let at = plain_bytes(rest.as_bytes());
         text.push_str(rest.get(..at).unwrap_or_default());
         let escape = rest.get(at + 1..).unwrap_or_default();
         let mut length = 1;
@@ -432,12 +432,10 @@ fn unescape(raw: &str) -> String {
                 text.push(char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER));
             }
             Some(&other) => text.push(char::from(other)),
-            None => {}
+            None => return,
         }
         rest = escape.get(length..).unwrap_or_default();
     }
-    text.push_str(rest);
-    text
 }
 
 fn hex(digits: Option<&str>) -> u32 {

@@ -5,6 +5,7 @@ mod encoding;
 mod events;
 mod head;
 
+use std::borrow::Cow;
 use std::fmt;
 
 use body::Body;
@@ -37,6 +38,14 @@ impl DeliveredText {
     /// Returns the text, for comparing in memory.
     pub fn expose(&self) -> &str {
         &self.0
+    }
+
+    /// Appends as much as fits, without a copy where the text is the first.
+    pub(crate) fn take(&mut self, text: Cow<'_, str>) {
+        match text {
+            Cow::Owned(text) if self.0.is_empty() && text.len() <= TEXT_BYTES_MAX => self.0 = text,
+            text @ (Cow::Borrowed(_) | Cow::Owned(_)) => self.append(&text),
+        }
     }
 
     /// Appends as much as fits.
@@ -77,6 +86,15 @@ impl ResponseJudge {
             decoder: Decoder::default(),
             body: Body::new(surface, mode, false),
         }
+    }
+
+    /// Reads every event and every structure in full, also where it repeats an earlier one. The judgement is the same; tests and
+    /// fuzzers hold the two against each other.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn without_shortcuts(mut self) -> Self {
+        self.scene.takes_shortcuts = false;
+        self
     }
 
     /// Takes the status and the headers.

@@ -20,6 +20,8 @@ pub(crate) struct Scene {
     pub(crate) error: Option<ErrorParts>,
     pub(crate) response_id: Option<String>,
     pub(crate) model: Option<String>,
+    /// Whether what repeats may be recognised instead of read again.
+    pub(crate) takes_shortcuts: bool,
 }
 
 impl Scene {
@@ -31,6 +33,7 @@ impl Scene {
             error: None,
             response_id: None,
             model: None,
+            takes_shortcuts: true,
         }
     }
 
@@ -42,7 +45,11 @@ impl Scene {
 
     /// Like [`Self::absorb`], for the only document there is.
     pub(crate) fn absorb_sole(&mut self, document: Value<'_>, at: std::fmt::Arguments<'_>) {
-        self.shape.absorb_sole(document);
+        if self.takes_shortcuts {
+            self.shape.absorb_sole(document);
+        } else {
+            self.shape.absorb(document);
+        }
         self.note_writing(document, at);
     }
 

@@ -3,12 +3,12 @@
 mod repeat;
 mod tools;
 
-use repeat::Repeat;
+use repeat::{Part, repeatable};
 use tools::ToolCalls;
 
 use super::choice::{Choice, Content, End, check_created, check_role, worse};
 use crate::error::is_error_body;
-use crate::json::Value;
+use crate::json::{Fit, Templates, Value};
 use crate::scene::{Scene, seen};
 use crate::{Completion, Kind, Surface, rule, usage};
 
@@ -36,8 +36,8 @@ pub(crate) struct ChatStream {
     failed: bool,
     /// The stream is of another surface, or carries unary replies.
     is_foreign: bool,
-    /// The chunk before, if the next one may differ from it in its text only.
-    repeat: Option<Repeat>,
+    /// The last chunks, where the next ones may differ from them in their text only.
+    templates: Templates<Part>,
 }
 
 impl ChatStream {
@@ -51,19 +51,34 @@ impl ChatStream {
         self.choices.iter().any(|choice| choice.delivered_bytes > 0 || choice.facts.has_tool_calls)
     }
 
-    /// Takes a chunk that differs from the one before in its text only, without parsing it. Returns whether it did.
+    /// Takes a chunk that differs from an earlier one in its text only, without parsing it. Returns whether it did.
     ///
-    /// Such a chunk has the same shape and the same deviations as its predecessor, and each is noted once only.
-    pub(crate) fn take_repeat(&mut self, name: &str, data: &[u8], scene: &mut Scene) -> bool {
-        let Some(text) = self.repeat.as_ref().and_then(|repeat| repeat.text_of(name, data)) else {
-            return false;
-        };
-        let Some(state) = self.choices.first_mut() else { return false };
+    /// Such a chunk has the same shape and the same deviations as the earlier one, and each is noted once only. Nothing between
+    /// the two changed how it is judged: whatever could, forgets the earlier one.
+    pub(crate) fn take_repeat(
+        &mut self,
+        number: u64,
+        name: &str,
+        data: &[u8],
+        scene: &mut Scene,
+    ) -> bool {
+        let Some(Fit { meaning, text, .. }) = self.templates.fit(name, data) else { return false };
+        let (Part::Content(choice) | Part::Reasoning(choice) | Part::Arguments(choice, _)) =
+            meaning;
+        let Some(state) = self.choices.get_mut(choice) else { return false };
         self.n_chunks += 1;
-        state.facts.content.add(text);
-        state.delivered_bytes += text.len() as u64;
-        if state.index == 0 {
-            scene.text.append(text);
+        match meaning {
+            Part::Content(_) => {
+                state.facts.content.add(text);
+                state.delivered_bytes += text.len() as u64;
+                if state.index == 0 {
+                    scene.text.append(text);
+                }
+            }
+            Part::Reasoning(_) => state.delivered_bytes += text.len() as u64,
+            Part::Arguments(_, call) => {
+                state.delivered_bytes += state.tools.more_arguments(call, text, number, scene);
+            }
         }
         true
     }
@@ -77,11 +92,15 @@ impl ChatStream {
         chunk: Value<'_>,
         scene: &mut Scene,
     ) {
-        self.repeat = None;
         self.chunk_in_full(number, name, chunk, scene);
-        // With one choice, its text is the only thing that goes on.
-        if !self.failed && self.choices.len() == 1 {
-            self.repeat = Repeat::of(name, data, chunk);
+        match repeatable(chunk, &self.choices, scene).filter(|_| !self.failed) {
+            Some((holes, part, keeps_others)) => {
+                if !keeps_others {
+                    self.templates.clear();
+                }
+                self.templates.keep(name, data, holes, part);
+            }
+            None => self.templates.clear(),
         }
     }
 

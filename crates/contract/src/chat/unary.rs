@@ -158,7 +158,7 @@ fn read_message(message: Value<'_>, place: usize, facts: &mut Choice, scene: &mu
         facts.content.add(&text);
         delivered += text.len();
         if place == 0 {
-            scene.text.append(&text);
+            scene.text.take(text);
         }
     } else if content.is_some_and(|content| !content.is_null()) {
         facts.content = Content::WrongType;

@@ -1,6 +1,20 @@
 //! The grammar of RFC 8259, which fills the tape.
 
-use super::{DEPTH_MAX, JsonFault, Tag, Tape, Value};
+use wide::u8x16;
+
+use super::{DEPTH_MAX, JsonFault, Key, Tag, Tape, Value};
+
+/// Most keys of one object that are told apart at a glance.
+const GLANCED_KEYS_MAX: usize = 64;
+
+/// The keys of the object that is being read, at a glance.
+#[derive(Default)]
+struct KeysSeen {
+    /// A bit for each glance that came.
+    glances: [u64; 4],
+    /// They need a closer look: some have escapes, or there are too many.
+    is_unclear: bool,
+}
 
 /// Reads one value after the other from a text.
 pub(super) struct Parser<'p> {
@@ -43,6 +57,7 @@ impl Parser<'_> {
         let opened = self.tape.push(Tag::Object, self.at, self.at)?;
         self.tape.deepest = self.tape.deepest.max(depth);
         let keys_before = self.tape.keys.len();
+        let mut seen = KeysSeen::default();
         self.at += 1;
         self.skip_space();
         if self.peek() == Some(b'}') {
@@ -54,8 +69,9 @@ impl Parser<'_> {
                 Some(b'"') => {}
                 Some(_) => return Err(JsonFault::Malformed),
             }
+            let start = self.at + 1;
             let key = self.string(Tag::Key, Tag::KeyEscaped)?;
-            self.tape.keys.push(u32::try_from(key).unwrap_or(u32::MAX));
+            self.note_key(key, start, keys_before, &mut seen);
             self.skip_space();
             self.expect(b':')?;
             self.skip_space();
@@ -68,7 +84,10 @@ impl Parser<'_> {
                     self.skip_space();
                 }
                 Some(b'}') => {
-                    self.check_keys(keys_before);
+                    if seen.is_unclear {
+                        self.check_keys(keys_before);
+                    }
+                    self.tape.keys.truncate(keys_before);
                     return self.close(opened);
                 }
                 Some(_) => return Err(JsonFault::Malformed),
@@ -110,36 +129,46 @@ impl Parser<'_> {
         Ok(())
     }
 
-    /// Notes whether two of the keys since `from` are the same, and forgets them.
-    fn check_keys(&mut self, from: usize) {
+    /// Notes a key that was just read, and whether the object has it already.
+    fn note_key(&mut self, index: usize, start: usize, from: usize, seen: &mut KeysSeen) {
+        // The closing quote is the last byte read.
+        let name = self.bytes.get(start..self.at - 1).unwrap_or_default();
+        let has_escape = self.tape.nodes.get(index).is_none_or(|node| node.tag == Tag::KeyEscaped);
         let n_keys = self.tape.keys.len() - from;
-        if !self.tape.duplicate_key && n_keys > 1 {
-            let name =
-                |index: &u32| Value { text: self.text, tape: &*self.tape, index: *index as usize };
-            let keys = self.tape.keys.get(from..).unwrap_or_default();
-            let has_escape = keys.iter().any(|key| name(key).glance().is_none());
-            let duplicate = if n_keys <= 24 {
-                // Most objects: a glance at each key tells most of them apart.
-                let mut glances = [0u64; 4];
-                keys.iter().enumerate().any(|(i, key)| {
-                    let key = name(key);
-                    let is_new = key.glance().is_some_and(|glance| {
-                        let bit = 1 << (glance & 63);
-                        glances
-                            .get_mut(usize::from(glance >> 6))
-                            .is_some_and(|word| std::mem::replace(word, *word | bit) & bit == 0)
-                    });
-                    // A key with escapes has no glance: it is compared with all, and all behind it with it.
-                    (!is_new || has_escape)
-                        && keys.iter().take(i).any(|other| name(other).is_same_key(key))
-                })
-            } else {
-                let mut seen = std::collections::HashSet::with_capacity(n_keys);
-                keys.iter().any(|key| !seen.insert(name(key).key()))
-            };
-            self.tape.duplicate_key = duplicate;
+        seen.is_unclear |= has_escape || n_keys >= GLANCED_KEYS_MAX;
+        let glance = glance(name);
+        if !seen.is_unclear {
+            let bit = 1 << (glance & 63);
+            let word = seen.glances.get_mut(usize::from(glance >> 6));
+            let is_known = word.is_none_or(|word| std::mem::replace(word, *word | bit) & bit != 0);
+            // Most keys are told apart by that; of the others, those with the same glance are compared.
+            if is_known {
+                let keys = self.tape.keys.get(from..).unwrap_or_default();
+                let value = |index: u32| Value {
+                    text: self.text,
+                    tape: &*self.tape,
+                    index: index as usize,
+                };
+                let is_there = keys
+                    .iter()
+                    .any(|key| key.glance == glance && value(key.index).raw().as_bytes() == name);
+                self.tape.duplicate_key |= is_there;
+            }
         }
-        self.tape.keys.truncate(from);
+        self.tape.keys.push(Key { index: u32::try_from(index).unwrap_or(u32::MAX), glance });
+    }
+
+    /// Notes whether two of the keys since `from` are the same, escapes undone.
+    fn check_keys(&mut self, from: usize) {
+        if self.tape.duplicate_key {
+            return;
+        }
+        let keys = self.tape.keys.get(from..).unwrap_or_default();
+        let name = |key: &Key| {
+            Value { text: self.text, tape: &*self.tape, index: key.index as usize }.key()
+        };
+        let mut seen = std::collections::HashSet::with_capacity(keys.len());
+        self.tape.duplicate_key = keys.iter().any(|key| !seen.insert(name(key)));
     }
 
     fn expect(&mut self, byte: u8) -> Result<(), JsonFault> {
@@ -287,24 +316,67 @@ impl Parser<'_> {
     }
 }
 
+/// Returns a small hash of a key.
+fn glance(name: &[u8]) -> u8 {
+    let byte = |at: usize| name.get(at).copied().unwrap_or_default();
+    let [length, ..] = name.len().to_le_bytes();
+    [byte(0), byte(name.len() / 2), byte(name.len().saturating_sub(1))]
+        .iter()
+        .fold(length, |glance, byte| glance.wrapping_mul(31).wrapping_add(*byte))
+}
+
+/// Returns where the string ends whose inside `bytes` begins with, and whether it has escapes. `None` for all that a shortcut
+/// must leave to the parser: no end, broken escapes, control characters, halves of surrogate pairs.
+pub(crate) fn string_end(bytes: &[u8]) -> Option<(usize, bool)> {
+    let mut at = 0;
+    let mut has_escape = false;
+    loop {
+        at += plain_bytes(bytes.get(at..)?);
+        match bytes.get(at)? {
+            b'"' => return Some((at, has_escape)),
+            b'\\' => has_escape = true,
+            _ => return None,
+        }
+        match bytes.get(at + 1)? {
+            b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => at += 2,
+            b'u' => {
+                let unit = bytes.get(at + 2..at + 6)?;
+                // Surrogates begin with D8 to DF; the few texts that write them so take the long way.
+                let is_surrogate = unit.starts_with(b"d") || unit.starts_with(b"D");
+                if is_surrogate || !unit.iter().all(u8::is_ascii_hexdigit) {
+                    return None;
+                }
+                at += 6;
+            }
+            _ => return None,
+        }
+    }
+}
+
 /// Counts the bytes before the first quote, backslash or control character.
 pub(crate) fn plain_bytes(bytes: &[u8]) -> usize {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    const TOPS: u64 = 0x8080_8080_8080_8080;
     let mut done = 0;
-    for chunk in bytes.chunks_exact(8) {
-        let word = u64::from_le_bytes(chunk.try_into().unwrap_or_default());
-        let has_zero = |x: u64| x.wrapping_sub(ONES) & !x & TOPS;
-        let below_space = word.wrapping_sub(ONES * 0x20) & !word & TOPS;
-        let found = has_zero(word ^ (ONES * u64::from(b'"')))
-            | has_zero(word ^ (ONES * u64::from(b'\\')))
-            | below_space;
+    let mut rest = bytes;
+    while let Some((block, after)) = rest.split_first_chunk() {
+        let found = run_ends(*block);
         if found != 0 {
-            // Borrows only disturb bytes above the first hit, so the lowest hit is exact.
-            return done + (found.trailing_zeros() / 8) as usize;
+            return done + found.trailing_zeros() as usize;
         }
-        done += 8;
+        done += block.len();
+        rest = after;
     }
-    let rest = bytes.get(done..).unwrap_or_default();
-    done + rest.iter().position(|&b| b == b'"' || b == b'\\' || b < 0x20).unwrap_or(rest.len())
+    // Quotes behind the end end the run there.
+    let mut block = [b'"'; 16];
+    block.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
+    done + run_ends(block).trailing_zeros().min(16) as usize
+}
+
+/// Returns a bit for each byte that ends a run of plain bytes in a string.
+fn run_ends(block: [u8; 16]) -> u32 {
+    let block = u8x16::new(block);
+    let last_control = u8x16::splat(0x1f);
+    let ends = block.simd_eq(u8x16::splat(b'"'))
+        | block.simd_eq(u8x16::splat(b'\\'))
+        | block.max(last_control).simd_eq(last_control);
+    ends.to_bitmask()
 }

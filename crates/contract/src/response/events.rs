@@ -131,11 +131,15 @@ impl Grammar {
     fn event(&mut self, name: &str, data: &[u8], n_lines: usize, scene: &mut Scene) {
         self.n_events += 1;
         let number = self.n_events;
-        if let Stream::Chat(chat) = &mut self.stream
-            && !self.is_done
-            && chat.take_repeat(name, data, scene)
-        {
-            return;
+        if !self.is_done && scene.takes_shortcuts {
+            let is_taken = match &mut self.stream {
+                Stream::Chat(chat) => chat.take_repeat(number, name, data, scene),
+                Stream::Responses(responses) => responses.take_repeat(number, name, data, scene),
+                Stream::Unasked { .. } => false,
+            };
+            if is_taken {
+                return;
+            }
         }
         let trimmed = data.trim_ascii();
         if is_done_mark(trimmed) {
@@ -168,7 +172,9 @@ impl Grammar {
                 scene.absorb(value, format_args!("event {number}"));
                 return match stream {
                     Stream::Chat(chat) => chat.chunk(number, name, data, value, scene),
-                    Stream::Responses(responses) => responses.event(number, name, value, scene),
+                    Stream::Responses(responses) => {
+                        responses.event(number, name, data, value, scene);
+                    }
                     Stream::Unasked { .. } => {
                         if scene.error.is_none()
                             && (name == "error" || crate::error::is_error_body(value))

@@ -2,12 +2,12 @@
 
 mod items;
 
-use items::Items;
+use items::{Growth, Items};
 
 use super::output::Output;
 use super::unary::{check_head, check_usage, judge_output, status_completion};
 use crate::error::{ErrorParts, is_error_body};
-use crate::json::Value;
+use crate::json::{Fit, Hole, Holes, Templates, Value};
 use crate::report::Report;
 use crate::scene::{Scene, seen};
 use crate::{Completion, rule};
@@ -22,6 +22,8 @@ pub(crate) struct ResponsesStream {
     terminal: Option<Terminal>,
     failed: bool,
     is_foreign: bool,
+    /// The last deltas, where the next ones may differ from them in their text and number only.
+    templates: Templates<Growth>,
 }
 
 #[derive(Debug)]
@@ -41,8 +43,62 @@ impl ResponsesStream {
         self.items.has_delivered()
     }
 
+    /// Takes a delta that differs from an earlier one in its text and number only, without parsing it. Returns whether it did.
+    ///
+    /// Nothing between the two changed how it is judged: whatever could, forgets the earlier one.
+    pub(crate) fn take_repeat(
+        &mut self,
+        number: u64,
+        name: &str,
+        data: &[u8],
+        scene: &mut Scene,
+    ) -> bool {
+        let Some(fit) = self.templates.fit(name, data) else { return false };
+        let Fit { meaning, text, number: sequence } = fit;
+        self.items.repeat(meaning, text, scene);
+        self.sequence(number, sequence, scene);
+        true
+    }
+
     /// Takes one event. `number` counts from 1.
-    pub(crate) fn event(&mut self, number: u64, name: &str, event: Value<'_>, scene: &mut Scene) {
+    pub(crate) fn event(
+        &mut self,
+        number: u64,
+        name: &str,
+        data: &[u8],
+        event: Value<'_>,
+        scene: &mut Scene,
+    ) {
+        match self.event_in_full(number, name, event, scene) {
+            Some(growth) => self.keep(name, data, event, growth),
+            None => self.templates.clear(),
+        }
+    }
+
+    /// Keeps a delta that was judged, if a repetition of it would add text and do nothing else.
+    fn keep(&mut self, name: &str, data: &[u8], event: Value<'_>, growth: Growth) {
+        let mut holes = Holes::default();
+        let is_repeatable = !event.has_duplicate_key()
+            && !event.has_lone_surrogate()
+            && event.get("delta").is_some_and(|delta| holes.add(delta, Hole::Text))
+            && event.get("sequence_number").is_none_or(|number| holes.add(number, Hole::Number));
+        if !is_repeatable {
+            return self.templates.clear();
+        }
+        if let Some(padding) = event.get("obfuscation") {
+            holes.add(padding, Hole::Padding);
+        }
+        self.templates.keep(name, data, holes, growth);
+    }
+
+    /// Judges an event. Returns which text it let grow, if it did nothing else.
+    fn event_in_full(
+        &mut self,
+        number: u64,
+        name: &str,
+        event: Value<'_>,
+        scene: &mut Scene,
+    ) -> Option<Growth> {
         let in_data = event.get("type").and_then(Value::text).filter(|kind| !kind.is_empty());
         // `message` is what the standard calls an event without a name.
         let name = if name == "message" { "" } else { name };
@@ -51,25 +107,28 @@ impl ResponsesStream {
             None => name,
         };
         if name == "error" || kind == "error" || in_data.is_none() && is_error_body(event) {
-            return self.error(number, event, scene);
+            self.error(number, event, scene);
+            return None;
         }
         if event.get("choices").is_some() || event.get("candidates").is_some() {
             self.is_foreign = true;
-            return scene.report.add(
+            scene.report.add(
                 &rule::WRONG_SURFACE,
                 format_args!("event {number}"),
                 format_args!("a chunk of another endpoint"),
             );
+            return None;
         }
         if let Some(before) = &self.terminal {
             let is_second =
                 ["response.completed", "response.failed", "response.incomplete"].contains(&kind);
             let rule = if is_second { &rule::TERMINAL_TWICE } else { &rule::EVENT_AFTER_TERMINAL };
-            return scene.report.add(
+            scene.report.add(
                 rule,
                 format_args!("event {number}"),
                 format_args!("an event after {}", before.name),
             );
+            return None;
         }
         if in_data.is_none() && kind.starts_with("response.") {
             // A response object in place of the event's payload has no type either, and that is the worse fault.
@@ -91,15 +150,17 @@ impl ResponsesStream {
             && event.get("response").is_none()
         {
             self.is_foreign = true;
-            return scene.report.add(
+            scene.report.add(
                 &rule::WRAPPER_MISSING,
                 format_args!("event {number}"),
                 format_args!("a bare response"),
             );
+            return None;
         }
         let is_ours = kind.starts_with("response.");
         if is_ours || event.get("sequence_number").is_some() {
-            self.sequence(number, event, scene);
+            let found = event.get("sequence_number").and_then(Value::integer);
+            self.sequence(number, found, scene);
         }
         if kind != "response.created" && !std::mem::replace(&mut self.has_created, true) {
             scene.report.add(
@@ -117,8 +178,9 @@ impl ResponsesStream {
             "response.completed" => self.terminal(number, "response.completed", event, scene),
             "response.failed" => self.terminal(number, "response.failed", event, scene),
             "response.incomplete" => self.terminal(number, "response.incomplete", event, scene),
-            _ => self.items.event(number, kind, event, scene),
+            _ => return self.items.event(number, kind, event, scene),
         }
+        None
     }
 
     fn error(&mut self, number: u64, event: Value<'_>, scene: &mut Scene) {
@@ -141,8 +203,7 @@ impl ResponsesStream {
         scene.error.get_or_insert(parts);
     }
 
-    fn sequence(&mut self, number: u64, event: Value<'_>, scene: &mut Scene) {
-        let found = event.get("sequence_number").and_then(Value::integer);
+    fn sequence(&mut self, number: u64, found: Option<i64>, scene: &mut Scene) {
         let expected = self.next_sequence.unwrap_or(0);
         if found != Some(expected) {
             let what = if found.is_some() { "another number" } else { "no number" };

@@ -18,6 +18,8 @@ struct TrieNode {
     /// How often this was seen, and how often as an object: together they tell what was absent.
     n_seen: u64,
     n_objects: u64,
+    /// The object in which it was counted last: a name that comes twice there, or is folded with another, counts once.
+    counted_in: u64,
     children: Vec<usize>,
 }
 
@@ -27,6 +29,8 @@ pub(crate) struct ShapeTrie {
     /// Empty before the first document; the root comes first.
     nodes: Vec<TrieNode>,
     overflowed: bool,
+    /// How many objects were visited.
+    n_visited: u64,
     /// The shape of the only document, where it was known already.
     sole: Option<Shape>,
 }
@@ -63,34 +67,50 @@ impl ShapeTrie {
     fn visit(&mut self, node: usize, value: Value<'_>) {
         let Some(here) = self.nodes.get_mut(node) else { return };
         here.kinds = here.kinds | value.kind();
-        here.n_seen += 1;
         if value.is_object() {
             here.n_objects += 1;
+            self.n_visited += 1;
+            let visit = self.n_visited;
             // The children stand in the order of their first document, so the next key is mostly the next child.
             let mut guess = 0;
             for (key, field) in value.fields() {
-                let key = key.key();
-                if let Some(child) = self.child(node, segment(&key), &mut guess) {
-                    self.visit(child, field);
+                let child = match self.guessed(node, key, guess) {
+                    Some(child) => {
+                        guess += 1;
+                        Some(child)
+                    }
+                    None => self.child(node, segment(&key.key()), &mut guess),
+                };
+                let Some(child) = child else { continue };
+                if let Some(below) = self.nodes.get_mut(child)
+                    && std::mem::replace(&mut below.counted_in, visit) != visit
+                {
+                    below.n_seen += 1;
                 }
+                self.visit(child, field);
             }
-        } else if value.is_array() {
+        } else if value.is_array()
+            && value.items().next().is_some()
+            && let Some(child) = self.child(node, "[]", &mut 0)
+        {
             for item in value.items() {
-                if let Some(child) = self.child(node, "[]", &mut 0) {
-                    self.visit(child, item);
-                }
+                self.visit(child, item);
             }
         }
+    }
+
+    /// Returns the child at a place, if it has the name of this key as it is written.
+    fn guessed(&self, node: usize, key: Value<'_>, guess: usize) -> Option<usize> {
+        let child = *self.nodes.get(node)?.children.get(guess)?;
+        let segment = &*self.nodes.get(child)?.segment;
+        // A key that is written `[]` is folded, so that it is not taken for an element.
+        (key.is_plain_key(segment) && segment != "[]").then_some(child)
     }
 
     fn child(&mut self, node: usize, segment: &str, guess: &mut usize) -> Option<usize> {
         let children = &self.nodes.get(node)?.children;
         let is_it =
             |child: &usize| self.nodes.get(*child).is_some_and(|child| &*child.segment == segment);
-        if let Some(child) = children.get(*guess).filter(|child| is_it(child)) {
-            *guess += 1;
-            return Some(*child);
-        }
         if let Some(place) = children.iter().position(is_it) {
             *guess = place + 1;
             return children.get(place).copied();

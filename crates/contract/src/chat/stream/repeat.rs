@@ -1,76 +1,72 @@
-//! Recognises a chunk that repeats the one before but for its text, which is most of a stream.
+//! Says of which chunks a stream may repeat everything but the text, which is most of a stream.
 
-use std::ops::Range;
+use super::ChoiceState;
+use crate::json::{Hole, Holes, Value};
+use crate::scene::Scene;
 
-use crate::json::{Value, plain_bytes};
-
-/// Longest chunk kept for comparison.
-const CHUNK_BYTES_MAX: usize = 4096;
-
-/// A chunk whose only changing parts are its text and, where there is one, the padding against traffic analysis.
-#[derive(Debug)]
-pub(super) struct Repeat {
-    name: String,
-    data: Vec<u8>,
-    /// The text, and the padding before or after it, in the order of the document.
-    holes: Vec<Range<usize>>,
-    /// Which of the holes is the text.
-    text: usize,
+/// What the text of a repeated chunk is, and the place of its choice (and call).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Part {
+    Content(usize),
+    Reasoning(usize),
+    Arguments(usize, usize),
 }
 
-impl Repeat {
-    /// Keeps a chunk, if it is one choice with some text and nothing else that a stream's state depends on.
-    pub(super) fn of(name: &str, data: &[u8], chunk: Value<'_>) -> Option<Self> {
-        if data.len() > CHUNK_BYTES_MAX || chunk.has_duplicate_key() || chunk.has_lone_surrogate() {
-            return None;
-        }
-        let mut choices = chunk.get("choices")?.items();
-        let choice = choices.next().filter(|_| choices.next().is_none())?;
-        if choice.get_some("finish_reason").is_some()
-            || choice.get_some("error").is_some()
-            || chunk.get_some("usage").is_some()
+/// Returns the holes of a chunk that was judged, if a repetition of it would do nothing but add text: one known choice, one text,
+/// and nothing else that a stream's state depends on. The last of the three says whether chunks kept before stay repeatable.
+pub(super) fn repeatable(
+    chunk: Value<'_>,
+    choices: &[ChoiceState],
+    scene: &Scene,
+) -> Option<(Holes, Part, bool)> {
+    if chunk.has_duplicate_key() || chunk.has_lone_surrogate() {
+        return None;
+    }
+    // Later chunks are compared with the first id and model: these must stand already.
+    if scene.response_id.is_none() || scene.model.is_none() || chunk.get_some("usage").is_some() {
+        return None;
+    }
+    let mut items = chunk.get("choices")?.items();
+    let choice = items.next().filter(|_| items.next().is_none())?;
+    if choice.get_some("finish_reason").is_some() || choice.get_some("error").is_some() {
+        return None;
+    }
+    let index = choice.get("index").and_then(Value::integer)?;
+    let place = choices.iter().position(|state| state.index == index)?;
+    let state = choices.get(place)?;
+    let mut holes = Holes::default();
+    let mut part = None;
+    let mut keeps_others = true;
+    for (key, value) in choice.get_some("delta")?.fields() {
+        let is_text = value.text().is_some_and(|text| !text.is_empty());
+        let found = if key.is("content") && is_text {
+            (value, Part::Content(place))
+        } else if (key.is("reasoning_content") || key.is("reasoning")) && is_text {
+            (value, Part::Reasoning(place))
+        } else if key.is("tool_calls") && !value.is_null() {
+            let (arguments, call, has_id) = state.tools.repeatable(value)?;
+            // An id may begin another call at an index that is known.
+            keeps_others = !has_id;
+            (arguments, Part::Arguments(place, call))
+        } else if key.is("content") && !value.is_null() && value.text().is_none()
+            || (key.is("refusal") || key.is("function_call") || key.is("audio")) && !value.is_null()
         {
             return None;
-        }
-        let delta = choice.get("delta")?;
-        let has_more = delta
-            .fields()
-            .any(|(key, value)| !value.is_null() && !key.is("content") && !key.is("role"));
-        if has_more {
+        } else {
+            // Roles, empty strings and unknown fields say the same each time.
+            continue;
+        };
+        if part.is_some() || !holes.add(found.0, Hole::Text) {
             return None;
         }
-        let content = delta.get("content")?.plain_span().filter(|span| !span.is_empty())?;
-        let padding =
-            chunk.get("obfuscation").and_then(Value::plain_span).filter(|span| !span.is_empty());
-        let mut holes = vec![content.clone()];
-        holes.extend(padding);
-        holes.sort_unstable_by_key(|hole| hole.start);
-        let text = holes.iter().position(|hole| *hole == content)?;
-        Some(Self { name: name.to_owned(), data: data.to_owned(), holes, text })
+        part = Some(found.1);
     }
-
-    /// Returns the text of a chunk that differs from this one in the holes only.
-    pub(super) fn text_of<'d>(&self, name: &str, data: &'d [u8]) -> Option<&'d str> {
-        if name != self.name {
-            return None;
-        }
-        let mut text = None;
-        let mut rest = data;
-        let mut from = 0;
-        for (number, hole) in self.holes.iter().enumerate() {
-            rest = rest.strip_prefix(self.data.get(from..hole.start)?)?;
-            let (inside, after) = rest.split_at(plain_bytes(rest));
-            // An empty string is of another kind, and whatever else ends the run is none of a string.
-            if inside.is_empty() || after.first() != Some(&b'"') {
-                return None;
-            }
-            let inside = std::str::from_utf8(inside).ok()?;
-            if number == self.text {
-                text = Some(inside);
-            }
-            rest = after;
-            from = hole.end;
-        }
-        if rest == self.data.get(from..)? { text } else { None }
+    if let Some(padding) = chunk.get("obfuscation") {
+        holes.add(padding, Hole::Padding);
     }
+    // Some providers write the time of each chunk.
+    if let Some(created) = chunk.get("created") {
+        holes.add(created, Hole::Time);
+    }
+    Some((holes, part?, keeps_others))
 }

@@ -101,6 +101,37 @@ impl ToolCalls {
             .map_or(0, |call| call.delta(number, delta, id.as_deref(), n_bytes, scene))
     }
 
+    /// Returns the arguments of a delta that was judged, the place of its call, and whether it has an id, if a repetition of
+    /// it would add to these arguments and do nothing else.
+    pub(super) fn repeatable<'v>(&self, deltas: Value<'v>) -> Option<(Value<'v>, usize, bool)> {
+        let mut deltas = deltas.items();
+        let delta = deltas.next().filter(|_| deltas.next().is_none())?;
+        let index = delta.get("index").and_then(Value::integer)?;
+        let place = self.calls.iter().rposition(|call| call.index == Some(index))?;
+        let call = self.calls.get(place)?;
+        let id = delta.get("id").and_then(Value::text).filter(|id| !id.is_empty());
+        // An id that was too long to be kept cannot be compared.
+        let is_known = id.is_none() || call.id.as_deref() == id.as_deref();
+        if !is_known || call.is_custom || delta.get_some("custom").is_some() {
+            return None;
+        }
+        Some((delta.get_some("function")?.get("arguments")?, place, id.is_some()))
+    }
+
+    /// Adds arguments to a call and returns how many bytes they have.
+    pub(super) fn more_arguments(
+        &mut self,
+        place: usize,
+        text: &str,
+        number: u64,
+        scene: &mut Scene,
+    ) -> u64 {
+        let n_bytes = &mut self.n_bytes;
+        self.calls
+            .get_mut(place)
+            .map_or(0, |call| call.more_arguments(text, number, n_bytes, scene))
+    }
+
     fn is_other_call(&self, place: usize, id: Option<&str>) -> bool {
         let known = self.calls.get(place).and_then(|call| call.id.as_deref());
         known.zip(id).is_some_and(|(known, id)| known != id)
@@ -173,6 +204,16 @@ impl Call {
             check_arguments_value(Some(arguments), &mut scene.report, at);
             return 0;
         };
+        self.more_arguments(&text, number, n_bytes, scene)
+    }
+
+    fn more_arguments(
+        &mut self,
+        text: &str,
+        number: u64,
+        n_bytes: &mut usize,
+        scene: &mut Scene,
+    ) -> u64 {
         *n_bytes += text.len();
         if *n_bytes > ALL_ARGUMENTS_BYTES_MAX {
             scene.report.add(
@@ -181,7 +222,7 @@ impl Call {
                 format_args!("more than 4 MiB"),
             );
         } else if !self.is_custom {
-            append(&mut self.arguments, &text, number, scene);
+            append(&mut self.arguments, text, number, scene);
         }
         text.len() as u64
     }

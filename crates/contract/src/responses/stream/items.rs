@@ -29,6 +29,13 @@ struct Growing {
     is_done: bool,
 }
 
+/// A text that a delta let grow, and its place among all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Growth {
+    is_answer: bool,
+    place: usize,
+}
+
 /// The items of one stream.
 #[derive(Debug, Default)]
 pub(super) struct Items {
@@ -45,9 +52,15 @@ impl Items {
         self.facts.bytes > 0 || self.facts.has_tool_calls || self.facts.refused
     }
 
-    /// Takes an event that is neither of the lifecycle nor an error.
-    pub(super) fn event(&mut self, number: u64, kind: &str, event: Value<'_>, scene: &mut Scene) {
-        let Some(kind) = kind.strip_prefix("response.") else { return };
+    /// Takes an event that is neither of the lifecycle nor an error. Returns what it let grow, if it was a delta of a text.
+    pub(super) fn event(
+        &mut self,
+        number: u64,
+        kind: &str,
+        event: Value<'_>,
+        scene: &mut Scene,
+    ) -> Option<Growth> {
+        let kind = kind.strip_prefix("response.")?;
         let index = |key: &str| event.get(key).and_then(Value::integer);
         let output_index = index("output_index").unwrap_or(0);
         match kind {
@@ -60,7 +73,7 @@ impl Items {
                 }
             }
             _ => {
-                let Some((what, stage)) = kind.rsplit_once('.') else { return };
+                let (what, stage) = kind.rsplit_once('.')?;
                 let (is_text, field) = match what {
                     "output_text" => (true, "text"),
                     "refusal" => (true, "refusal"),
@@ -68,7 +81,7 @@ impl Items {
                     "custom_tool_call_input" => (false, "input"),
                     "reasoning_text" | "reasoning_summary_text" => (false, "text"),
                     // All others carry no text that must add up; new ones appear with each release.
-                    _ => return,
+                    _ => return None,
                 };
                 self.expect_item(number, output_index, event, scene);
                 let part_index =
@@ -82,7 +95,9 @@ impl Items {
                     );
                 }
                 match stage {
-                    "delta" => self.grow(number, what, output_index, part_index, event, scene),
+                    "delta" => {
+                        return self.grow(number, what, output_index, part_index, event, scene);
+                    }
                     "done" => {
                         self.compare(number, what, field, (output_index, part_index), event, scene);
                     }
@@ -90,6 +105,24 @@ impl Items {
                 }
             }
         }
+        None
+    }
+
+    /// Takes the text of a delta that repeats an earlier one, which let the same text grow.
+    pub(super) fn repeat(&mut self, growth: Growth, text: &str, scene: &mut Scene) {
+        self.facts.bytes += text.len() as u64;
+        if growth.is_answer {
+            self.answer(text, scene);
+        }
+        if let Some(growing) = self.growing.get_mut(growth.place) {
+            growing.print.add(text);
+        }
+    }
+
+    fn answer(&mut self, text: &str, scene: &mut Scene) {
+        self.facts.has_text |= !text.trim().is_empty();
+        self.facts.text.add(text);
+        scene.text.append(text);
     }
 
     fn added(&mut self, number: u64, output_index: i64, event: Value<'_>, scene: &mut Scene) {
@@ -154,22 +187,19 @@ impl Items {
         part_index: i64,
         event: Value<'_>,
         scene: &mut Scene,
-    ) {
+    ) -> Option<Growth> {
         let Some(delta) = event.get("delta").and_then(Value::text) else {
             let found = seen(event.get("delta"));
-            return scene.report.add(
+            scene.report.add(
                 &rule::DELTA_TYPE,
                 format_args!("event {number} /delta"),
                 format_args!("{found}"),
             );
+            return None;
         };
         self.facts.bytes += delta.len() as u64;
         match what {
-            "output_text" => {
-                self.facts.has_text |= !delta.trim().is_empty();
-                self.facts.text.add(&delta);
-                scene.text.append(&delta);
-            }
+            "output_text" => self.answer(&delta, scene),
             "refusal" => self.facts.refused = true,
             "function_call_arguments" | "custom_tool_call_input" => {
                 self.facts.has_tool_calls = true;
@@ -179,10 +209,15 @@ impl Items {
         let is_it = |g: &Growing| {
             g.output_index == output_index && g.part_index == part_index && g.what == what
         };
+        let is_answer = what == "output_text";
         // Deltas mostly continue the newest text.
-        if let Some(growing) = self.growing.iter_mut().rev().find(|g| is_it(g)) {
-            growing.print.add(&delta);
-        } else if self.growing.len() < ITEMS_MAX {
+        if let Some(place) = self.growing.iter().rposition(is_it) {
+            if let Some(growing) = self.growing.get_mut(place) {
+                growing.print.add(&delta);
+            }
+            return Some(Growth { is_answer, place });
+        }
+        if self.growing.len() < ITEMS_MAX {
             self.growing.push(Growing {
                 what: what.to_owned(),
                 output_index,
@@ -190,13 +225,14 @@ impl Items {
                 print: Fingerprint::of(&delta),
                 is_done: false,
             });
-        } else {
-            scene.report.add(
-                &rule::TOO_MANY_PARTS,
-                format_args!("event {number}"),
-                format_args!("more texts"),
-            );
+            return Some(Growth { is_answer, place: self.growing.len() - 1 });
         }
+        scene.report.add(
+            &rule::TOO_MANY_PARTS,
+            format_args!("event {number}"),
+            format_args!("more texts"),
+        );
+        None
     }
 
     fn compare(
