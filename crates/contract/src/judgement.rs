@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::Shape;
+use crate::clients::broken_clients;
+use crate::{BrokenClient, Mode, Shape, Surface};
 
 /// Whether a response may be relied on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -29,8 +30,13 @@ pub struct ContractFinding {
     pub expected: String,
     /// What was there: types and classes, never values.
     pub seen: String,
-    /// Known clients that this breaks, and how, for example `openai-python 3: silent empty stream`.
-    pub breaks: Vec<&'static str>,
+}
+
+impl ContractFinding {
+    /// Looks up the known clients that it breaks; `place` is where the response was asked for.
+    pub fn breaks(&self, place: (Surface, Mode)) -> Vec<BrokenClient> {
+        broken_clients(self.code, Some(place), Some(&self.seen))
+    }
 }
 
 /// How far the answer of the model came.
@@ -149,8 +155,8 @@ impl Judgement {
     }
 
     /// Returns the public form, whose fields are stable: for an error reply its class, else verdict and completion, and both
-    /// for an error inside of a success.
-    pub fn to_json(&self) -> serde_json::Value {
+    /// for an error inside of a success. Each finding names the known clients that it breaks.
+    pub fn to_json(&self, place: (Surface, Mode)) -> serde_json::Value {
         let mut form = serde_json::Map::new();
         let mut put = |key: &str, value: serde_json::Value| {
             form.insert(key.to_owned(), value);
@@ -165,7 +171,14 @@ impl Judgement {
             put("code", error.code.clone().into());
             put("request_id", error.request_id.clone().into());
         }
-        put("findings", as_json(&self.findings));
+        let finding = |finding: &ContractFinding| {
+            let mut form = as_json(finding);
+            if let Some(fields) = form.as_object_mut() {
+                fields.insert("breaks".to_owned(), as_json(&finding.breaks(place)));
+            }
+            form
+        };
+        put("findings", self.findings.iter().map(finding).collect());
         if !self.is_error_reply() {
             put("body", as_json(&self.body));
             put("events", self.events.into());

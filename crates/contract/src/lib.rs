@@ -6,6 +6,7 @@
 
 pub mod change;
 mod chat;
+mod clients;
 mod diff;
 mod dump;
 mod error;
@@ -26,6 +27,7 @@ mod surface;
 mod tool_call;
 mod usage;
 
+pub use clients::{BrokenClient, broken_clients, broken_clients_line};
 pub use diff::{ShapeChange, ShapeChangeLevel, shape_diff};
 pub use dump::{Dump, judge_dump};
 pub use judgement::{

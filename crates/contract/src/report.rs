@@ -35,7 +35,6 @@ impl Report {
             at: at.to_string(),
             expected: rule.expected.to_owned(),
             seen: seen.to_string(),
-            breaks: rule.breaks.to_vec(),
         });
     }
 

@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
-use contract::{ContractVerdict, rules};
+use contract::{ContractVerdict, broken_clients, broken_clients_line, rules};
 
 fn page() -> String {
     let mut page = String::from(
@@ -14,7 +14,12 @@ fn page() -> String {
          profile may document a warning, and then it is none. What is not listed passes.\n\n\
          Each finding names its place (`at`), what the contract asks for (`expected`) and what was there (`seen`): types and\n\
          classes, never values. A code stands once in a judgement, at the place where it was met first.\n\n\
-         This page is written from the table in `crates/contract/src/rule.rs`; a test compares them.\n\n\
+         Who is known to break is measured: pinned versions of the official Python and Node SDKs and of async-openai read each of the\n\
+         replies that we collected (`crates/contract/data/clients.tsv`), and a test compares. *Silent*: no error, and a wrong or\n\
+         missing value. *In the caller's code*: the SDK returns something that breaks whoever reads it as documented. *None of its\n\
+         own*: an error that a handler of the SDK's errors misses. Of an unusable reply an SDK's own error is as it should be, and\n\
+         not listed.\n\n\
+         This page is written from `crates/contract/src/rule.rs` and those data; a test compares them.\n\n\
          | code | verdict | the contract asks for | what to do | known to break |\n|---|---|---|---|---|\n",
     );
     for rule in rules() {
@@ -23,7 +28,8 @@ fn page() -> String {
             ContractVerdict::Warn => "warn",
             ContractVerdict::Hold => "hold",
         };
-        let breaks = if rule.breaks.is_empty() { "–".to_owned() } else { rule.breaks.join("; ") };
+        let breaks = broken_clients_line(&broken_clients(rule.code, None, None));
+        let breaks = if breaks.is_empty() { "–".to_owned() } else { breaks };
         writeln!(
             page,
             "| `{}` | {verdict} | {} | {} | {breaks} |",

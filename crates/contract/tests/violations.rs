@@ -13,6 +13,8 @@ mod build;
 mod chat_object;
 #[path = "violations/chat_stream.rs"]
 mod chat_stream;
+#[path = "violations/clients.rs"]
+mod clients;
 #[path = "violations/errors.rs"]
 mod errors;
 #[path = "violations/framing.rs"]
@@ -23,7 +25,7 @@ mod responses;
 mod tool_calls;
 
 use build::{Reply, Row};
-use contract::{ContractVerdict, Judgement, Profile, ResponseJudge};
+use contract::{ContractVerdict, DeliveredText, Judgement, Profile, ResponseJudge};
 
 /// Rows that the bytes of one response cannot show.
 const ELSEWHERE: &[(u16, &str)] = &[
@@ -47,6 +49,10 @@ const ELSEWHERE: &[(u16, &str)] = &[
 ];
 
 fn judge(reply: &Reply, chunk_bytes: usize) -> Judgement {
+    judge_with_text(reply, chunk_bytes).0
+}
+
+fn judge_with_text(reply: &Reply, chunk_bytes: usize) -> (Judgement, DeliveredText) {
     let mut judge = ResponseJudge::new(reply.surface, reply.mode, Profile::Openai);
     judge.head(
         reply.status,
@@ -55,7 +61,7 @@ fn judge(reply: &Reply, chunk_bytes: usize) -> Judgement {
     for chunk in reply.body.chunks(chunk_bytes) {
         judge.push(chunk);
     }
-    judge.finish(reply.end).0
+    judge.finish(reply.end)
 }
 
 /// Judges a row whole and byte by byte; returns what is wrong about it.

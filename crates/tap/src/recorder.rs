@@ -217,7 +217,6 @@ fn nothing_judged() -> Judgement {
             at: "/".to_owned(),
             expected: "a body that can be observed".to_owned(),
             seen: "one that does not decode, or that the observer failed at".to_owned(),
-            breaks: Vec::new(),
         }],
         error: None,
         body: BodyKind::Other,

@@ -211,9 +211,12 @@ pub(crate) fn item() -> Value {
 
 pub(crate) fn response_value() -> Value {
     json!({
-        "id": "resp_1", "object": "response", "created_at": 1_780_000_000.5, "status": "completed", "error": null,
+        "id": "resp_1", "object": "response", "created_at": 1_780_000_000, "status": "completed", "error": null,
         "incomplete_details": null, "model": "gpt-5.4-mini", "output": [item()], "parallel_tool_calls": true, "tool_choice": "auto",
-        "tools": [], "usage": {"input_tokens": 5, "output_tokens": 2, "total_tokens": 7}
+        "tools": [], "usage": {
+            "input_tokens": 5, "input_tokens_details": {"cached_tokens": 0},
+            "output_tokens": 2, "output_tokens_details": {"reasoning_tokens": 0}, "total_tokens": 7
+        }
     })
 }
 

@@ -1,11 +1,14 @@
 //! 7G: errors and retry signals. A response with an error status is held, whatever the catalogue says of its envelope:
 //! it is no completion. The catalogue's warning is the finding; class and retry are tested below.
 
-use contract::{ErrorClass, Mode};
+use contract::{ErrorClass, Mode, Surface};
 use serde_json::{Value, json};
 
 use crate::build::*;
 use crate::judge;
+
+/// What an error says to people: a client that loses it leaves them without a reason.
+pub(crate) const REASON: &str = "the budget of team blue is spent";
 
 fn error(status: u16, body: Value) -> Reply {
     unary(body.to_string()).status(status)
@@ -25,23 +28,23 @@ pub(crate) fn rows() -> Vec<Row> {
             145,
             H,
             "error-code-not-string",
-            error(400, json!({"error": {"code": 400, "message": "x"}})),
+            error(400, json!({"error": {"code": 400, "message": REASON}})),
         ),
-        row(146, H, "error-string", error(400, json!({"error": "x"}))),
-        row(147, H, "error-flat", error(400, json!({"message": "x", "type": "y", "code": "z"}))),
+        row(146, H, "error-string", error(400, json!({"error": REASON}))),
+        row(147, H, "error-flat", error(400, json!({"message": REASON, "type": "y", "code": "z"}))),
         row(
             148,
             H,
             "error-detail",
-            error(422, json!({"detail": [{"loc": ["body"], "msg": "field required"}]})),
+            error(422, json!({"detail": [{"loc": ["body"], "msg": REASON}]})),
         ),
         row(
             148,
             H,
             "error-detail",
-            error(400, json!({"error_code": "BAD_REQUEST", "message": "x"})),
+            error(400, json!({"error_code": "BAD_REQUEST", "message": REASON})),
         ),
-        row(149, H, "error-array", error(400, json!([error_body()]))),
+        row(149, H, "error-array", error(400, json!([{"error": {"message": REASON, "code": "z"}}]))),
         row(150, H, "error-body-empty", unary("").status(502)),
         row(150, H, "error-body-html", unary("<html>524</html>").status(524)),
         row(
@@ -142,7 +145,7 @@ fn request_id_is_taken_from_the_message() {
         judgement.error.as_ref().unwrap().request_id.as_deref(),
         Some("20260624101112345AbCdEfGh")
     );
-    let form = judgement.to_json();
+    let form = judgement.to_json((Surface::Chat, Mode::Unary));
     assert_eq!(
         (&form["error_class"], &form["retry_safe"], &form["code"]),
         (&json!("invalid_request"), &json!(false), &json!("invalid_request"))

@@ -27,6 +27,8 @@ pub(crate) fn rows() -> Vec<Row> {
         row(88, H, "body-cut", good().swap(done, "").cut()),
         // Clients stop reading at [DONE]; that the framing lacks its end then breaks none of them.
         row(88, W, "cut-after-done", good().cut()),
+        // A reply that announces its connection's end: some clients then take any end for the right one.
+        row(88, H, "body-cut", good().swap(done, "").cut().header("connection", "close")),
         row(89, P, "", text(&good().text().replace("data: ", "data:"))),
         row(90, P, "", text(&good().text().replace('\n', "\r\n"))),
         row(90, P, "", text(&good().text().replace('\n', "\r"))),
@@ -40,6 +42,13 @@ pub(crate) fn rows() -> Vec<Row> {
         row(93, W, "sse-retry-block", text(&format!("retry: 3000\n\n{}", good().text()))),
         row(94, H, "comment-as-data", text(&format!("data: : PING\n\n{}", good().text()))),
         row(95, W, "sse-byte-order-mark", text(&format!("\u{feff}{}", good().text()))),
+        row(
+            95,
+            W,
+            "sse-byte-order-mark",
+            stream_set(0, "/choices/0/delta/content", json!("Well: "))
+                .bytes(|body| [b"\xef\xbb\xbf".to_vec(), body].concat()),
+        ),
         // Each row is judged byte by byte too, so each boundary inside a character is among them.
         row(96, P, "", good().swap("Hello", "世界 😀")),
         row(97, P, "", text(&good().text().replace(",\"choices\"", ",\ndata: \"choices\""))),

@@ -168,6 +168,16 @@ pub(crate) fn rows() -> Vec<Row> {
             }),
         ),
         row(
+            142,
+            P,
+            "",
+            responses(|value| {
+                remove(value, "/usage/input_tokens_details");
+                remove(value, "/usage/output_tokens_details");
+            }),
+        ),
+        row(142, P, "", responses(|value| set(value, "/created_at", json!(1_780_000_000.5)))),
+        row(
             143,
             H,
             "wrong-surface",
