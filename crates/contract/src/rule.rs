@@ -121,6 +121,7 @@ rules! {
     TOOL_INDEX_MISSING = "tool-call-index-missing", Warn, "an `index` on each delta", "a new id is a new call, else append to the last";
     TOOL_INDEX_SHARED = "tool-call-index-shared", Hold, "one call an index", "a new id is a new call";
     TOOL_INDEX_GAP = "tool-call-index-gap", Warn, "indexes from 0 without gaps", "order by first appearance";
+    TOOL_HEAD_REPEATED = "tool-call-head-repeated", Warn, "`id` and name in the first delta of a tool call only", "take the first; a client that appends makes `ff` of `f`";
     ID_ODD = "id-odd", Warn, "a string `id`", "the call cannot be found again in logs";
     ID_CHANGED = "id-changed", Warn, "one `id` for all chunks", "two answers may have been spliced";
     OBJECT_ODD = "object-odd", Warn, "the documented `object`", "ignore it";

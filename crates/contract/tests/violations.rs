@@ -5,6 +5,8 @@
 #![expect(clippy::too_many_lines, reason = "tables")]
 #![expect(clippy::unwrap_used, reason = "a test that cannot build its input has failed")]
 
+#[path = "violations/beyond.rs"]
+mod beyond;
 #[path = "violations/body.rs"]
 mod body;
 #[path = "violations/build.rs"]
@@ -92,6 +94,7 @@ fn rows() -> Vec<Row> {
         chat_stream::rows(),
         responses::rows(),
         errors::rows(),
+        beyond::rows(),
     ];
     tables.into_iter().flatten().collect()
 }

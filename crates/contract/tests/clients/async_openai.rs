@@ -8,8 +8,8 @@ use async_openai::Client;
 use async_openai::config::OpenAIConfig;
 use async_openai::error::OpenAIError;
 use async_openai::types::chat::{
-    ChatCompletionMessageToolCalls, ChatCompletionRequestUserMessageArgs, CreateChatCompletionRequest,
-    CreateChatCompletionRequestArgs, CreateChatCompletionResponse,
+    ChatCompletionMessageToolCalls, ChatCompletionRequestUserMessageArgs,
+    CreateChatCompletionRequest, CreateChatCompletionRequestArgs, CreateChatCompletionResponse,
 };
 use async_openai::types::responses::{
     CreateResponse, CreateResponseArgs, OutputItem, Response, ResponseStreamEvent,
@@ -25,8 +25,9 @@ use super::outcome::Told;
 
 /// As in `client.py`.
 const WIDTH: usize = 16;
-/// As in `client.py`: nothing has ended for this long, so what is left hangs.
-const QUIET: Duration = Duration::from_secs(6);
+/// As in `client.py`: nothing has ended in so many turns, so what is left hangs.
+const QUIET_TURNS: u32 = 50;
+const TURN: Duration = Duration::from_millis(150);
 
 /// What a case came to: what the client returned, or its error.
 type Made = Result<Value, OpenAIError>;
@@ -50,11 +51,20 @@ pub(super) async fn put_all(base: &str, cases: &[Case]) -> Vec<Told> {
     let reasons: HashMap<_, _> =
         cases.iter().map(|case| (case.id.clone(), case.reason())).collect();
     let mut told = Vec::new();
-    while let Ok(Some(ended)) = tokio::time::timeout(QUIET, under_way.join_next()).await {
+    let mut quiet = 0;
+    while quiet < QUIET_TURNS && !under_way.is_empty() {
+        let Ok(Some(ended)) = tokio::time::timeout(TURN, under_way.join_next()).await else {
+            quiet += 1;
+            continue;
+        };
+        quiet = 0;
         let (id, made) = ended.unwrap();
         told.push(match made {
             Ok(answer) => Told::returned(&id, "plain", answer),
-            Err(error) => Told::refused(&id, "plain", name(&error), tells(&error, reasons[&id])),
+            Err(error) => {
+                let tells = tells(&error, reasons[&id]);
+                Told::refused(&id, "plain", name(&error), tells)
+            }
         });
     }
     let hangs = cases.iter().filter(|case| told.iter().all(|one: &Told| one.id != case.id));
@@ -141,10 +151,11 @@ async fn chat_stream(client: &Client<OpenAIConfig>) -> Made {
         let Some(choice) = chunk.choices.first() else { continue };
         text.push_str(choice.delta.content.as_deref().unwrap_or_default());
         for delta in choice.delta.tool_calls.iter().flatten() {
-            let at = calls.iter().position(|(index, _)| *index == delta.index).unwrap_or_else(|| {
-                calls.push((delta.index, Default::default()));
-                calls.len() - 1
-            });
+            let at =
+                calls.iter().position(|(index, _)| *index == delta.index).unwrap_or_else(|| {
+                    calls.push((delta.index, Default::default()));
+                    calls.len() - 1
+                });
             let call = &mut calls[at].1;
             if let Some(id) = &delta.id {
                 call[0].clone_from(id);

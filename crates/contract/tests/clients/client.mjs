@@ -10,8 +10,9 @@ const { default: OpenAI, OpenAIError } = require("openai");
 
 // Cases under way at once; well below what a loopback server and two cores can take.
 const WIDTH = 16;
-// Nothing at all has ended for this long, while the SDK waits two seconds at most before it asks again: what is left hangs.
-const QUIET_MS = 6000;
+// Nothing at all has ended in so many turns of this length: what is left hangs. See client.py.
+const QUIET_TURNS = 50;
+const TURN_MS = 150;
 
 const ASK = { model: "m", messages: [{ role: "user", content: "Hello" }] };
 
@@ -150,14 +151,13 @@ const jobs = order.cases.flatMap((one) =>
 );
 const open = new Set(jobs);
 let lines = `${require("openai/version").VERSION}\n`;
-let quiet;
+let quiet = 0;
 
 function say(job, result) {
   open.delete(job);
   lines += `${JSON.stringify({ id: job.one.id, how: job.how, ...result })}\n`;
-  clearTimeout(quiet);
-  if (open.size > 0) quiet = setTimeout(end, QUIET_MS);
-  else end();
+  quiet = 0;
+  if (open.size === 0) end();
 }
 
 function end() {
@@ -178,6 +178,9 @@ async function work(queue) {
   }
 }
 
-quiet = setTimeout(end, QUIET_MS);
+setInterval(() => {
+  quiet += 1;
+  if (quiet > QUIET_TURNS) end();
+}, TURN_MS);
 const queue = [...jobs];
 for (let worker = 0; worker < WIDTH; worker += 1) work(queue);

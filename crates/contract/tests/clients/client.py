@@ -13,8 +13,10 @@ import openai
 
 # Cases under way at once; well below what a loopback server and two cores can take.
 WIDTH = 16
-# Nothing at all has ended for this long, while the SDK waits two seconds at most before it asks again: what is left hangs.
-QUIET_SECONDS = 6.0
+# Nothing at all has ended in so many turns of this length: what is left hangs. They are turns and not a time, because a loaded
+# machine slows both; together they are well above the two seconds for which the SDK waits before it asks again.
+QUIET_TURNS = 50
+TURN_SECONDS = 0.15
 
 TERMINAL = {"response.completed", "response.incomplete", "response.failed"}
 
@@ -167,19 +169,16 @@ async def main():
     print(openai.__version__)
     shared = openai.AsyncOpenAI(base_url=order["base"], api_key="sk-none", timeout=300)
     slots = asyncio.Semaphore(WIDTH)
-    under_way = set()
 
     def say(case, how, result):
         sys.stdout.write(json.dumps({"id": case["id"], "how": how, **result}, default=str) + "\n")
 
     async def run(case, how, reader):
         async with slots:
-            under_way.add((case["id"], how))
             client = shared.with_options(
                 base_url=f"{order['base']}/{how}/{case['id']}/v1", max_retries=2 if case["retries"] else 0
             )
             result = await put(reader, client, case["reason"])
-            under_way.discard((case["id"], how))
             say(case, how, result)
 
     tasks = {}
@@ -187,14 +186,14 @@ async def main():
         for how, reader in READERS[case["surface"], case["mode"]].items():
             tasks[asyncio.ensure_future(run(case, how, reader))] = (case, how)
     left = set(tasks)
-    while left:
-        done, left = await asyncio.wait(left, timeout=QUIET_SECONDS, return_when=asyncio.FIRST_COMPLETED)
-        if not done:
-            for task in left:
-                say(*tasks[task], {"outcome": "hangs"})
-            break
+    quiet = 0
+    while left and quiet < QUIET_TURNS:
+        done, left = await asyncio.wait(left, timeout=TURN_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+        quiet = 0 if done else quiet + 1
         for task in done:
             task.result()
+    for task in left:
+        say(*tasks[task], {"outcome": "hangs"})
     sys.stdout.flush()
     # Calls that hang would keep the process.
     os._exit(0)

@@ -69,7 +69,11 @@ impl Told {
             Outcome::Crashed => format!("{} in the caller's code", self.class),
             Outcome::Hangs => "hangs".to_owned(),
         };
-        if requests > 1 { format!("{words} after {requests} requests") } else { words }
+        let words = if requests > 1 { format!("{words} after {requests} requests") } else { words };
+        match case.when {
+            Some(when) if words != "ok" => format!("{words} {when}"),
+            Some(_) | None => words,
+        }
     }
 
     fn answer_words(&self, case: &Case) -> String {
@@ -147,7 +151,11 @@ fn lost_call_words(calls: &[Value], wanted: &[Value]) -> Option<String> {
 fn finish_words(finish: &Value, wanted: Option<&str>) -> Option<String> {
     const GOOD: [&str; 3] = ["stop", "tool_calls", "completed"];
     match finish {
-        Value::String(word) if wanted.map_or(GOOD.contains(&word.as_str()), |wanted| word == wanted) => None,
+        Value::String(word)
+            if wanted.map_or(GOOD.contains(&word.as_str()), |wanted| word == wanted) =>
+        {
+            None
+        }
         Value::String(word) if word.is_empty() => Some("an empty finish reason".to_owned()),
         Value::String(word) => Some(format!("finish reason `{word}`")),
         _ => Some("no finish reason".to_owned()),

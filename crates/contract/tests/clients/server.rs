@@ -38,10 +38,8 @@ impl Server {
     pub(super) fn start(cases: &[Case]) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
-        let serve_as = |case: &Case| Served {
-            reply: case.row.reply.clone(),
-            stays_open: case.stays_open,
-        };
+        let serve_as =
+            |case: &Case| Served { reply: case.row.reply.clone(), stays_open: case.stays_open };
         let replies: Arc<HashMap<String, Served>> =
             Arc::new(cases.iter().map(|case| (case.id.clone(), serve_as(case))).collect());
         let counts = Counts::default();

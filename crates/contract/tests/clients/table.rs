@@ -52,13 +52,19 @@ impl Table {
     }
 
     /// Returns the table that was measured, with the stored one's notes.
-    pub(super) fn with_measured(&self, cases: &[Case], clients: &[Client], server: &Server) -> Self {
+    pub(super) fn with_measured(
+        &self,
+        cases: &[Case],
+        clients: &[Client],
+        server: &Server,
+    ) -> Self {
         let note = |id: &str| {
             let start = format!("{id}\t");
             let line = self.cases.iter().find(|line| line.text.starts_with(&start));
             line.map_or_else(String::new, |line| line.note.clone())
         };
-        let line = |case: &Case| Line { text: case_line(case, clients, server), note: note(&case.id) };
+        let line =
+            |case: &Case| Line { text: case_line(case, clients, server), note: note(&case.id) };
         let versions = self.clients.iter().map(|line| {
             let (start, _) = line.rsplit_once('\t').unwrap();
             let key = start.split('\t').nth(1).unwrap();
@@ -79,8 +85,10 @@ impl Table {
             table.clients.iter().cloned().chain(cases).collect()
         };
         let (stored, fresh) = (lines(self), lines(fresh));
-        let gone = stored.iter().filter(|line| !fresh.contains(line)).map(|line| format!("- {line}"));
-        let new = fresh.iter().filter(|line| !stored.contains(line)).map(|line| format!("+ {line}"));
+        let gone =
+            stored.iter().filter(|line| !fresh.contains(line)).map(|line| format!("- {line}"));
+        let new =
+            fresh.iter().filter(|line| !stored.contains(line)).map(|line| format!("+ {line}"));
         gone.chain(new).collect()
     }
 
@@ -105,7 +113,8 @@ impl Table {
                 return true;
             };
             let broken = made.split(" | ").filter(|group| !group.ends_with(": ok"));
-            let keys = broken.flat_map(|group| group.split(": ").next().unwrap_or_default().split(' '));
+            let keys =
+                broken.flat_map(|group| group.split(": ").next().unwrap_or_default().split(' '));
             code == "-" && keys.into_iter().any(|key| OFFICIAL.contains(&key))
         };
         let unexplained = self.cases.iter().filter(breaks).filter(|line| line.note.is_empty());
@@ -134,6 +143,7 @@ fn case_line(case: &Case, clients: &[Client], server: &Server) -> String {
     };
     let made: Vec<_> =
         groups.into_iter().map(|(made, keys)| format!("{}: {made}", keys.join(" "))).collect();
-    let place = format!("{} {}", surface_word(case.row.reply.surface), case.row.reply.mode.as_str());
+    let place =
+        format!("{} {}", surface_word(case.row.reply.surface), case.row.reply.mode.as_str());
     [&case.id, &place, case.code, &case.seen, want, &made.join(" | ")].join("\t")
 }

@@ -16,7 +16,7 @@ use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use contract::{ContractVerdict, Mode, Surface};
+use contract::{ContractVerdict, Surface};
 use outcome::Told;
 use serde_json::{Value, json};
 use server::Server;
@@ -37,6 +37,8 @@ struct Case {
     text: String,
     /// The body is left open instead of being cut.
     stays_open: bool,
+    /// What is special about how it comes, where the finding does not say.
+    when: Option<&'static str>,
 }
 
 /// Row 87 has no bytes of its own: these of row 84, and of a whole stream, over a connection that stays open.
@@ -89,6 +91,13 @@ fn case(id: String, row: Row) -> Case {
         seen: first.map_or_else(|| "-".to_owned(), |finding| finding.seen.clone()),
         text: text.expose().to_owned(),
         stays_open: row.number == 87,
+        when: if row.number == 87 {
+            Some("while the connection stays open")
+        } else if row.reply.headers.iter().any(|(name, _)| name == "connection") {
+            Some("after `connection: close`")
+        } else {
+            None
+        },
         row,
     }
 }

@@ -44,7 +44,12 @@ pub(crate) fn rows() -> Vec<Row> {
             "error-detail",
             error(400, json!({"error_code": "BAD_REQUEST", "message": REASON})),
         ),
-        row(149, H, "error-array", error(400, json!([{"error": {"message": REASON, "code": "z"}}]))),
+        row(
+            149,
+            H,
+            "error-array",
+            error(400, json!([{"error": {"message": REASON, "code": "z"}}])),
+        ),
         row(150, H, "error-body-empty", unary("").status(502)),
         row(150, H, "error-body-html", unary("<html>524</html>").status(524)),
         row(

@@ -3,7 +3,9 @@
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-use contract::{ContractVerdict, Dump, Judgement, Profile, judge_dump};
+use contract::{
+    ContractVerdict, Dump, Judgement, Mode, Profile, Surface, broken_clients_line, judge_dump,
+};
 use evidence::Scanner;
 use serde_json::{Value, json};
 
@@ -20,6 +22,7 @@ pub(super) fn run(call: &Call, args: &JudgeArgs) -> Result<u8, Failure> {
     let profile = profile(&args.profile)?;
     let mut text = String::new();
     let mut worst = ContractVerdict::Pass;
+    let place = (args.surface.into(), args.mode.into());
     let (files, many) = files(&args.files)?;
     if files.is_empty() {
         return Err(Failure::usage(
@@ -29,14 +32,16 @@ pub(super) fn run(call: &Call, args: &JudgeArgs) -> Result<u8, Failure> {
     }
     for file in &files {
         let dump = Dump::parse(&read(file)?);
-        let judgement = judge_dump(args.surface.into(), args.mode.into(), profile, &dump);
+        let judgement = judge_dump(place.0, place.1, profile, &dump);
         worst = worst.max(judgement.verdict);
         match call.arguments.format {
             Format::Json if many => {
-                text.push_str(&format!("{}\n", public(file, &dump, &judgement)));
+                text.push_str(&format!("{}\n", public(file, &dump, &judgement, place)));
             }
-            Format::Json => text.push_str(&pretty(&public(file, &dump, &judgement))),
-            Format::Human | Format::Github => text.push_str(&human(file, &dump, &judgement)),
+            Format::Json => text.push_str(&pretty(&public(file, &dump, &judgement, place))),
+            Format::Human | Format::Github => {
+                text.push_str(&human(file, &dump, &judgement, place));
+            }
         }
     }
     call.answer(&text, &Scanner::new([]));
@@ -94,8 +99,8 @@ fn unreadable(path: &Path, error: &std::io::Error) -> Failure {
     )
 }
 
-fn public(file: &Path, dump: &Dump, judgement: &Judgement) -> Value {
-    let mut value = judgement.to_json();
+fn public(file: &Path, dump: &Dump, judgement: &Judgement, place: (Surface, Mode)) -> Value {
+    let mut value = judgement.to_json(place);
     if let Value::Object(fields) = &mut value {
         fields.insert("file".to_owned(), json!(file.display().to_string()));
         fields.insert("status".to_owned(), json!(dump.status));
@@ -104,7 +109,7 @@ fn public(file: &Path, dump: &Dump, judgement: &Judgement) -> Value {
     value
 }
 
-fn human(file: &Path, dump: &Dump, judgement: &Judgement) -> String {
+fn human(file: &Path, dump: &Dump, judgement: &Judgement, place: (Surface, Mode)) -> String {
     let verdict = match judgement.verdict {
         ContractVerdict::Pass => "pass",
         ContractVerdict::Warn => "warn",
@@ -123,8 +128,9 @@ fn human(file: &Path, dump: &Dump, judgement: &Judgement) -> String {
             "      {} at {}: expected {}, seen {}\n",
             finding.code, finding.at, finding.expected, finding.seen
         ));
-        for client in &finding.breaks {
-            text.push_str(&format!("        breaks {client}\n"));
+        let breaks = broken_clients_line(&finding.breaks(place));
+        if !breaks.is_empty() {
+            text.push_str(&format!("        breaks {breaks}\n"));
         }
     }
     text

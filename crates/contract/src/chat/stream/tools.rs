@@ -179,6 +179,7 @@ impl Call {
         n_bytes: &mut usize,
         scene: &mut Scene,
     ) -> u64 {
+        let mut is_repeated = id.is_some() && self.id.is_some();
         if let Some(id) = id.filter(|id| self.id.is_none() && id.len() <= ID_BYTES_MAX) {
             self.id = Some(id.to_owned());
         }
@@ -193,7 +194,13 @@ impl Call {
                 None => return 0,
             },
         };
-        self.has_name |= seen(part.get("name")) == Kind::STRING;
+        let has_name = seen(part.get("name")) == Kind::STRING;
+        is_repeated |= has_name && self.has_name;
+        self.has_name |= has_name;
+        if is_repeated {
+            let at = format_args!("event {number} /tool_calls");
+            scene.report.add(&rule::TOOL_HEAD_REPEATED, at, format_args!("id or name again"));
+        }
         let Some(arguments) = part.get_some(if self.is_custom { "input" } else { "arguments" })
         else {
             return 0;
