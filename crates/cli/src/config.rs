@@ -3,6 +3,7 @@
 //! [`tree`] parses YAML into nodes that know their places; the readers walk it against the one table in [`keys`], record what is wrong
 //! and go on; [`problem`] shows it. [`secret`] takes references only, [`masking`] keeps what is none out of every message.
 
+mod forward;
 mod keys;
 mod masking;
 mod problem;
@@ -317,11 +318,11 @@ impl Reader<'_> {
             let help = "a drill tells them apart by role; their logs will not";
             self.warn(Problem::new(at(), message).help(help));
         }
-        let fixed = |tap: TapMode| match tap {
-            TapMode::Reverse { listen } => listen,
-            TapMode::Forward => None,
+        let fixed = |tap: &TapMode| match tap {
+            TapMode::Reverse { listen } => *listen,
+            TapMode::Forward(_) => None,
         };
-        let (new, rollback) = (fixed(settings.new.tap), fixed(settings.rollback.tap));
+        let (new, rollback) = (fixed(&settings.new.tap), fixed(&settings.rollback.tap));
         if new.is_some() && new == rollback {
             let message = "the taps of `new` and `rollback` share one address: their calls could not be told apart";
             self.report(Problem::new(at(), message).help("give each a port of its own"));

@@ -169,7 +169,8 @@ pub(crate) async fn wire(
     let bench = Bench {
         tap: TapServer::new(TapConfig {
             fingerprint: Arc::new(move |bytes| tap_fingerprinter.fingerprint("credential", bytes)),
-        }),
+        })
+        .with_trust_folder(state_dir(&settings).join("forward")),
         releases: ReleaseRunner::new(RunnerConfig {
             environment: environment.all(),
             supervisor: supervisor(),

@@ -130,7 +130,7 @@ fn ask<T: Tap, R: Releases, C: ControlPort>(
         prompt: prompt(names),
         mode: probe.mode,
         deadline: subject.deadline + starting,
-        tap: Some(subject.port.base_url()),
+        tap: Some(subject.port.way()),
         leave_after: None,
     }
 }

@@ -225,13 +225,13 @@ pub(crate) async fn fronts<T: Tap, R: Releases>(
 ) -> Result<(std::net::SocketAddr, std::net::SocketAddr), crate::ports::PortError> {
     if uniform {
         Ok((
-            new.running.front_uniform(new.port.base_url()).await?,
-            rollback.running.front_uniform(rollback.port.base_url()).await?,
+            new.running.front_uniform(new.port.way()).await?,
+            rollback.running.front_uniform(rollback.port.way()).await?,
         ))
     } else {
         Ok((
-            new.running.front(new.port.base_url()).await?,
-            rollback.running.front(rollback.port.base_url()).await?,
+            new.running.front(new.port.way()).await?,
+            rollback.running.front(rollback.port.way()).await?,
         ))
     }
 }

@@ -10,7 +10,7 @@ use contract::{DeliveredText, Mode, Profile, Surface};
 use evidence::Sensitive;
 use judge::{AskId, Marker, Observation, Outcome, Role, Stimulus};
 
-use crate::settings::Release;
+use crate::settings::{Forward, Release};
 
 /// What a port failed at.
 #[derive(Debug, thiserror::Error)]
@@ -54,14 +54,31 @@ pub trait Tap: Send + Sync + 'static {
 pub struct OpenPort {
     /// Whose calls arrive here.
     pub role: Role,
-    /// A fixed address; `None`: a free port on loopback.
-    pub listen: Option<SocketAddr>,
+    /// What the release takes it for.
+    pub kind: PortKind,
     /// Where the live lane leads.
     pub upstream: Upstream,
     /// The surface under test.
     pub surface: Surface,
     /// The provider whose wording is copied.
     pub profile: Profile,
+}
+
+/// What a release takes a listener for.
+#[derive(Clone, Debug)]
+pub enum PortKind {
+    /// The provider itself.
+    Reverse {
+        /// A fixed address; `None`: a free port on loopback.
+        listen: Option<SocketAddr>,
+    },
+    /// Its proxy.
+    Forward {
+        /// The base URL that the release has configured.
+        base_url: String,
+        /// What it may reach beside it.
+        rules: Forward,
+    },
 }
 
 /// Where the live lane leads.
@@ -77,10 +94,35 @@ pub struct Upstream {
     pub proxy: Option<String>,
 }
 
+/// How a release's calls get to a listener of the tap: what it is handed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Way {
+    /// `{tap}`: in reverse mode the listener's own base URL, `http://127.0.0.1:PORT/v1`; in forward mode the configured one.
+    pub base_url: String,
+    /// In forward mode, the proxy between.
+    pub proxy: Option<Proxy>,
+}
+
+impl Way {
+    /// The way to a base URL without a proxy.
+    pub fn direct(base_url: String) -> Self {
+        Self { base_url, proxy: None }
+    }
+}
+
+/// The tap as a proxy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Proxy {
+    /// Its URL: `http://127.0.0.1:PORT`.
+    pub url: String,
+    /// A PEM file with the system's trust and the CA of this run.
+    pub trust: std::path::PathBuf,
+}
+
 /// An open listener of the tap.
 pub trait TapPort: Send + Sync + 'static {
-    /// Returns the base URL to hand to the release: `http://127.0.0.1:PORT/v1`.
-    fn base_url(&self) -> String;
+    /// Returns how the release's calls get here.
+    fn way(&self) -> Way;
 
     /// Prepares for an ask: exchanges whose body carries the marker (or all of them, while `exclusive`) get the stimulus.
     fn arm(&self, ask: ArmedAsk);
@@ -154,8 +196,8 @@ pub struct Start {
     pub role: Role,
     /// The surface under test: the way to ask a release that is itself a gateway.
     pub surface: Surface,
-    /// The tap's base URL (`{tap}`). Commands get it per ask instead.
-    pub tap: String,
+    /// The way to the tap (`{tap}`). Commands get it per ask instead.
+    pub tap: Way,
     /// The model setting (`{model}`).
     pub model: String,
     /// The control's credential (`{key}`).
@@ -176,14 +218,12 @@ pub trait RunningRelease: Send + Sync + 'static {
 
     /// Returns the address under which the route reaches it. For commands: a front of ours that runs the command for each
     /// request and hands its calls to the tap port that `tap` names.
-    fn front(&self, tap: String) -> impl Future<Output = Result<SocketAddr, PortError>> + Send;
+    fn front(&self, tap: Way) -> impl Future<Output = Result<SocketAddr, PortError>> + Send;
 
     /// Opens a front of ours that speaks one format for every kind of release, see [`Releases::ask_uniform`]. Only commands
     /// need `tap`; the calls of other releases go where they always go.
-    fn front_uniform(
-        &self,
-        tap: String,
-    ) -> impl Future<Output = Result<SocketAddr, PortError>> + Send;
+    fn front_uniform(&self, tap: Way)
+    -> impl Future<Output = Result<SocketAddr, PortError>> + Send;
 
     /// Returns all log text since `since`, and the position after it.
     fn logs_since(&self, since: LogPosition) -> (Sensitive, LogPosition);
@@ -205,8 +245,8 @@ pub struct Ask {
     pub mode: Mode,
     /// No outcome after this long is hung.
     pub deadline: Duration,
-    /// The tap's base URL for this ask, when it has a port of its own.
-    pub tap: Option<String>,
+    /// The way to the tap for this ask, when it has a port of its own.
+    pub tap: Option<Way>,
     /// Leave after this long without waiting for the outcome (the *client* probe).
     pub leave_after: Option<Duration>,
 }

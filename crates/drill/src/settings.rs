@@ -89,6 +89,9 @@ pub enum ProviderEndpoint {
     Simulated,
 }
 
+/// The simulated provider's base URL as releases see it whose proxy is the tap: clients go past proxies for loopback.
+pub const SIMULATED_BASE_URL: &str = "https://simulated.surestep.test/v1";
+
 /// Where a secret comes from. Never the secret itself.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum SecretSource {
@@ -172,7 +175,7 @@ pub struct Release {
 }
 
 /// How a release's calls reach the tap.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TapMode {
     /// Its base URL is the tap's. `listen`: a fixed address, for an instance that runs already.
     Reverse {
@@ -180,7 +183,28 @@ pub enum TapMode {
         listen: Option<SocketAddr>,
     },
     /// It keeps its base URL; the tap is its HTTPS proxy.
-    Forward,
+    Forward(Forward),
+}
+
+/// What a release may reach through the tap as its proxy, beside its provider.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Forward {
+    /// Hosts that it is known to call: names, or `*.name` for all below one.
+    pub hosts: Vec<String>,
+    /// What becomes of calls to any further host.
+    pub others: Others,
+    /// A PEM file with more trust for those hosts, absolute.
+    pub ca: Option<PathBuf>,
+}
+
+/// What becomes of calls to hosts that nobody has declared.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Others {
+    /// They are passed on unseen, and noted.
+    #[default]
+    Tunnel,
+    /// They are refused, and noted.
+    Refuse,
 }
 
 /// The retry policy of one upstream call, all layers together.

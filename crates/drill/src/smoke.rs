@@ -21,10 +21,11 @@ use crate::asking::{Company, Probing, Subject, leaks_in, probe as make_probe};
 use crate::bench::{Bench, ControlPort};
 use crate::plan;
 use crate::ports::{
-    LogPosition, OpenPort, PortError, Releases, RunningRelease as _, Start, Tap, TapPort as _,
+    LogPosition, OpenPort, PortError, PortKind, Releases, RunningRelease as _, Start, Tap,
+    TapPort as _,
 };
 use crate::progress::Event;
-use crate::settings::{Run, TapMode};
+use crate::settings::{ProviderEndpoint, Run, SIMULATED_BASE_URL, TapMode};
 
 /// Asks under way at once for each slot: waiting costs next to nothing, but a process has memory.
 const WAITING_PER_SLOT: usize = 8;
@@ -130,7 +131,7 @@ pub(crate) async fn start<T: Tap, R: Releases, C: ControlPort>(
     let start = Start {
         role,
         surface: bench.settings.provider_of(role).surface,
-        tap: port.base_url(),
+        tap: port.way(),
         model: bench.settings.model_of(role).to_owned(),
         control_key: secrets.control.clone(),
         secrets: secrets.values.clone(),
@@ -145,16 +146,23 @@ async fn open_port<T: Tap, R: Releases, C: ControlPort>(
     role: Role,
 ) -> Result<T::Port, PortError> {
     let provider = bench.settings.provider_of(role);
-    let listen = match bench.settings.release(role).tap {
-        TapMode::Reverse { listen } => listen,
-        TapMode::Forward => None,
+    let upstream = bench.upstreams.of(role).clone();
+    let kind = match &bench.settings.release(role).tap {
+        TapMode::Reverse { listen } => PortKind::Reverse { listen: *listen },
+        TapMode::Forward(rules) => {
+            let base_url = match &provider.endpoint {
+                ProviderEndpoint::Url(_) => upstream.base_url.clone(),
+                ProviderEndpoint::Simulated => SIMULATED_BASE_URL.to_owned(),
+            };
+            PortKind::Forward { base_url, rules: rules.clone() }
+        }
     };
     bench
         .tap
         .open(OpenPort {
             role,
-            listen,
-            upstream: bench.upstreams.of(role).clone(),
+            kind,
+            upstream,
             surface: provider.surface,
             profile: provider.profile,
         })

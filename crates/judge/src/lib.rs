@@ -25,7 +25,8 @@ pub use fact::{Fact, Item, Phase, Planned, Probed, ReleaseIdentity, Subject};
 pub use finding::{Finding, Severity};
 pub use identity::{AskId, Fingerprint, Lane, Marker, RequestType, Role};
 pub use observation::{
-    AnsweredBy, AuthScheme, End, Exchange, Observation, RequestSeen, ResponseSeen,
+    AnsweredBy, AuthScheme, End, Exchange, Observation, RequestSeen, ResponseSeen, Tunnel,
+    TunnelEnd,
 };
 pub use outcome::{CrashKind, Outcome, OutcomeKind};
 pub use probe::{Attempts, Expect, PlanContext, Probe};

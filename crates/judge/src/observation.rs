@@ -18,6 +18,37 @@ pub struct Observation {
     pub stray_connections: u32,
     /// Exchanges on the same listener during this ask that carried no known marker while several asks were open.
     pub unattributed: u32,
+    /// Connections to other hosts than the provider's for which the release used the tap as its proxy during this ask.
+    pub tunnels: Vec<Tunnel>,
+    /// How often the release was shown a certificate that the tap had made, as its proxy, during this ask.
+    pub certificates_shown: u32,
+}
+
+/// A connection to another host than the provider's, through the tap as the release's proxy. Its content passes unseen.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Tunnel {
+    /// The host and its port, as the release named them.
+    pub host: String,
+    /// Whether the configuration says that the release calls it.
+    pub declared: bool,
+    /// What became of it.
+    pub end: TunnelEnd,
+    /// Bytes from the release during this ask.
+    pub sent: u64,
+    /// Bytes to the release during this ask.
+    pub received: u64,
+}
+
+/// What became of a connection to another host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TunnelEnd {
+    /// It was made.
+    Carried,
+    /// The configuration forbids it.
+    Refused,
+    /// The host could not be reached.
+    Unreachable,
 }
 
 /// One HTTP request and its response, as the tap saw them.

@@ -32,6 +32,9 @@ pub enum Stimulus {
     Redirect,
     /// Simulated: 503 once, the documented reply from the second attempt on.
     RecoversOnSecond,
+    /// In forward mode: the tap, as the release's proxy, shows a certificate from a CA that nobody trusts. A call that comes
+    /// all the same gets the documented reply.
+    UnknownCa,
     /// The connection is refused. The tap's listener is closed, so there is no exchange.
     Refused,
     /// Simulated: the network breaks.
@@ -187,7 +190,7 @@ impl Stimulus {
         match self {
             Self::Relay => Act::Relay,
             Self::InvalidCredential => Act::RelayInvalidCredential,
-            Self::Documented => simulate::documented(request),
+            Self::Documented | Self::UnknownCa => simulate::documented(request),
             Self::Tolerated(variation) => body::tolerated(*variation, request),
             Self::Error(kind) => simulate::error(*kind, request),
             Self::RateLimited(retry_after) => simulate::rate_limited(*retry_after, request),
@@ -220,6 +223,7 @@ impl Stimulus {
             Self::Relay | Self::InvalidCredential => true,
             Self::Guarded(guarded) => guarded.then.is_live(),
             Self::Documented
+            | Self::UnknownCa
             | Self::Tolerated(_)
             | Self::Error(_)
             | Self::RateLimited(_)

@@ -61,7 +61,7 @@ async fn hold(folder: OsString) -> ExitCode {
     let start = Start {
         role: judge::Role::New,
         surface: contract::Surface::Chat,
-        tap: "http://127.0.0.1:9/v1".to_owned(),
+        tap: drill::ports::Way::direct("http://127.0.0.1:9/v1".to_owned()),
         model: "m".to_owned(),
         control_key: None,
         secrets: Vec::new(),

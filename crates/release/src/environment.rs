@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 
+use drill::ports::Proxy;
 use drill::settings::Release;
 use evidence::Sensitive;
 
@@ -18,9 +19,28 @@ const ALWAYS_INHERITED: [&str; 5] = ["PATH", "HOME", "LANG", "TZ", "TMPDIR"];
 /// clients, so each loopback name is listed.
 const LOOPBACK_HOSTS: [&str; 3] = ["127.0.0.1", "localhost", "::1"];
 
+/// Variables by which HTTP clients find their proxy. curl reads the lower-case one only, where it is about plain HTTP.
+pub const PROXY_VARIABLES: [&str; 4] = ["HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"];
+
+/// Variables by which TLS libraries and clients find their trust, each a PEM file: OpenSSL, Go, Rust and .NET; requests; curl;
+/// Node; the AWS SDKs; gRPC; Deno; httplib2. Each takes the place of the platform's, so the file holds that too.
+pub const TRUST_VARIABLES: [&str; 8] = [
+    "SSL_CERT_FILE",
+    "REQUESTS_CA_BUNDLE",
+    "CURL_CA_BUNDLE",
+    "NODE_EXTRA_CA_CERTS",
+    "AWS_CA_BUNDLE",
+    "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH",
+    "DENO_CERT",
+    "HTTPLIB2_CA_CERTS",
+];
+
+/// Makes Node (22.21, 24.5 and later) read the variables of proxies. The switch of the same name would keep older ones from starting.
+pub const NODE_PROXY_VARIABLE: &str = "NODE_USE_ENV_PROXY";
+
 /// Returns the environment for a process of the release.
 ///
-/// Two additions of ours: loopback is appended to `NO_PROXY` and `no_proxy`, or calls to the tap would go to an egress proxy;
+/// In forward mode it gets the tap for its proxy, and trust in the run's CA. Two more additions of ours: loopback is appended to `NO_PROXY` and `no_proxy`, or calls to the tap would go to an egress proxy;
 /// `PYTHONUNBUFFERED=1` unless set, or the logs of a Python service arrive only when it ends. Neither changes what a release
 /// sends or decides. (A mark that names the ask comes on top, see `tree`.)
 pub(crate) fn build(
@@ -40,9 +60,23 @@ pub(crate) fn build(
     for (name, value) in secrets {
         variables.insert(name.into(), value.expose().into());
     }
+    if let Some(proxy) = placeholders.tap.as_ref().and_then(|way| way.proxy.as_ref()) {
+        lead_through(proxy, &mut variables);
+    }
     exempt_loopback(&mut variables);
     variables.entry("PYTHONUNBUFFERED".into()).or_insert_with(|| "1".into());
     variables
+}
+
+/// Leads all clients that go by their environment through a proxy. The configuration has none of these variables in forward mode.
+fn lead_through(proxy: &Proxy, variables: &mut Variables) {
+    for name in PROXY_VARIABLES {
+        variables.insert(name.into(), proxy.url.clone().into());
+    }
+    for name in TRUST_VARIABLES {
+        variables.insert(name.into(), proxy.trust.clone().into());
+    }
+    variables.insert(NODE_PROXY_VARIABLE.into(), "1".into());
 }
 
 fn is_inherited(name: &OsStr, inherit: &[String]) -> bool {

@@ -29,6 +29,7 @@ mod sse;
 mod supervise;
 mod tree;
 
+pub use environment::{NODE_PROXY_VARIABLE, PROXY_VARIABLES, TRUST_VARIABLES};
 pub use runner::{ReleaseRunner, RunnerConfig};
 pub use running::Running;
 pub use supervise::supervise;

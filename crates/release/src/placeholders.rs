@@ -1,5 +1,6 @@
 //! The values known at run time that commands, environment values and JSON templates name in braces.
 
+use drill::ports::Way;
 use evidence::Sensitive;
 use serde_json::Value;
 
@@ -7,7 +8,7 @@ use serde_json::Value;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Placeholders {
     pub(crate) prompt: Option<Sensitive>,
-    pub(crate) tap: Option<String>,
+    pub(crate) tap: Option<Way>,
     pub(crate) port: Option<u16>,
     pub(crate) version: Option<String>,
     pub(crate) model: Option<String>,
@@ -57,7 +58,7 @@ impl Placeholders {
     fn value(&self, name: &str) -> Option<String> {
         match name {
             "prompt" => self.prompt.as_ref().map(|prompt| prompt.expose().to_owned()),
-            "tap" => self.tap.clone(),
+            "tap" => self.tap.as_ref().map(|way| way.base_url.clone()),
             "port" => self.port.map(|port| port.to_string()),
             "version" => self.version.clone(),
             "model" => self.model.clone(),
@@ -76,7 +77,7 @@ mod tests {
     fn placeholders() -> Placeholders {
         Placeholders {
             prompt: Some(Sensitive::new("say \"{tap}\"\n")),
-            tap: Some("http://t/v1".to_owned()),
+            tap: Some(Way::direct("http://t/v1".to_owned())),
             port: Some(7),
             ..Placeholders::default()
         }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use contract::{Mode, Surface};
-use drill::ports::{Ask, Asked, LogPosition, PortError, RunningRelease};
+use drill::ports::{Ask, Asked, LogPosition, PortError, RunningRelease, Way};
 use drill::settings::HttpAsk;
 use evidence::Sensitive;
 use http::uri::Scheme;
@@ -66,7 +66,7 @@ impl Running {
         &self.inner.kind
     }
 
-    async fn open_front(&self, tap: String) -> Result<SocketAddr, PortError> {
+    async fn open_front(&self, tap: Way) -> Result<SocketAddr, PortError> {
         let inner = Arc::clone(&self.inner);
         let (address, task) = front::serve(move |request| {
             let (inner, tap) = (Arc::clone(&inner), tap.clone());
@@ -97,7 +97,7 @@ impl Inner {
         }
     }
 
-    async fn ask_behind_front(&self, mut ask: Ask, tap: String) -> Asked {
+    async fn ask_behind_front(&self, mut ask: Ask, tap: Way) -> Asked {
         ask.tap = Some(tap);
         let asked = self.ask(&ask).await;
         if let (Kind::Command(commands), Some(logs)) = (&self.kind, &asked.logs) {
@@ -116,7 +116,7 @@ impl RunningRelease for Running {
         self.inner.ask(&ask).await
     }
 
-    async fn front(&self, tap: String) -> Result<SocketAddr, PortError> {
+    async fn front(&self, tap: Way) -> Result<SocketAddr, PortError> {
         match &self.inner.kind {
             Kind::Command(_) => self.open_front(tap).await,
             Kind::Http(release) => match release.own_address() {
@@ -130,7 +130,7 @@ impl RunningRelease for Running {
         }
     }
 
-    async fn front_uniform(&self, tap: String) -> Result<SocketAddr, PortError> {
+    async fn front_uniform(&self, tap: Way) -> Result<SocketAddr, PortError> {
         self.open_front(tap).await
     }
 

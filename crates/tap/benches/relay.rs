@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use contract::{Profile, Surface};
-use drill::ports::{ArmedAsk, OpenPort, Tap as _, TapPort as _, Upstream};
+use drill::ports::{ArmedAsk, OpenPort, PortKind, Tap as _, TapPort as _, Upstream};
 use judge::{AskId, Fingerprint, Marker, Role, Stimulus};
 use tap::{TapConfig, TapServer};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -63,7 +63,7 @@ fn serve_tap(upstream: SocketAddr) {
         };
         let spec = OpenPort {
             role: Role::New,
-            listen: None,
+            kind: PortKind::Reverse { listen: None },
             upstream,
             surface: Surface::Chat,
             profile: Profile::Openai,
@@ -78,7 +78,7 @@ fn serve_tap(upstream: SocketAddr) {
             live_calls_max: u32::MAX,
             attempts_max: u32::MAX,
         });
-        println!("{}", port.base_url());
+        println!("{}", port.way().base_url);
         std::future::pending::<()>().await;
     });
 }

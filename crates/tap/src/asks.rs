@@ -7,13 +7,16 @@ use std::time::Duration;
 
 use contract::DeliveredText;
 use drill::ports::ArmedAsk;
-use judge::{AskId, Exchange, Marker, Observation};
+use judge::{AskId, Exchange, Marker, Observation, Stimulus, Tunnel};
 use memchr::memmem::Finder;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::clock;
-use crate::limits::{ENDING_MAX, EXCHANGES_MAX, MARKERS_MAX, RETIRED_MAX, STOPPED_MAX};
+use crate::limits::{
+    ENDING_MAX, EXCHANGES_MAX, MARKERS_MAX, RETIRED_MAX, STOPPED_MAX, TUNNELS_MAX,
+};
+use crate::tunnel::TunnelSeen;
 use crate::wire::WireControl;
 
 /// All asks of one port.
@@ -27,6 +30,7 @@ pub(crate) struct Asks {
 struct AsksState {
     armed: Vec<Arc<Ask>>,
     retired: VecDeque<Marker>,
+    tunnels: Vec<Arc<TunnelSeen>>,
 }
 
 /// Whose an exchange is.
@@ -52,8 +56,10 @@ impl Asks {
 
     /// Expects an ask from now on.
     pub(crate) fn arm(&self, armed: ArmedAsk) {
-        let ask = Arc::new(Ask::new(armed));
-        self.state().armed.push(ask);
+        let mut state = self.state();
+        let ask = Arc::new(Ask::new(armed, &state.tunnels));
+        state.armed.push(ask);
+        drop(state);
         self.armed.notify_waiters();
     }
 
@@ -71,6 +77,10 @@ impl Asks {
             state.retired.pop_front();
         }
         state.retired.push_back(ask.armed.marker.clone());
+        ask.seen().tunnels = state.tunnels.iter().filter_map(|tunnel| ask.used(tunnel)).collect();
+        if state.armed.is_empty() {
+            state.tunnels.retain(|tunnel| tunnel.is_open());
+        }
         Some(ask)
     }
 
@@ -119,6 +129,33 @@ impl Asks {
         }
     }
 
+    /// Notes a connection to another host, for all asks under way: nobody can see which of them it belongs to.
+    pub(crate) fn tunnel_began(&self, tunnel: &Arc<TunnelSeen>) {
+        let mut state = self.state();
+        if state.armed.is_empty() {
+            state.tunnels.retain(|known| known.is_open());
+        }
+        if state.tunnels.len() < TUNNELS_MAX {
+            state.tunnels.push(tunnel.clone());
+            return;
+        }
+        for ask in &state.armed {
+            ask.lose();
+        }
+    }
+
+    /// Notes that the release was shown a certificate of ours.
+    pub(crate) fn certificate_shown(&self) {
+        for ask in &self.state().armed {
+            ask.seen().certificates_shown += 1;
+        }
+    }
+
+    /// Returns whether the certificate that is shown next is to be one that nobody can trust.
+    pub(crate) fn wants_unknown_ca(&self) -> bool {
+        self.state().armed.iter().any(|ask| ask.armed.stimulus == Stimulus::UnknownCa)
+    }
+
     /// Notes a connection that never became a request.
     pub(crate) fn stray_connection(&self) {
         for ask in &self.state().armed {
@@ -151,6 +188,8 @@ pub(crate) struct Ask {
     pub(crate) armed: ArmedAsk,
     /// When it was armed: the zero of all its times.
     pub(crate) since: Instant,
+    /// Connections to other hosts that were open when it was armed, and what they had carried by then.
+    tunnels_before: Vec<(Arc<TunnelSeen>, (u64, u64))>,
     seen: Mutex<Seen>,
     over: AtomicBool,
     changed: Notify,
@@ -167,6 +206,8 @@ struct Seen {
     lost: u32,
     stray: u32,
     unattributed: u32,
+    tunnels: Vec<Tunnel>,
+    certificates_shown: u32,
 }
 
 /// What the tap may do with an exchange of an ask.
@@ -196,13 +237,26 @@ impl Slot {
 }
 
 impl Ask {
-    fn new(armed: ArmedAsk) -> Self {
+    fn new(armed: ArmedAsk, tunnels: &[Arc<TunnelSeen>]) -> Self {
         Self {
             armed,
             since: clock::now(),
+            tunnels_before: tunnels.iter().map(|known| (known.clone(), known.carried())).collect(),
             seen: Mutex::default(),
             over: AtomicBool::new(false),
             changed: Notify::new(),
+        }
+    }
+
+    /// Returns what a connection to another host carried during this ask. One that was open before and carries nothing is
+    /// not used: it is kept for later.
+    fn used(&self, tunnel: &Arc<TunnelSeen>) -> Option<Tunnel> {
+        let before = self.tunnels_before.iter().find(|(known, _)| Arc::ptr_eq(known, tunnel));
+        let carried = tunnel.carried();
+        match before {
+            Some((_, (sent, _))) if carried.0 == *sent => None,
+            Some((_, before)) => Some(tunnel.since(*before)),
+            None => Some(tunnel.since((0, 0))),
         }
     }
 
@@ -314,6 +368,8 @@ impl Ask {
             lost: seen.lost.saturating_add(u32::try_from(unreported).unwrap_or(u32::MAX)),
             stray_connections: seen.stray,
             unattributed: seen.unattributed,
+            tunnels: std::mem::take(&mut seen.tunnels),
+            certificates_shown: seen.certificates_shown,
         };
         let mut texts = Vec::with_capacity(seen.slots.len());
         for (exchange, text) in seen.slots.drain(..).flatten() {

@@ -14,6 +14,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::asks::{Admission, Ask, Asks, Owner};
 use crate::clock;
+use crate::forward::{Forward, pass_on};
 use crate::guard;
 use crate::limits::HELD_MAX;
 use crate::made::Made;
@@ -25,14 +26,16 @@ use crate::reply::ReplyBody;
 use crate::request_seen::{RequestHead, invalidate_credentials, request_seen};
 use crate::server::FingerprintFn;
 use crate::upstream::{Client, SendBody, remove_hop_by_hop};
-use crate::wire::{Ending, WireControl};
+use crate::wire::{Ending, Shown, WireControl};
 
 /// What all exchanges of a port share.
 pub(crate) struct PortContext {
     pub(crate) surface: Surface,
     pub(crate) profile: Profile,
     pub(crate) client: Client,
-    pub(crate) asks: Asks,
+    pub(crate) asks: Arc<Asks>,
+    /// What makes the port a proxy; `None` in reverse mode.
+    pub(crate) forward: Option<Forward>,
     pub(crate) live_calls: AtomicU32,
     pub(crate) fingerprint: Arc<FingerprintFn>,
     pub(crate) request_id: Box<dyn Fn() -> String + Send + Sync>,
@@ -47,6 +50,8 @@ pub(crate) struct Gone;
 struct Arrived {
     started: Instant,
     parts: request::Parts,
+    /// The path as it is sent in reverse mode, where that is another one.
+    path_in_reverse: Option<String>,
     resource: Resource,
     wire: WireControl,
 }
@@ -58,10 +63,26 @@ pub(crate) async fn serve(
     request: Request<Incoming>,
 ) -> Result<Response<ReplyBody>, Gone> {
     let started = clock::now();
+    if let Some(forward) = &port.forward
+        && let Some(place) = forward.other_host(request.uri())
+    {
+        // No call of the provider's.
+        wire.request_began();
+        return Ok(pass_on(forward, &port.asks, &place, wire, request).await);
+    }
     wire.request_began();
     let (parts, body) = request.into_parts();
-    let resource = path::fold(parts.uri.path());
-    let arrived = Arrived { started, parts, resource, wire };
+    let (path_in_reverse, resource) = match &port.forward {
+        None => (None, path::fold(parts.uri.path())),
+        Some(forward) => {
+            let path = forward.path_below_v1(parts.uri.path());
+            let mut resource = path::fold(&path);
+            // The configured endpoint is tested as it is: nothing is put right on the way to it.
+            resource.place = Place::BelowHost(parts.uri.path().to_owned().into());
+            (Some(path.into_owned()), resource)
+        }
+    };
+    let arrived = Arrived { started, parts, path_in_reverse, resource, wire };
     if arrived.parts.method == Method::CONNECT {
         // The release takes this port for its proxy: it never gets to make a call here.
         port.asks.stray_connection();
@@ -81,6 +102,14 @@ pub(crate) async fn serve(
         Reading::Long(bytes, rest) => (bytes, Some(rest)),
     };
     match (port.asks.owner(arrived.parts.uri.path(), &bytes), rest) {
+        (Owner::Ask { ask, .. }, _)
+            if ask.armed.stimulus == Stimulus::UnknownCa
+                && arrived.wire.shown() != Shown::Unknown =>
+        {
+            // A connection from before, on which nothing strange was shown: the release has to make a new one.
+            arrived.wire.end_by(Ending::Fin);
+            Err(Gone)
+        }
         (Owner::Ask { ask, carries_marker }, None) => {
             of_ask(&port, arrived, bytes, &ask, carries_marker).await
         }
@@ -138,7 +167,7 @@ async fn of_ask(
     let mode = if facts.stream { Mode::Stream } else { Mode::Unary };
     let head = RequestHead {
         method: &arrived.parts.method,
-        path: arrived.parts.uri.path(),
+        path: arrived.path_in_reverse.as_deref().unwrap_or(arrived.parts.uri.path()),
         query: arrived.parts.uri.query(),
         resource: &arrived.resource,
         headers: &arrived.parts.headers,

@@ -58,6 +58,11 @@ pub(crate) fn provider_unreachable(why: &str) -> Response<Bytes> {
     own_error(StatusCode::BAD_GATEWAY, "provider_unreachable", &format!("surestep tap: {why}"))
 }
 
+/// What a proxy says when it does not pass a message on.
+pub(crate) fn proxy(status: StatusCode, why: &str) -> Response<Bytes> {
+    own_error(status, "proxy", &format!("surestep tap: {why}"))
+}
+
 /// The stimulus made an answer that cannot be sent: a bug of ours.
 pub(crate) fn internal(why: &str) -> Response<Bytes> {
     own_error(StatusCode::INTERNAL_SERVER_ERROR, "tap_internal", &format!("surestep tap: {why}"))

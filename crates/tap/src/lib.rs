@@ -11,9 +11,11 @@
 #![cfg_attr(test, expect(clippy::indexing_slicing, reason = "a test that fails to index fails"))]
 
 mod asks;
+mod ca;
 mod clock;
 pub mod control;
 mod exchange;
+mod forward;
 mod guard;
 mod limits;
 mod made;
@@ -25,7 +27,10 @@ mod relay;
 mod reply;
 mod request_seen;
 mod response_seen;
+mod run_trust;
 mod server;
+mod trust;
+mod tunnel;
 pub mod upstream;
 mod wire;
 

@@ -60,3 +60,15 @@ pub(crate) const TEXT_MAX: usize = 256;
 
 /// Request ids kept of one response.
 pub(crate) const REQUEST_IDS_MAX: usize = 8;
+
+/// Hosts for which certificates are kept: a release's provider has one, or a few when names are made up for each customer.
+pub(crate) const LEAVES_MAX: usize = 64;
+
+/// Longest time that a client may take to say which host it wants, and to agree on TLS.
+pub(crate) const ENTER_MAX: Duration = Duration::from_secs(10);
+
+/// What a client may send to say which host it wants: a line and a few headers.
+pub(crate) const CONNECT_HEAD_MAX: usize = 16 * 1024;
+
+/// Connections to other hosts that are noted at a time.
+pub(crate) const TUNNELS_MAX: usize = 1024;

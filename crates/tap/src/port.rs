@@ -8,19 +8,21 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use contract::DeliveredText;
-use drill::ports::{ArmedAsk, TapPort};
+use drill::ports::{ArmedAsk, TapPort, Way};
 use hyper::server::conn::http1::Builder;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use judge::{AskId, Observation};
+use judge::{AskId, Observation, Stimulus};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{JoinHandle, JoinSet};
 
 use crate::exchange::{PortContext, serve};
+use crate::forward::{self, Entered};
 use crate::limits::{ACCEPT_PAUSE, BACKLOG, BODY_BUFFER_MAX, CONNECTIONS_MAX, HEAD_BYTES_MAX};
-use crate::wire::Wire;
+use crate::tunnel;
+use crate::wire::{Shown, Transport, Wire};
 
 /// An open listener. Dropping it closes the port and ends all its connections.
 pub struct ListeningPort {
@@ -28,6 +30,8 @@ pub struct ListeningPort {
     address: SocketAddr,
     refusing: AtomicBool,
     orders: mpsc::Sender<Order>,
+    /// Tells all connections to end when they have nothing to do.
+    closing: watch::Sender<()>,
     acceptor: JoinHandle<()>,
 }
 
@@ -57,13 +61,19 @@ impl ListeningPort {
         let address = listener.local_addr()?;
         // One order at a time: each is waited for.
         let (orders, received) = mpsc::channel(1);
-        let acceptor =
-            Acceptor { context: context.clone(), address, gate: Gate::Listening(listener) };
+        let (closing, _) = watch::channel(());
+        let acceptor = Acceptor {
+            context: context.clone(),
+            address,
+            gate: Gate::Listening(listener),
+            closing: closing.clone(),
+        };
         Ok(Self {
             context,
             address,
             refusing: AtomicBool::new(false),
             orders,
+            closing,
             acceptor: tokio::spawn(acceptor.run(received)),
         })
     }
@@ -78,17 +88,27 @@ impl ListeningPort {
 }
 
 impl TapPort for ListeningPort {
-    fn base_url(&self) -> String {
+    fn way(&self) -> Way {
         let ip = match self.address.ip() {
             IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
             IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
             ip => ip,
         };
-        format!("http://{}/v1", SocketAddr::new(ip, self.address.port()))
+        let own = format!("http://{}", SocketAddr::new(ip, self.address.port()));
+        match &self.context.forward {
+            None => Way::direct(format!("{own}/v1")),
+            Some(forward) => {
+                Way { base_url: forward.base_url().to_owned(), proxy: Some(forward.proxy(own)) }
+            }
+        }
     }
 
     fn arm(&self, ask: ArmedAsk) {
+        let needs_new_connections = ask.stimulus == Stimulus::UnknownCa;
         self.context.asks.arm(ask);
+        if needs_new_connections {
+            self.closing.send_replace(());
+        }
     }
 
     async fn refuse_connections(&self) {
@@ -137,20 +157,20 @@ struct Acceptor {
     context: Arc<PortContext>,
     address: SocketAddr,
     gate: Gate,
+    closing: watch::Sender<()>,
 }
 
 impl Acceptor {
     async fn run(mut self, mut orders: mpsc::Receiver<Order>) {
         // Dropped with this task: then every connection ends.
         let mut connections = JoinSet::new();
-        let (closing, _) = watch::channel(());
         loop {
             let may_accept = connections.len() < CONNECTIONS_MAX;
             tokio::select! {
                 order = orders.recv() => match order {
                     Some(Order::Refuse(done)) => {
                         self.refuse();
-                        closing.send_replace(());
+                        self.closing.send_replace(());
                         done.send(()).unwrap_or(());
                     }
                     Some(Order::Listen(done)) => {
@@ -161,7 +181,7 @@ impl Acceptor {
                 },
                 accepted = accept(&self.gate), if may_accept => match accepted {
                     Ok(stream) => {
-                        connections.spawn(connection(self.context.clone(), stream, closing.subscribe()));
+                        connections.spawn(connection(self.context.clone(), stream, self.closing.subscribe()));
                     }
                     Err(_exhausted) => tokio::time::sleep(ACCEPT_PAUSE).await,
                 },
@@ -226,7 +246,25 @@ async fn connection(
         context.asks.stray_connection();
         return;
     }
-    let wire = Wire::new(stream);
+    let socket = crate::wire::Socket::new(stream);
+    let wire = match &context.forward {
+        None => Wire::new(Transport::Plain(socket), Shown::Nothing),
+        Some(forward) => {
+            let entered = tokio::select! {
+                entered = forward::enter(forward, &context.asks, socket) => entered,
+                // Nothing was asked on it yet.
+                Ok(()) = closing.changed() => return,
+            };
+            match entered {
+                Entered::Http(transport, shown) => Wire::new(transport, shown),
+                Entered::Tunnel(open, socket, host) => {
+                    tunnel::carry(&open.0, socket, host).await;
+                    return;
+                }
+                Entered::Over => return,
+            }
+        }
+    };
     let control = wire.control();
     let service = {
         let (context, control) = (context.clone(), control.clone());

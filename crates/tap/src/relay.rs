@@ -8,6 +8,7 @@ use http_body::{Body, Frame, SizeHint};
 use judge::End;
 
 use crate::recorder::{Finishing, Recorder};
+use crate::tunnel::Open;
 use crate::upstream::{ReplyStream, is_reset};
 use crate::wire::{Ending, WireControl};
 
@@ -22,12 +23,19 @@ pub(crate) struct Relayed {
     wire: WireControl,
     recorder: Option<Recorder>,
     breaking: Option<(Ending, u64)>,
+    counted: Option<Open>,
 }
 
 impl Relayed {
     /// Relays a reply, watched by a recorder if it is an ask's.
     pub(crate) fn new(stream: ReplyStream, wire: WireControl, recorder: Option<Recorder>) -> Self {
-        Self { stream, wire, recorder, breaking: None }
+        Self { stream, wire, recorder, breaking: None, counted: None }
+    }
+
+    /// Counts what passes as another host's.
+    pub(crate) fn counted(mut self, by: Open) -> Self {
+        self.counted = Some(by);
+        self
     }
 
     /// The provider's side is done, and everything is on its way to the release.
@@ -54,6 +62,9 @@ impl Body for Relayed {
                 Some(Ok(frame)) => {
                     if let (Some(recorder), Some(data)) = (&mut this.recorder, frame.data_ref()) {
                         recorder.body(data);
+                    }
+                    if let (Some(Open(seen)), Some(data)) = (&this.counted, frame.data_ref()) {
+                        seen.add_received(data.len() as u64);
                     }
                     if this.stream.is_end_stream() {
                         this.complete();

@@ -5,16 +5,24 @@ use std::fmt;
 use std::hash::BuildHasher as _;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use drill::ports::{OpenPort, PortError, Tap, Upstream};
+use drill::ports::{OpenPort, PortError, PortKind, Tap, Upstream};
+use drill::settings::Forward as Rules;
 use judge::Fingerprint;
+use tokio::sync::OnceCell;
 
 use crate::asks::Asks;
 use crate::exchange::{PortContext, chain};
+use crate::forward::Forward;
 use crate::port::ListeningPort;
+use crate::run_trust::RunTrust;
 use crate::upstream::{AddressError, Client};
+
+/// Where trust files are put when nobody says where.
+const TRUST_FOLDER: &str = ".surestep/forward";
 
 /// Makes a keyed fingerprint of a secret.
 pub type FingerprintFn = dyn Fn(&[u8]) -> Fingerprint + Send + Sync;
@@ -32,17 +40,59 @@ impl fmt::Debug for TapConfig {
     }
 }
 
-/// The tap in reverse mode: releases have its ports as their base URL.
+/// The tap: releases have its ports as their base URL, or as their proxy.
 #[derive(Debug)]
 pub struct TapServer {
     config: TapConfig,
     clients: Mutex<Vec<(Upstream, Client)>>,
+    trust_folder: Option<PathBuf>,
+    trust: OnceCell<Arc<RunTrust>>,
 }
 
 impl TapServer {
     /// Prepares a tap; nothing is opened yet.
     pub fn new(config: TapConfig) -> Self {
-        Self { config, clients: Mutex::default() }
+        Self { config, clients: Mutex::default(), trust_folder: None, trust: OnceCell::new() }
+    }
+
+    /// Says where the trust files of the run are put, in a private folder of their own: needed for ports that are proxies.
+    #[must_use]
+    pub fn with_trust_folder(self, folder: PathBuf) -> Self {
+        Self { trust_folder: Some(folder), ..self }
+    }
+
+    /// Returns the run's certificate authorities, made at the first use.
+    async fn trust(&self) -> Result<Arc<RunTrust>, PortError> {
+        let folder = self.trust_folder.clone().unwrap_or_else(|| PathBuf::from(TRUST_FOLDER));
+        let make = || async {
+            let unique = RandomState::new().hash_one(std::process::id());
+            // It reads and writes files.
+            let made = spawn_blocking(move || RunTrust::make(&folder, unique)).await?;
+            made.map(Arc::new).map_err(|error| PortError::Environment {
+                what: chain(&error),
+                advice: "let surestep write beside its ledger; the folder is private and goes with the run".to_owned(),
+                source: Some(Box::new(error)),
+            })
+        };
+        self.trust.get_or_try_init(make).await.cloned()
+    }
+
+    async fn forward(
+        &self,
+        base_url: String,
+        rules: Rules,
+        upstream: &Upstream,
+        asks: &Arc<Asks>,
+    ) -> Result<Forward, PortError> {
+        let trust = self.trust().await?;
+        let (upstream, asks) = (upstream.clone(), asks.clone());
+        let made =
+            spawn_blocking(move || Forward::new(base_url, rules, &upstream, trust, &asks)).await?;
+        made.map_err(|error| PortError::Environment {
+            what: format!("the tap cannot be a proxy: {}", chain(&error)),
+            advice: "see `base_url`, `proxy` and `tap.forward.ca` in the configuration".to_owned(),
+            source: Some(Box::new(error)),
+        })
     }
 
     /// Returns the client towards an upstream; ports with the same upstream share its connections.
@@ -57,13 +107,8 @@ impl TapServer {
         }
         let wanted = upstream.clone();
         // Reading the platform's trust takes a while and blocks.
-        let made = tokio::task::spawn_blocking(move || Client::new(&wanted)).await;
-        let client = made.map_err(|error| PortError::Environment {
-            what: "preparing the way to the provider was broken off".to_owned(),
-            advice: "run again; if it comes back, report it as a bug of surestep".to_owned(),
-            source: Some(Box::new(error)),
-        })?;
-        let client = client.map_err(|error| unusable(upstream, error))?;
+        let made = spawn_blocking(move || Client::new(&wanted)).await?;
+        let client = made.map_err(|error| unusable(upstream, error))?;
         clients().push((upstream.clone(), client.clone()));
         Ok(client)
     }
@@ -74,18 +119,37 @@ impl Tap for TapServer {
 
     async fn open(&self, spec: OpenPort) -> Result<ListeningPort, PortError> {
         let client = self.client(&spec.upstream).await?;
+        let asks = Arc::new(Asks::default());
+        let (listen, forward) = match spec.kind {
+            PortKind::Reverse { listen } => (listen, None),
+            PortKind::Forward { base_url, rules } => {
+                (None, Some(self.forward(base_url, rules, &spec.upstream, &asks).await?))
+            }
+        };
         let context = Arc::new(PortContext {
             surface: spec.surface,
             profile: spec.profile,
             client,
-            asks: Asks::default(),
+            asks,
+            forward,
             live_calls: AtomicU32::new(0),
             fingerprint: self.config.fingerprint.clone(),
             request_id: Box::new(request_ids()),
         });
-        let address = spec.listen.unwrap_or_else(|| SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
+        let address = listen.unwrap_or_else(|| SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
         ListeningPort::open(context, address).map_err(|error| cannot_listen(address, error))
     }
+}
+
+/// Runs what blocks on a thread for that.
+async fn spawn_blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, PortError> {
+    tokio::task::spawn_blocking(work).await.map_err(|error| PortError::Environment {
+        what: "preparing the tap was broken off".to_owned(),
+        advice: "run again; if it comes back, report it as a bug of surestep".to_owned(),
+        source: Some(Box::new(error)),
+    })
 }
 
 /// Returns a source of request ids: `req_` and 24 hexadecimal digits, unique by a counter and spread by a random key.

@@ -31,8 +31,9 @@ mod dial;
 pub use address::AddressError;
 pub use dial::DialError;
 
-use address::Address;
+pub(crate) use address::{Address, EgressProxy, Place, parse_place};
 use dial::Dialer;
+pub(crate) use dial::dial_other;
 
 /// Why a provider gave no response.
 #[derive(Debug, thiserror::Error)]

@@ -7,19 +7,31 @@ use std::time::{Duration, Instant};
 
 use contract::ContractVerdict;
 use drill::ports::TapPort as _;
+use drill::settings::Forward;
 use judge::{Act, Answer, AnswerEnd, AnsweredBy, AskId, End, Observation, Piece, Stimulus};
 use support::{
-    Raw, acting, address, answer, bytes, chat_request, collect, header, only, open_alone, soon,
+    ForwardPort, Raw, acting, address, answer, bytes, chat_request, collect, dead_address,
+    forward_spec, header, only, open_alone, soon, upstream,
 };
 
-/// Performs an act on one exchange. Returns all that the release got, how its connection ended, and what was seen.
+/// Performs an act on one exchange, the same over plain TCP and over TLS. Returns all that the release got, how its
+/// connection ended, and what was seen.
 async fn perform(act: Act) -> (String, Option<ErrorKind>, Observation) {
     let port = open_alone().await;
-    port.arm(acting(act));
+    port.arm(acting(act.clone()));
     let mut client = Raw::connect(address(&port)).await;
     client.send(&chat_request(1)).await;
     let (text, error) = client.read_to_end().await;
-    (text, error, collect(&port, 1).await)
+
+    let proxy =
+        ForwardPort::open(forward_spec(upstream(dead_address().await), Forward::default())).await;
+    proxy.port.arm(acting(act));
+    let mut client = proxy.secured("api.example.test").await.expect("it is trusted");
+    client.send(&chat_request(1)).await;
+    assert_eq!(client.read_to_end().await, (text.clone(), error), "in forward mode");
+    let (seen, in_forward) = (collect(&port, 1).await, collect(&proxy.port, 1).await);
+    assert_eq!(only(&in_forward).release_end, only(&seen).release_end, "in forward mode");
+    (text, error, seen)
 }
 
 fn body(text: &str) -> &str {

@@ -265,7 +265,7 @@ async fn taken_port_is_named() {
     let taken = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = taken.local_addr().unwrap();
     let mut spec = support::spec(support::upstream(address));
-    spec.listen = Some(address);
+    spec.kind = drill::ports::PortKind::Reverse { listen: Some(address) };
     let error = support::tap().open(spec).await.unwrap_err();
     assert!(error.to_string().contains(&address.to_string()), "{error}");
     assert!(error.to_string().contains("another program has that port"), "{error}");

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use drill::ports::{Releases as _, RunningRelease as _, Start};
+use drill::ports::{Releases as _, RunningRelease as _, Start, Way};
 use drill::settings::{ProviderEndpoint, Settings};
 use judge::Role;
 use release::{ReleaseRunner, RunnerConfig, Running};
@@ -71,7 +71,7 @@ async fn start_one(
     let start = Start {
         role,
         surface: settings.provider_of(role).surface,
-        tap: upstream.clone(),
+        tap: Way::direct(upstream.clone()),
         model: settings.model_of(role).to_owned(),
         control_key: secrets.control.clone(),
         secrets: secrets.values.clone(),
@@ -84,7 +84,7 @@ async fn start_one(
             return None;
         }
     };
-    match running.front(upstream).await {
+    match running.front(Way::direct(upstream)).await {
         Ok(address) => Some((running, address)),
         Err(error) => {
             tell(crate::failure::chain(&error));

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use drill::settings::{
-    HttpAsk, LogSource, Provider, Release, RetryPolicy, Run, SecretSource, TapMode,
+    Forward, HttpAsk, LogSource, Provider, Release, RetryPolicy, Run, SecretSource, TapMode,
 };
 
 use super::keys;
@@ -64,6 +64,9 @@ impl Reader<'_> {
         let secrets = self.release_secrets(fields, &env);
         let inherit = self.inherit(fields, &env, &secrets);
         let tap = self.tap(fields);
+        if let Some(TapMode::Forward(_)) = &tap {
+            self.look_at_forward(fields, &env, &secrets, &inherit, provider.as_ref().or(above));
+        }
         let deadline = self.duration(fields, "deadline").unwrap_or(DEADLINE);
         let retry = self.retry(fields);
         let calls_per_ask = self.integer(fields, "calls_per_ask").unwrap_or(1);
@@ -72,7 +75,7 @@ impl Reader<'_> {
         let logs = self.logs(fields, &directory, run.as_ref());
         if let Some(run) = &run {
             self.look_at_unused(fields, run);
-            self.require_tap(fields, run, &env, tap);
+            self.require_tap(fields, run, &env, tap.as_ref());
         }
         if retry.max_elapsed > deadline {
             let at =
@@ -228,27 +231,37 @@ impl Reader<'_> {
         };
         if let Value::Map { .. } = &node.value {
             let tap = self.open(node, &keys::TAP, path.clone())?;
-            let listen = self.address(&tap, "reverse")?;
-            if runs_by("command") {
-                self.report(
-                    Problem::new(node.at.clone(), format!("`{path}`: a fixed address is for `service` and `url`"))
-                        .help("write `tap: reverse`: each process of a command gets a listener of its own"),
-                );
-                return None;
-            }
-            return Some(TapMode::Reverse { listen: Some(listen) });
+            return match (tap.get("reverse"), tap.get("forward")) {
+                (Some(_), None) => {
+                    let listen = self.address(&tap, "reverse")?;
+                    if runs_by("command") {
+                        self.report(
+                            Problem::new(node.at.clone(), format!("`{path}`: a fixed address is for `service` and `url`"))
+                                .help("write `tap: reverse`: each process of a command gets a listener of its own"),
+                        );
+                        return None;
+                    }
+                    Some(TapMode::Reverse { listen: Some(listen) })
+                }
+                (None, Some(at)) => {
+                    let rules = self.section(&tap, "forward")?;
+                    self.forward(&rules, &path, at, runs_by("url"))
+                }
+                (Some(_), Some(_)) => {
+                    let message =
+                        format!("`{path}.forward` and `{path}.reverse` exclude each other");
+                    self.report(Problem::new(node.at.clone(), message).help("keep one of them"));
+                    None
+                }
+                (None, None) => {
+                    let message = format!("`{path}` says neither `reverse` nor `forward`");
+                    self.report(Problem::new(node.at.clone(), message).help(help));
+                    None
+                }
+            };
         }
         match self.word_of(node, &path, &["reverse", "forward"])? {
-            "forward" => {
-                self.report(
-                    Problem::new(
-                        node.span.clone(),
-                        format!("`{path}: forward` is not available in this version"),
-                    )
-                    .help("write `tap: reverse` and hand the release its base URL as {tap}"),
-                );
-                None
-            }
+            "forward" => self.forward_at(node, &path, Forward::default(), runs_by("url")),
             _ if runs_by("url") => {
                 let message =
                     format!("`{path}: reverse` gives no address to an instance that runs already");
@@ -265,7 +278,7 @@ impl Reader<'_> {
         fields: &Fields<'_>,
         run: &Run,
         env: &BTreeMap<String, String>,
-        tap: Option<TapMode>,
+        tap: Option<&TapMode>,
     ) {
         let commands: Vec<&[String]> = match run {
             Run::Url { .. } => return,
@@ -277,7 +290,7 @@ impl Reader<'_> {
                 .collect(),
         };
         // A fixed address can be known to the release without being handed over.
-        if tap != Some(TapMode::Reverse { listen: None })
+        if tap != Some(&TapMode::Reverse { listen: None })
             || env.values().any(|value| value.contains("{tap}"))
         {
             return;

@@ -271,6 +271,8 @@ fn every_key_of_the_table_is_read() {
     example["releases"]["new"]["tap"] = json!({"reverse": "127.0.0.1:9001"});
     example["releases"]["rollback"]["run"]["ask"]["refused"] =
         json!({"pointer": "/a", "equals": 1});
+    let mut forward = example.clone();
+    forward["releases"]["new"]["tap"] = json!({"forward": {}});
     let mut gateway = example.clone();
     gateway["releases"]["rollback"]["run"] =
         json!({"url": "http://a", "ask": {"openai": "/v1", "key": "env:A", "model": "m"}});
@@ -289,6 +291,12 @@ fn every_key_of_the_table_is_read() {
         ),
         (&example, "/releases/new/retry", "releases.new.retry", &keys::release::RETRY),
         (&example, "/releases/new/tap", "releases.new.tap", &keys::TAP),
+        (
+            &forward,
+            "/releases/new/tap/forward",
+            "releases.new.tap.forward",
+            &keys::release::FORWARD,
+        ),
         (&example, "/releases/new/run", "releases.new.run", &keys::RUN),
         (&example, "/releases/new/run/stream", "releases.new.run.stream", &keys::COMMAND_STREAM),
         (&example, "/releases/rollback/run", "releases.rollback.run", &keys::RUN),

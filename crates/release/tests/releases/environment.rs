@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use drill::ports::{Ask, RunningRelease as _};
+use drill::ports::{Ask, RunningRelease as _, Way};
 
 use crate::harness::{Bench, exposed, unary};
 
@@ -21,7 +21,7 @@ async fn only_what_is_named_gets_in() {
     ]
     .map(|(name, value)| (name.to_owned(), value.to_owned()))
     .into();
-    let ask = Ask { tap: Some("http://127.0.0.1:7/v1".to_owned()), ..unary("p") };
+    let ask = Ask { tap: Some(Way::direct("http://127.0.0.1:7/v1".to_owned())), ..unary("p") };
     let asked = bench.start(&release).await.unwrap().ask(ask).await;
     let mut variables: BTreeMap<&str, &str> =
         exposed(asked.answer.as_ref()).lines().filter_map(|line| line.split_once('=')).collect();

@@ -1,6 +1,6 @@
 //! Releases behind an address: the route asks them there.
 
-use drill::ports::{Ask, LogPosition, Releases as _, RunningRelease as _};
+use drill::ports::{Ask, LogPosition, Releases as _, RunningRelease as _, Way};
 use drill::settings::Run;
 
 use crate::harness::{Bench, exposed, mapped, said, service, stream, unary};
@@ -13,7 +13,7 @@ async fn a_command_is_asked_through_its_front() {
     );
     release.env.insert("BASE".to_owned(), "{tap}".to_owned());
     let running = bench.start(&release).await.unwrap();
-    let front = running.front("http://127.0.0.1:5/v1".to_owned()).await.unwrap();
+    let front = running.front(Way::direct("http://127.0.0.1:5/v1".to_owned())).await.unwrap();
     let ask = |prompt| bench.runner.ask_at(&running, front, unary(prompt));
     assert_eq!(said(&ask("hello").await), "answered http://127.0.0.1:5/v1 hello");
     let refused = ask("refuse").await;
@@ -30,10 +30,10 @@ async fn a_service_is_asked_at_its_own_address_or_in_the_common_format() {
     let bench = Bench::supervised();
     let running =
         bench.start(&bench.release(Run::Service(service(&bench, mapped())))).await.unwrap();
-    let native = running.front(String::new()).await.unwrap();
+    let native = running.front(Way::direct(String::new())).await.unwrap();
     assert_eq!(said(&bench.runner.ask_at(&running, native, unary("x")).await), "answered echo x");
     assert_eq!(said(&bench.runner.ask_at(&running, native, stream("x")).await), "answered ax");
-    let uniform = running.front_uniform(String::new()).await.unwrap();
+    let uniform = running.front_uniform(Way::direct(String::new())).await.unwrap();
     assert_eq!(said(&bench.runner.ask_uniform(uniform, unary("x")).await), "answered echo x");
     assert_eq!(said(&bench.runner.ask_uniform(uniform, stream("x")).await), "answered ax");
     let refused = bench.runner.ask_uniform(uniform, unary("500")).await;
@@ -47,7 +47,7 @@ async fn what_is_no_front_is_not_believed() {
     let bench = Bench::supervised();
     let running =
         bench.start(&bench.release(Run::Service(service(&bench, mapped())))).await.unwrap();
-    let address = running.front(String::new()).await.unwrap();
+    let address = running.front(Way::direct(String::new())).await.unwrap();
     // The service answers 200 in its own format to /ask, and knows no prompt: it drops the request.
     assert_eq!(
         said(&bench.runner.ask_uniform(address, unary("x")).await),

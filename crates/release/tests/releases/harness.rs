@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use contract::{Mode, Surface};
-use drill::ports::{Ask, Asked, PortError, Releases as _, RunningRelease as _, Start};
+use drill::ports::{Ask, Asked, PortError, Releases as _, RunningRelease as _, Start, Way};
 use drill::settings::{
     AnswerAt, AskMapping, CommandRun, HttpAsk, LogSource, OneShot, PromptBy, Release, RetryPolicy,
     Run, ServiceRun, TapMode,
@@ -97,7 +97,7 @@ pub(crate) fn start() -> Start {
     Start {
         role: judge::Role::New,
         surface: Surface::Chat,
-        tap: "http://127.0.0.1:9/v1".to_owned(),
+        tap: Way::direct("http://127.0.0.1:9/v1".to_owned()),
         model: "model-7".to_owned(),
         control_key: Some(Sensitive::new("sk-control")),
         secrets: vec![("API_KEY".to_owned(), Sensitive::new("sk-own"))],

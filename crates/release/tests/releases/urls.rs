@@ -1,6 +1,6 @@
 //! Instances that run already.
 
-use drill::ports::{LogPosition, PortError, Releases as _, RunningRelease as _};
+use drill::ports::{LogPosition, PortError, Releases as _, RunningRelease as _, Way};
 use drill::settings::{LogSource, Run};
 
 use crate::harness::{Bench, mapped, said, service, stream, unary};
@@ -13,9 +13,9 @@ fn url(address: impl std::fmt::Display) -> Run {
 async fn an_instance_is_asked_under_its_url() {
     let bench = Bench::supervised();
     let there = bench.start(&bench.release(Run::Service(service(&bench, mapped())))).await.unwrap();
-    let address = there.front(String::new()).await.unwrap();
+    let address = there.front(Way::direct(String::new())).await.unwrap();
     let running = bench.start(&bench.release(url(address))).await.unwrap();
-    assert_eq!(running.front(String::new()).await.unwrap(), address);
+    assert_eq!(running.front(Way::direct(String::new())).await.unwrap(), address);
     assert_eq!(said(&running.ask(unary("x")).await), "answered echo x");
     assert_eq!(said(&running.ask(stream("x")).await), "answered ax");
     assert_eq!(said(&running.ask(unary("500")).await), "refused: status 500");
@@ -28,7 +28,7 @@ async fn an_instance_is_asked_under_its_url() {
 async fn the_log_file_of_an_instance_is_read() {
     let bench = Bench::supervised();
     let there = bench.start(&bench.release(Run::Service(service(&bench, mapped())))).await.unwrap();
-    let mut release = bench.release(url(there.front(String::new()).await.unwrap()));
+    let mut release = bench.release(url(there.front(Way::direct(String::new())).await.unwrap()));
     let file = bench.path().join("app.log");
     release.logs = vec![LogSource::Stderr, LogSource::File(file.clone())];
     let running = bench.start(&release).await.unwrap();
@@ -41,11 +41,11 @@ async fn the_log_file_of_an_instance_is_read() {
 async fn an_instance_with_a_name_is_relayed_to() {
     let bench = Bench::supervised();
     let there = bench.start(&bench.release(Run::Service(service(&bench, mapped())))).await.unwrap();
-    let address = there.front(String::new()).await.unwrap();
+    let address = there.front(Way::direct(String::new())).await.unwrap();
     // A name that is not `localhost` itself but leads to loopback on every machine with glibc.
     let named = url(format!("LOCALHOST:{}", address.port()));
     let running = bench.start(&bench.release(named)).await.unwrap();
-    let front = running.front(String::new()).await.unwrap();
+    let front = running.front(Way::direct(String::new())).await.unwrap();
     assert_ne!(front, address);
     assert_eq!(said(&bench.runner.ask_at(&running, front, unary("x")).await), "answered echo x");
     assert_eq!(said(&bench.runner.ask_at(&running, front, stream("b")).await), "answered ab");

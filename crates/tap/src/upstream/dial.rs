@@ -101,13 +101,12 @@ impl Dialer {
 
     /// Makes a connection.
     pub(super) async fn dial(&self) -> Result<Stream, DialError> {
-        let first_hop = self.proxy.as_ref().map_or(&self.to, |proxy| &proxy.place);
-        let mut tcp = in_time(format!("connecting to {first_hop}"), connect(first_hop)).await?;
-        let Some((connector, name)) = &self.tls else { return Ok(Stream::Plain(tcp)) };
-        if let Some(proxy) = &self.proxy {
-            let doing = format!("asking the egress proxy {} for {}", proxy.place, self.to);
-            in_time(doing, open_tunnel(&mut tcp, proxy, &self.to)).await?;
-        }
+        let Some((connector, name)) = &self.tls else {
+            // Without TLS an egress proxy gets whole messages.
+            let first_hop = self.proxy.as_ref().map_or(&self.to, |proxy| &proxy.place);
+            return Ok(Stream::Plain(dial_other(first_hop, None).await?));
+        };
+        let tcp = dial_other(&self.to, self.proxy.as_ref()).await?;
         let host = name.to_str().into_owned();
         let doing = format!("the TLS handshake with {host}");
         let handshake = async {
@@ -116,6 +115,20 @@ impl Dialer {
         };
         Ok(Stream::Tls(Box::new(in_time(doing, handshake).await?)))
     }
+}
+
+/// Connects to any host, through the egress proxy where there is one.
+pub(crate) async fn dial_other(
+    to: &Place,
+    proxy: Option<&EgressProxy>,
+) -> Result<TcpStream, DialError> {
+    let first_hop = proxy.map_or(to, |proxy| &proxy.place);
+    let mut tcp = in_time(format!("connecting to {first_hop}"), connect(first_hop)).await?;
+    if let Some(proxy) = proxy {
+        let doing = format!("asking the egress proxy {} for {to}", proxy.place);
+        in_time(doing, open_tunnel(&mut tcp, proxy, to)).await?;
+    }
+    Ok(tcp)
 }
 
 async fn in_time<T>(

@@ -12,14 +12,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use contract::{Profile, Surface};
-use drill::ports::{ArmedAsk, OpenPort, Tap as _, TapPort as _, Upstream};
+use drill::ports::{ArmedAsk, OpenPort, PortKind, Proxy, Tap as _, TapPort as _, Upstream};
+use drill::settings::Forward;
 use judge::{
     Act, Answer, AnswerEnd, AskId, Exchange, Fingerprint, Marker, Observation, Piece, Role,
     Stimulus,
 };
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::{ClientConfig, RootCertStore};
 use tap::{ListeningPort, TapConfig, TapServer};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 
 /// Bound of every wait in the tests: far beyond what loopback needs, so that only a hang meets it.
 pub const PATIENCE: Duration = Duration::from_secs(20);
@@ -49,7 +55,7 @@ pub fn upstream(address: SocketAddr) -> Upstream {
 pub fn spec(upstream: Upstream) -> OpenPort {
     OpenPort {
         role: Role::New,
-        listen: None,
+        kind: PortKind::Reverse { listen: None },
         upstream,
         surface: Surface::Chat,
         profile: Profile::Openai,
@@ -77,12 +83,87 @@ pub async fn dead_address() -> SocketAddr {
 
 /// Returns the address of a port.
 pub fn address(port: &ListeningPort) -> SocketAddr {
-    port.base_url()
+    port.way()
+        .base_url
         .strip_prefix("http://")
         .and_then(|rest| rest.strip_suffix("/v1"))
         .unwrap()
         .parse()
         .unwrap()
+}
+
+/// What a release has configured that takes the tap for its proxy.
+pub const CONFIGURED: &str = "https://api.example.test/v1";
+
+/// What a port is opened for that is a proxy.
+pub fn forward_spec(upstream: Upstream, rules: Forward) -> OpenPort {
+    OpenPort {
+        kind: PortKind::Forward { base_url: CONFIGURED.to_owned(), rules },
+        ..spec(upstream)
+    }
+}
+
+/// A port that is a proxy, and the folder of its trust files.
+pub struct ForwardPort {
+    pub port: ListeningPort,
+    _tap: TapServer,
+    _folder: tempfile::TempDir,
+}
+
+impl ForwardPort {
+    /// Opens a proxy that leads to an upstream.
+    pub async fn open(spec: OpenPort) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let tap = tap().with_trust_folder(folder.path().join("forward"));
+        let port = tap.open(spec).await.expect("loopback port 0 is free");
+        Self { port, _tap: tap, _folder: folder }
+    }
+
+    fn proxy(&self) -> Proxy {
+        self.port.way().proxy.expect("it is a proxy")
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        self.proxy().url.strip_prefix("http://").unwrap().parse().unwrap()
+    }
+
+    /// Asks the proxy for a connection. Returns the head of its answer.
+    pub async fn connect(&self, to: &str) -> (Raw, String) {
+        let mut raw = Raw::connect(self.address()).await;
+        raw.send(&format!("CONNECT {to} HTTP/1.1\r\nHost: {to}\r\n\r\n")).await;
+        let answer = raw.until("\r\n\r\n").await;
+        (raw, answer)
+    }
+
+    /// Connects to the provider through the proxy, as a client does that trusts what it was handed.
+    pub async fn secured(&self, host: &str) -> std::io::Result<Raw<TlsStream<TcpStream>>> {
+        let mut roots = RootCertStore::empty();
+        for certificate in CertificateDer::pem_file_iter(self.proxy().trust).unwrap() {
+            // The platform's own may have some that this library does not take.
+            drop(roots.add(certificate.unwrap()));
+        }
+        self.secured_by(host, tls_client().with_root_certificates(roots).with_no_client_auth())
+            .await
+    }
+
+    pub async fn secured_by(
+        &self,
+        host: &str,
+        config: ClientConfig,
+    ) -> std::io::Result<Raw<TlsStream<TcpStream>>> {
+        let (raw, answer) = self.connect(&format!("{host}:443")).await;
+        assert_eq!(answer, "HTTP/1.1 200 Connection established\r\n\r\n");
+        let name = rustls::pki_types::ServerName::try_from(host.to_owned()).unwrap();
+        let connector = TlsConnector::from(Arc::new(config));
+        let stream = soon("the handshake", connector.connect(name, raw.stream)).await?;
+        Ok(Raw::of(stream))
+    }
+}
+
+/// Begins the configuration of a TLS client.
+pub fn tls_client() -> rustls::ConfigBuilder<ClientConfig, rustls::WantsVerifier> {
+    let crypto = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    ClientConfig::builder_with_provider(crypto).with_safe_default_protocol_versions().unwrap()
 }
 
 /// An ask that has the port to itself.
@@ -145,8 +226,8 @@ pub fn post(path: &str, body: &str) -> String {
 }
 
 /// A raw connection: what was read and not yet looked at is kept.
-pub struct Raw {
-    pub stream: TcpStream,
+pub struct Raw<S = TcpStream> {
+    pub stream: S,
     pub unread: Vec<u8>,
 }
 
@@ -156,8 +237,10 @@ impl Raw {
         stream.set_nodelay(true).expect("it is open");
         Self::of(stream)
     }
+}
 
-    pub fn of(stream: TcpStream) -> Self {
+impl<S: AsyncRead + AsyncWrite + Unpin> Raw<S> {
+    pub fn of(stream: S) -> Self {
         Self { stream, unread: Vec::new() }
     }
 
@@ -166,7 +249,11 @@ impl Raw {
     }
 
     pub async fn send_bytes(&mut self, bytes: &[u8]) {
-        soon("the peer to take bytes", self.stream.write_all(bytes)).await.expect("the peer reads");
+        let sending = async {
+            self.stream.write_all(bytes).await?;
+            self.stream.flush().await
+        };
+        soon("the peer to take bytes", sending).await.expect("the peer reads");
     }
 
     /// Reads up to and with `end`, and returns it.

@@ -99,7 +99,7 @@ pub(crate) static RELEASE: Section = Section {
             "tap",
             Kind::Either(&[Kind::Word(&["reverse", "forward"]), Kind::Section(&TAP)]),
             Value("reverse"),
-            "How its calls reach the tap. `forward` is not available in this version.",
+            "How its calls reach the tap: `reverse`, its base URL is `{tap}`, which is the tap; `forward`, the tap is its HTTPS proxy, it trusts a CA made for the run, and `{tap}` is the configured base URL.",
             "reverse",
         ),
         key(
@@ -147,11 +147,55 @@ pub(crate) static RELEASE: Section = Section {
     ],
 };
 
-/// `tap: { reverse: … }`.
+/// `tap` as a mapping.
 pub(crate) static TAP: Section = Section {
     title: "releases.*.tap",
-    about: "The tap at a fixed address, for an instance whose base URL is set once and for all.",
-    keys: &[key("reverse", Kind::Address, Required, "Where the tap listens.", "127.0.0.1:9001")],
+    about: "One of two: the tap at a fixed address, for an instance whose base URL is set once and for all; or what a release may reach through the tap as its proxy.",
+    keys: &[
+        key(
+            "reverse",
+            Kind::Address,
+            Otherwise("a free port"),
+            "Where the tap listens.",
+            "127.0.0.1:9001",
+        ),
+        key(
+            "forward",
+            Kind::Section(&FORWARD),
+            Otherwise("`tap: reverse`"),
+            "What the release may reach through its proxy beside its provider.",
+            "{ hosts: [vectors.internal] }",
+        ),
+    ],
+};
+
+/// `tap: { forward: … }`.
+pub(crate) static FORWARD: Section = Section {
+    title: "releases.*.tap.forward",
+    about: "Other hosts than the provider's, which a release calls through its proxy. What they exchange is not looked at; that they were called is noted.",
+    keys: &[
+        key(
+            "hosts",
+            Kind::List(&Kind::Text),
+            Value("[]"),
+            "Hosts that it is known to call, `*.name` for all below one: a vector store, telemetry, a declared fallback. A call to any other one is silent fallback.",
+            "[vectors.internal, \"*.sentry.io\"]",
+        ),
+        key(
+            "others",
+            Kind::Word(&["tunnel", "refuse"]),
+            Value("tunnel"),
+            "What becomes of calls to any other host: they are passed on unseen, or refused. They are noted in any case.",
+            "refuse",
+        ),
+        key(
+            "ca",
+            Kind::Text,
+            Otherwise("none"),
+            "A PEM file with more trust for those hosts: it goes into the file that the release is handed, beside the system's trust and the run's CA.",
+            "internal-ca.pem",
+        ),
+    ],
 };
 
 /// `retry`.

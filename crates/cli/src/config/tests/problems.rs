@@ -139,10 +139,6 @@ fn what_is_not_there_yet_says_so() {
         "2:18: `route.switch: envoy` is not available in this version (write `switch: embedded`, surestep's own router)",
     );
     check(
-        &spoilt("version: 2.9", "version: 2.9\n    tap: forward"),
-        "15:10: `releases.rollback.tap: forward` is not available in this version (write `tap: reverse` and hand the release its base URL as {tap})",
-    );
-    check(
         &spoilt("service: bot", "service: bot\nledger: postgres://h/db"),
         "2:9: `ledger`: PostgreSQL is not in this build (write sqlite:PATH)",
     );
@@ -294,6 +290,47 @@ fn addresses_are_not_shared() {
     check(
         &source,
         "7:1: the tap of `rollback` and `route.listen` share one address (give each a port of its own)",
+    );
+}
+
+#[test]
+fn what_leads_past_the_proxy_or_clashes_with_it_is_said() {
+    let forward =
+        |more: &str| spoilt("version: 2.9", &format!("version: 2.9\n    tap: forward\n    {more}"));
+    check(&forward("inherit: []"), "no problem");
+    check(
+        &forward("inherit: [HTTPS_PROXY]"),
+        "16:5: `releases.rollback.inherit`: `tap: forward` sets `HTTPS_PROXY` itself (an egress proxy is `provider.proxy`: surestep goes through it; else write `tap: reverse`)",
+    );
+    check(
+        &forward("inherit: [SSL_CERT_FILE]"),
+        "16:5: `releases.rollback.inherit`: `tap: forward` sets `SSL_CERT_FILE` itself (hand it more trust by `tap: { forward: { ca: FILE } }`; the system's own is in any case)",
+    );
+    check(
+        &forward("inherit: []")
+            .replace(
+                "name: simulated",
+                "name: x\n  key: env:KEY\n  base_url: https://api.example.com/v1",
+            )
+            .replace(
+                "answer: /a }\n    env: {",
+                "answer: /a }\n    env: { NO_PROXY: \"internal, .example.com\",",
+            ),
+        "23:5: `releases.rollback.env`: `NO_PROXY` covers api.example.com, so calls to https://api.example.com/v1 would go past the tap (take api.example.com out of `NO_PROXY`, or write `tap: reverse`)",
+    );
+    check(
+        &spoilt(
+            "version: 2.9",
+            "version: 2.9\n    tap: { forward: { hosts: [\"https://x.example/a\"] } }",
+        ),
+        "15:30: `releases.rollback.tap.forward.hosts`: `https://x.example/a` is not the name of a host (write names without scheme, port and path; `*.example.com` for all below one)",
+    );
+    check(
+        &forward("inherit: []").replace(
+            "name: simulated",
+            "name: x\n  key: env:KEY\n  base_url: http://127.0.0.1:9/v1",
+        ),
+        "17:5: `releases.rollback.tap: forward`, and the provider is on loopback, where clients use no proxy (write `tap: reverse`, or give the provider a name and say by `connect_to` where it is reached)",
     );
 }
 
