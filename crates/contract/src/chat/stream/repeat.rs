@@ -44,7 +44,7 @@ pub(super) fn repeatable(
         } else if (key.is("reasoning_content") || key.is("reasoning")) && is_text {
             (value, Part::Reasoning(place))
         } else if key.is("tool_calls") && !value.is_null() {
-            let (arguments, call, has_id) = state.tools.repeatable(value)?;
+            let (arguments, call, has_id) = state.tools.repeatable(value, scene)?;
             // An id may begin another call at an index that is known.
             keeps_others = !has_id;
             (arguments, Part::Arguments(place, call))

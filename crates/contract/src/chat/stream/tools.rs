@@ -103,7 +103,11 @@ impl ToolCalls {
 
     /// Returns the arguments of a delta that was judged, the place of its call, and whether it has an id, if a repetition of
     /// it would add to these arguments and do nothing else.
-    pub(super) fn repeatable<'v>(&self, deltas: Value<'v>) -> Option<(Value<'v>, usize, bool)> {
+    pub(super) fn repeatable<'v>(
+        &self,
+        deltas: Value<'v>,
+        scene: &Scene,
+    ) -> Option<(Value<'v>, usize, bool)> {
         let mut deltas = deltas.items();
         let delta = deltas.next().filter(|_| deltas.next().is_none())?;
         let index = delta.get("index").and_then(Value::integer)?;
@@ -115,7 +119,13 @@ impl ToolCalls {
         if !is_known || call.is_custom || delta.get_some("custom").is_some() {
             return None;
         }
-        Some((delta.get_some("function")?.get("arguments")?, place, id.is_some()))
+        let function = delta.get_some("function")?;
+        let has_head = id.is_some() || seen(function.get("name")) == Kind::STRING;
+        // The first repetition of a head is a finding, and no more than text only after it.
+        if has_head && !scene.report.has(&rule::TOOL_HEAD_REPEATED) {
+            return None;
+        }
+        Some((function.get("arguments")?, place, id.is_some()))
     }
 
     /// Adds arguments to a call and returns how many bytes they have.
