@@ -38,4 +38,6 @@ pub use request::{RequestFacts, RequestFault};
 pub use response::{BodyEnd, DeliveredText, ResponseJudge};
 pub use rule::{Rule, rules};
 pub use shape::{FieldState, Kind, Shape, UnknownKind};
+#[doc(hidden)]
+pub use sse::read_events;
 pub use surface::{Mode, Profile, Surface};

@@ -42,6 +42,19 @@ impl Report {
         self.findings.iter().any(|finding| finding.code == rule.code)
     }
 
+    pub(crate) fn count(&self) -> usize {
+        self.findings.len()
+    }
+
+    /// Forgets all findings but the first so many, and those of some rules.
+    pub(crate) fn forget_after(&mut self, n_kept: usize, rules: &[&Rule]) {
+        let mut place = 0;
+        self.findings.retain(|finding| {
+            place += 1;
+            place <= n_kept || rules.iter().any(|rule| rule.code == finding.code)
+        });
+    }
+
     /// Returns the worst verdict so far.
     pub(crate) fn verdict(&self) -> ContractVerdict {
         self.findings.iter().map(|finding| finding.verdict).max().unwrap_or(ContractVerdict::Pass)

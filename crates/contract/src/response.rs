@@ -73,6 +73,8 @@ pub struct ResponseJudge {
     scene: Scene,
     decoder: Decoder,
     body: Body,
+    /// How many findings the head alone gave.
+    n_head_findings: usize,
 }
 
 impl ResponseJudge {
@@ -85,6 +87,7 @@ impl ResponseJudge {
             scene: Scene::new(profile),
             decoder: Decoder::default(),
             body: Body::new(surface, mode, false),
+            n_head_findings: 0,
         }
     }
 
@@ -104,6 +107,7 @@ impl ResponseJudge {
         headers: impl IntoIterator<Item = (&'h str, &'h [u8])>,
     ) {
         self.head = Head::read(status, headers, &mut self.scene.report);
+        self.n_head_findings = self.scene.report.count();
         self.decoder = Decoder::new(&self.head.encoding, &mut self.scene.report);
         self.body = Body::new(self.surface, self.mode, self.head.is_event_stream());
         if !self.head.is_success() {
@@ -120,7 +124,12 @@ impl ResponseJudge {
 
     /// Ends the body and judges. The text is what the model delivered, up to a limit.
     pub fn finish(self, end: BodyEnd) -> (Judgement, DeliveredText) {
-        let Self { surface: _, mode, head, mut scene, decoder, mut body } = self;
+        let Self { surface, mode, head, mut scene, decoder, mut body, n_head_findings } = self;
+        if decoder.is_broken() && scene.report.has(&rule::ENCODING_BROKEN) {
+            // How much came out before the damage depends on how the bytes were cut, so none of it counts.
+            scene.forget_body(n_head_findings);
+            body = Body::new(surface, mode, false);
+        }
         decoder.finish(end, &mut scene, &mut |plain, scene| body.push(plain, scene));
         let outcome = body.finish(end, &head, &mut scene);
         let completion = if head.is_success() {

@@ -37,6 +37,17 @@ impl Scene {
         }
     }
 
+    /// Forgets all that a body gave that turned out to be damaged, but for the findings on its encoding.
+    pub(crate) fn forget_body(&mut self, n_head_findings: usize) {
+        let mut scene = Self::new(self.report.profile());
+        scene.takes_shortcuts = self.takes_shortcuts;
+        scene.report = std::mem::replace(&mut self.report, Report::new(scene.report.profile()));
+        scene
+            .report
+            .forget_after(n_head_findings, &[&rule::CONTENT_ENCODED, &rule::ENCODING_BROKEN]);
+        *self = scene;
+    }
+
     /// Takes one document of several into the shape and notes what is odd about its writing.
     pub(crate) fn absorb(&mut self, document: Value<'_>, at: std::fmt::Arguments<'_>) {
         self.shape.absorb(document);

@@ -40,6 +40,24 @@ pub(crate) enum Tail {
     Line,
 }
 
+/// Reads the pieces of a whole stream and returns the name and the data of each event, for tests and fuzzers.
+#[doc(hidden)]
+pub fn read_events(pieces: &[&[u8]]) -> Vec<(String, Vec<u8>)> {
+    let mut reader = SseReader::default();
+    let mut events = Vec::new();
+    let mut sink = |item: SseItem<'_>| {
+        if let SseItem::Event { name, data, .. } = item {
+            events.push((name.to_owned(), data.to_owned()));
+        }
+    };
+    for piece in pieces {
+        reader.push(piece, &mut sink);
+    }
+    // What the end leaves over is discarded, as the standard says.
+    drop(reader.finish(&mut sink));
+    events
+}
+
 /// The reader.
 #[derive(Debug, Default)]
 #[expect(

@@ -151,10 +151,13 @@ impl Body {
         match self.content {
             Content::Start(_) => {
                 let rule = if is_error { &rule::ERROR_NO_BODY } else { &rule::BODY_EMPTY };
+                if is_unread(scene) {
+                    return outcome(Completion::Nothing, BodyKind::Other);
+                }
                 // A cut before the first byte leaves nothing too; that is the better name for it.
                 if end != BodyEnd::Complete {
                     cut(scene);
-                } else if !is_redirect(head) && !is_unread(scene) {
+                } else if !is_redirect(head) {
                     scene.report.add(rule, format_args!("body"), format_args!("nothing"));
                 }
                 outcome(Completion::Nothing, BodyKind::Empty)

@@ -55,6 +55,11 @@ impl Decoder {
         Self::Announced { format, held: Vec::new() }
     }
 
+    /// Whether nothing more can be read.
+    pub(super) fn is_broken(&self) -> bool {
+        matches!(self, Self::Broken)
+    }
+
     /// Takes bytes of the wire.
     pub(super) fn push(&mut self, bytes: &[u8], scene: &mut Scene, sink: &mut Sink<'_>) {
         match self {
