@@ -86,6 +86,16 @@ pub(crate) struct CheckArgs {
     /// Only this release.
     #[arg(long, value_enum)]
     pub(crate) release: Option<RoleWord>,
+    #[command(flatten)]
+    pub(crate) effort: EffortArgs,
+}
+
+/// How much is asked, and how much at once.
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct EffortArgs {
+    /// Every stimulus in every mode, each asked twice. Its evidence counts wherever the default plan's does.
+    #[arg(long)]
+    pub(crate) thorough: bool,
     /// Processes at work at once [default: the cores].
     #[arg(long, value_name = "N")]
     pub(crate) jobs: Option<usize>,
@@ -97,9 +107,8 @@ pub(crate) struct DrillArgs {
     /// Move traffic without asking.
     #[arg(long)]
     pub(crate) yes: bool,
-    /// Processes at work at once [default: the cores].
-    #[arg(long, value_name = "N")]
-    pub(crate) jobs: Option<usize>,
+    #[command(flatten)]
+    pub(crate) effort: EffortArgs,
     /// End the process with SIGKILL after so many journal records: for tests of the way back.
     #[arg(long, value_name = "N", hide = true)]
     pub(crate) kill_after_record: Option<u64>,

@@ -185,6 +185,7 @@ fn probe_json(probe: &ProbeResult) -> Value {
         "outcome": probed.outcome,
         "attempts": probed.attempts,
         "findings": findings,
+        "repeats": probed.repeats,
     })
 }
 

@@ -11,6 +11,7 @@ use drill::settings::{HttpAsk, LedgerUrl, Provider, ProviderEndpoint, Run, Setti
 use drill::{Bench, ControlPort, Progress, ReleaseSecrets, RunNames, Secrets, Upstreams};
 use evidence::{Ledger, Needle, NeedleKind, Scanner, Sensitive};
 use jiff::Timestamp;
+use judge::catalogue::Depth;
 use judge::judging::Control;
 use judge::{Finding, Role, Severity};
 use provider::ProviderConfig;
@@ -18,6 +19,7 @@ use release::{ReleaseRunner, RunnerConfig};
 use tap::control::{ControlCall, control};
 use tap::{TapConfig, TapServer};
 
+use crate::args::EffortArgs;
 use crate::config;
 use crate::environment::Environment;
 use crate::failure::Failure;
@@ -142,7 +144,7 @@ pub(crate) async fn wire(
     environment: &Environment,
     unsealed: Unsealed,
     progress: Arc<dyn Progress>,
-    jobs: Option<usize>,
+    effort: Effort,
 ) -> Result<Wired, Failure> {
     let Unsealed { secrets, mut scanner } = unsealed;
     let ledger = Ledger::open(&ledger_path(&settings)).await?;
@@ -184,7 +186,8 @@ pub(crate) async fn wire(
         progress,
         names,
         now,
-        jobs: jobs.unwrap_or_else(cores),
+        depth: effort.depth,
+        jobs: effort.jobs.unwrap_or_else(cores),
         live_calls: drill::LiveCalls::new(settings.provider.live_calls),
         starting: drill::Starting::default(),
         settings,
@@ -196,6 +199,20 @@ pub(crate) async fn wire(
 pub(crate) fn supervisor() -> Option<Vec<OsString>> {
     let own = std::env::current_exe().ok()?;
     Some(vec![own.into_os_string(), OsString::from(SUPERVISE)])
+}
+
+/// How much is asked, and how much at once.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Effort {
+    depth: Depth,
+    jobs: Option<usize>,
+}
+
+impl From<EffortArgs> for Effort {
+    fn from(args: EffortArgs) -> Self {
+        let depth = if args.thorough { Depth::Thorough } else { Depth::Default };
+        Self { depth, jobs: args.jobs }
+    }
 }
 
 fn cores() -> usize {

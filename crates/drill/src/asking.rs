@@ -3,14 +3,15 @@
 use std::time::Duration;
 
 use evidence::{NeedleKind, Scanner, Sensitive};
-use judge::judging::{Case, Control, Judged, LeakKind, LeakSeen, LogEvidence, Policy, judge};
+use judge::judging::{
+    Case, Control, Judged, LeakKind, LeakSeen, LogEvidence, Machine, Policy, judge,
+};
 use judge::logs::{LogContext, read};
-use judge::{Observation, Outcome, Probe, Role, relate};
+use judge::{Observation, Outcome, OutcomeKind, Probe, Repeat, Role, Stimulus, relate};
+use tokio::time::Instant;
 
 use crate::bench::{AskNames, Bench, COLLECT_GRACE, ControlPort};
-use crate::ports::{
-    ArmedAsk, Ask, Asked, LogPosition, Releases, RunningRelease, Tap, TapPort as _,
-};
+use crate::ports::{ArmedAsk, Ask, Asked, LogPosition, Releases, RunningRelease, Tap, TapPort};
 
 /// Live calls that one ask may make: its retries included, and not more.
 const LIVE_CALLS_PER_ASK: u32 = 6;
@@ -23,6 +24,9 @@ const HOT_LOOP_AT_LEAST: u32 = 12;
 const LOG_GRACE: Duration = Duration::from_millis(700);
 const LOG_POLL: Duration = Duration::from_millis(20);
 
+/// How long an asker who is to leave stays after the call has arrived: long enough for a stream to have begun.
+const STAYS: Duration = Duration::from_millis(400);
+
 /// What came of one probe.
 #[derive(Debug)]
 pub(crate) struct Probing {
@@ -31,6 +35,8 @@ pub(crate) struct Probing {
     /// `None` when the release could not be asked at all.
     pub(crate) outcome: Option<Outcome>,
     pub(crate) judged: Judged,
+    /// Each ask, where there were several.
+    pub(crate) repeats: Vec<Repeat>,
 }
 
 /// Whether other asks go to the same process at the same time.
@@ -68,6 +74,7 @@ pub(crate) async fn probe<T: Tap, R: Releases, C: ControlPort>(
     company: Company,
     control: Option<&Control>,
 ) -> Probing {
+    let began = Instant::now();
     subject.port.arm(ArmedAsk {
         id: names.id,
         marker: names.marker.clone(),
@@ -84,8 +91,26 @@ pub(crate) async fn probe<T: Tap, R: Releases, C: ControlPort>(
         subject.port.refuse_connections().await;
     }
     let before = subject.running.logs_since(LogPosition(Vec::new())).1;
-    let mut asked = subject.running.ask(ask(bench, names, subject, probe)).await;
-    let (observation, delivered) = subject.port.collect(names.id, COLLECT_GRACE).await;
+    let question = ask(bench, names, subject, probe);
+    let machine_patience = question.deadline;
+    let asking = subject.running.ask(question);
+    let mut asked = if probe.asker_leaves() {
+        tokio::select! {
+            biased;
+            asked = asking => asked,
+            () = time_to_leave(subject.port, names, subject.deadline) => left(began.elapsed()),
+        }
+    } else {
+        asking.await
+    };
+    let has_left = asked.outcome.kind() == OutcomeKind::Left;
+    // Who has left waits until nothing is open any more, or for as long as anybody would have waited for an answer.
+    let grace =
+        if has_left { subject.deadline.saturating_sub(began.elapsed()) } else { COLLECT_GRACE };
+    let (observation, delivered) = subject.port.collect(names.id, grace.max(COLLECT_GRACE)).await;
+    let afterwards =
+        if has_left { Some(is_served(bench, subject, company, probe.mode).await) } else { None };
+    let machine = machine(&asked, machine_patience);
     if subject.running.process_per_ask() {
         asked.outcome = within_deadline(bench, asked.outcome, &observation, subject.deadline);
     }
@@ -113,8 +138,73 @@ pub(crate) async fn probe<T: Tap, R: Releases, C: ControlPort>(
         answer,
         control,
         logs: &logs,
+        afterwards,
+        machine,
     });
-    Probing { probe: probe.clone(), observation, outcome: Some(asked.outcome), judged }
+    let outcome = Some(asked.outcome);
+    Probing { probe: probe.clone(), observation, outcome, judged, repeats: Vec::new() }
+}
+
+/// Waits until the release has called its provider and got into it; or gives up, since it does not call.
+async fn time_to_leave<P: TapPort>(port: &P, names: &AskNames, within: Duration) {
+    if port.arrived(names.id, within).await {
+        tokio::time::sleep(STAYS).await;
+    }
+}
+
+fn left(after: Duration) -> Asked {
+    Asked {
+        outcome: Outcome::Left { elapsed_ms: millis(after) },
+        answer: None,
+        shown: None,
+        logs: None,
+        cut: false,
+        cpu_wait: None,
+    }
+}
+
+/// Asks once more, plainly: what came of it?
+async fn is_served<T: Tap, R: Releases, C: ControlPort>(
+    bench: &Bench<T, R, C>,
+    subject: Subject<'_, R::Running, T::Port>,
+    company: Company,
+    mode: contract::Mode,
+) -> OutcomeKind {
+    let names = bench.names.ask();
+    subject.port.arm(ArmedAsk {
+        id: names.id,
+        marker: names.marker.clone(),
+        label: names.label.clone(),
+        stimulus: Stimulus::Documented,
+        exclusive: company == Company::Alone,
+        live_calls_max: 0,
+        attempts_max: HOT_LOOP_AT_LEAST,
+    });
+    let question = Ask {
+        prompt: prompt(&names),
+        mode,
+        deadline: subject.deadline,
+        tap: Some(subject.port.way()),
+    };
+    let asked = subject.running.ask(question).await;
+    subject.port.collect(names.id, COLLECT_GRACE).await;
+    asked.outcome.kind()
+}
+
+/// Says how the machine did while an ask got no outcome.
+fn machine(asked: &Asked, patience: Duration) -> Machine {
+    let lag_ms = match asked.outcome {
+        Outcome::TimedOut { elapsed_ms } => elapsed_ms.saturating_sub(millis(patience)),
+        Outcome::Answered { .. }
+        | Outcome::Refused { .. }
+        | Outcome::Crashed { .. }
+        | Outcome::Left { .. } => 0,
+    };
+    Machine { cpu_wait_ms: asked.cpu_wait.map(millis), lag_ms }
+}
+
+fn millis(length: Duration) -> u64 {
+    u64::try_from(length.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn ask<T: Tap, R: Releases, C: ControlPort>(
@@ -131,7 +221,6 @@ fn ask<T: Tap, R: Releases, C: ControlPort>(
         mode: probe.mode,
         deadline: subject.deadline + starting,
         tap: Some(subject.port.way()),
-        leave_after: None,
     }
 }
 
@@ -153,7 +242,8 @@ fn within_deadline<T: Tap, R: Releases, C: ControlPort>(
         Outcome::Answered { .. }
         | Outcome::Refused { .. }
         | Outcome::TimedOut { .. }
-        | Outcome::Crashed { .. } => outcome,
+        | Outcome::Crashed { .. }
+        | Outcome::Left { .. } => outcome,
     }
 }
 

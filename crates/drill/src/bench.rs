@@ -7,6 +7,7 @@ use std::time::Duration;
 use contract::Mode;
 use evidence::{Fingerprinter, Needle, NeedleKind, Scanner, Sensitive};
 use jiff::Timestamp;
+use judge::catalogue::Depth;
 use judge::judging::Control;
 use judge::{AnsweredBy, AskId, Finding, Marker, Observation, Role, Subject};
 
@@ -40,6 +41,8 @@ pub struct Bench<T: Tap, R: Releases, C: ControlPort> {
     pub names: RunNames,
     /// The wall clock.
     pub now: fn() -> Timestamp,
+    /// How much of the catalogue is made.
+    pub depth: Depth,
     /// Processes at work at once.
     pub jobs: usize,
     /// What is left of the ceiling on calls that reach the provider.

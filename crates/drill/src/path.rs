@@ -109,7 +109,6 @@ impl<T: Tap, R: Releases, S: TrafficSwitch> Path<'_, T, R, S> {
             mode: modes.first().copied().unwrap_or(contract::Mode::Unary),
             deadline: deadline + Duration::from_secs(1),
             tap: None,
-            leave_after: None,
         };
         let asked = if self.uniform {
             bench.releases.ask_uniform(self.switch.address(), ask).await
@@ -192,15 +191,18 @@ fn finding(
             "an answer, and neither tap saw the ask",
             "Something else answers users: a cache, another instance, or another address than the route's.",
         ),
-        (_, OutcomeKind::Refused | OutcomeKind::TimedOut | OutcomeKind::Crashed) => {
+        (
+            _,
+            OutcomeKind::Refused | OutcomeKind::TimedOut | OutcomeKind::Crashed | OutcomeKind::Left,
+        ) => {
             let seen = match detail {
                 judge::Outcome::Refused { how, .. } => format!("refused ({how})"),
                 judge::Outcome::TimedOut { elapsed_ms } => {
                     format!("no outcome after {elapsed_ms} ms")
                 }
-                judge::Outcome::Answered { .. } | judge::Outcome::Crashed { .. } => {
-                    "the connection broke".to_owned()
-                }
+                judge::Outcome::Answered { .. }
+                | judge::Outcome::Crashed { .. }
+                | judge::Outcome::Left { .. } => "the connection broke".to_owned(),
             };
             Finding::new(
                 Severity::Fail,

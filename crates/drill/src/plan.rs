@@ -1,26 +1,31 @@
 //! Which probes a release gets.
 
+use std::time::Duration;
+
 use contract::Mode;
+use judge::catalogue::Depth;
 use judge::judging::Policy;
 use judge::{Guarded, Phase, PlanContext, Planned, Probe, Role, Stimulus, catalogue};
 
 use crate::settings::{HttpAsk, Release, Run, Settings};
 
 /// Returns the probes of one release in all production modes.
-pub fn probes(settings: &Settings, role: Role) -> Vec<Probe> {
+pub fn probes(settings: &Settings, role: Role, depth: Depth) -> Vec<Probe> {
     let release = settings.release(role);
     let provider = settings.provider_of(role);
     let context = PlanContext {
         surface: provider.surface,
         cometapi: provider.profile == contract::Profile::Cometapi,
         required_fields: &settings.contract.required_fields,
+        model: settings.model_of(role),
+        models: &release.models,
         max_attempts: release.retry.max_attempts,
         own_port: matches!(release.run, Run::Command(_)),
         unary_as_well: provider.modes.contains(&Mode::Unary) && is_mapped(release, Mode::Unary),
     };
     let mut all = Vec::new();
     for &mode in &provider.modes {
-        all.extend(catalogue::default_plan(mode, &context));
+        all.extend(catalogue::plan(depth, mode, &context));
     }
     for probe in &mut all {
         probe.stimulus = guarded(release, std::mem::replace(&mut probe.stimulus, Stimulus::Relay));
@@ -87,11 +92,17 @@ pub fn policy(settings: &Settings, role: Role) -> Policy {
         models: release.models.clone(),
         fallback_models: release.fallback_models.clone(),
         max_attempts: release.retry.max_attempts,
-        max_elapsed_ms: u64::try_from(release.retry.max_elapsed.as_millis()).unwrap_or(u64::MAX),
+        max_elapsed_ms: millis(release.retry.max_elapsed),
+        retry_is_declared: release.retry.is_declared,
+        deadline_ms: millis(release.deadline),
         calls_per_ask: release.calls_per_ask,
         required_fields: settings.contract.required_fields.clone(),
         streams_only: !provider.modes.contains(&Mode::Unary),
     }
+}
+
+fn millis(length: Duration) -> u64 {
+    u64::try_from(length.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Names the probes of a release as planned.

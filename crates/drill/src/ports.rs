@@ -213,7 +213,7 @@ pub trait RunningRelease: Send + Sync + 'static {
     /// Whether each ask is a process of its own, with a tap port of its own.
     fn process_per_ask(&self) -> bool;
 
-    /// Puts one question.
+    /// Puts one question. Whoever drops the future leaves: a connection is closed, a command's processes are ended.
     fn ask(&self, ask: Ask) -> impl Future<Output = Asked> + Send;
 
     /// Returns the address under which the route reaches it. For commands: a front of ours that runs the command for each
@@ -247,8 +247,6 @@ pub struct Ask {
     pub deadline: Duration,
     /// The way to the tap for this ask, when it has a port of its own.
     pub tap: Option<Way>,
-    /// Leave after this long without waiting for the outcome (the *client* probe).
-    pub leave_after: Option<Duration>,
 }
 
 /// What came of an ask.
@@ -264,6 +262,9 @@ pub struct Asked {
     pub logs: Option<Sensitive>,
     /// Whether captured output or logs were cut at their limit.
     pub cut: bool,
+    /// Where there was no outcome in time: how long the thread of the release that waited most waited for a processor meanwhile.
+    /// `None` where that cannot be known, as of a process that is not ours.
+    pub cpu_wait: Option<Duration>,
 }
 
 /// What moves traffic. Shares are percent of `new`; the rest goes to `rollback`.

@@ -104,12 +104,8 @@ impl<'a> Clerk<'a> {
         let probe = &probing.probe;
         let outcome = probing.outcome.as_ref().map(judge::Outcome::kind);
         let verdict = Verdict::of(&probing.judged.findings, strict);
-        let calls: Vec<&Exchange> = probing
-            .observation
-            .exchanges
-            .iter()
-            .filter(|exchange| exchange.request.method == "POST")
-            .collect();
+        let calls: Vec<&Exchange> =
+            probing.observation.exchanges.iter().filter(|exchange| exchange.is_call()).collect();
         let last = calls.last().copied();
         let response = last.and_then(|exchange| exchange.response.as_ref());
         let fact = Fact::Probed(Probed {
@@ -123,6 +119,7 @@ impl<'a> Clerk<'a> {
             findings: probing.judged.findings.clone(),
             log_findings: probing.judged.log_findings.clone(),
             logs_judged: probing.judged.logs_judged,
+            repeats: probing.repeats.clone(),
         });
         let note = note(probe.id, verdict, outcome, probing.judged.findings.first());
         let mut findings = probing.judged.findings.clone();
@@ -135,7 +132,7 @@ impl<'a> Clerk<'a> {
             parser_result: match outcome {
                 Some(OutcomeKind::Answered) => ParserResult::Parsed,
                 Some(OutcomeKind::Refused) => ParserResult::Rejected,
-                Some(OutcomeKind::TimedOut | OutcomeKind::Crashed) | None => {
+                Some(OutcomeKind::TimedOut | OutcomeKind::Crashed | OutcomeKind::Left) | None => {
                     ParserResult::UnexpectedShape
                 }
             },

@@ -141,7 +141,7 @@ impl<T: Tap, R: Releases, C: ControlPort, S: TrafficSwitch> Steps<'_, T, R, C, S
         self.began(0, "preflight");
         let took_over = self.take_over().await?;
         let began = self.intent(Intent::Began).await?;
-        let plans = plans(&self.bench.settings, &Role::BOTH);
+        let plans = plans(self.bench, &Role::BOTH);
         self.keep_plan(&plans).await?;
         self.preflight(took_over, report).await?;
         review_contract(self.bench, &self.keeper, report).await?;

@@ -16,7 +16,6 @@ use crate::ports::{Releases, Tap};
 use crate::progress::Event;
 use crate::records::Clerk;
 use crate::review::review;
-use crate::settings::Settings;
 use crate::smoke::{Alive, Smoked, smoke};
 
 /// Work that could not be done. The decision is hold.
@@ -81,8 +80,11 @@ impl Keeper<'_> {
 /// The probes of the releases under test.
 pub(crate) type Plans = Vec<(Role, Vec<Probe>)>;
 
-pub(crate) fn plans(settings: &Settings, roles: &[Role]) -> Plans {
-    roles.iter().map(|&role| (role, plan::probes(settings, role))).collect()
+pub(crate) fn plans<T: Tap, R: Releases, C: ControlPort>(
+    bench: &Bench<T, R, C>,
+    roles: &[Role],
+) -> Plans {
+    roles.iter().map(|&role| (role, plan::probes(&bench.settings, role, bench.depth))).collect()
 }
 
 /// Names everything that a run has to make: unmapped modes are planned all the same, and hold because they are not probed.
@@ -191,8 +193,7 @@ fn wire_profile(probing: &Probing) -> Option<WireProfile> {
     if probing.probe.id != HAPPY_LIVE {
         return None;
     }
-    let call =
-        probing.observation.exchanges.iter().rfind(|exchange| exchange.request.method == "POST")?;
+    let call = probing.observation.exchanges.iter().rfind(|exchange| exchange.is_call())?;
     Some(WireProfile {
         mode: probing.probe.mode,
         resource: call.request.resource.clone(),
@@ -270,7 +271,7 @@ pub async fn check<T: Tap, R: Releases, C: ControlPort>(
 ) -> Result<RunReport, RunError> {
     let keeper = Keeper { ledger, clerk: clerk(bench), scanner: &bench.scanner };
     let mut report = RunReport { run: bench.names.run.clone(), ..RunReport::default() };
-    let plans = plans(&bench.settings, roles);
+    let plans = plans(bench, roles);
     let fact = Fact::Planned { probes: planned(&plans) };
     keeper.keep(vec![keeper.clerk.fact(None, fact, "check planned")]).await?;
     review_contract(bench, &keeper, &mut report).await?;

@@ -214,6 +214,8 @@ pub struct RetryPolicy {
     pub max_attempts: u32,
     /// Time from the first attempt's start to the last one's at most.
     pub max_elapsed: Duration,
+    /// Whether the configuration says so itself: a release with a policy of its own is known to retry.
+    pub is_declared: bool,
 }
 
 /// Where a release writes its logs.

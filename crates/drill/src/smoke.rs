@@ -14,7 +14,7 @@ use evidence::Sensitive;
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use judge::catalogue::{AUTH_GROUP, HAPPY_LIVE};
 use judge::judging::{Control, Policy};
-use judge::{Finding, Probe, Role, Severity, Stimulus, Verdict};
+use judge::{Finding, Probe, Role, Severity, Verdict};
 use tokio::sync::Semaphore;
 
 use crate::asking::{Company, Probing, Subject, leaks_in, probe as make_probe};
@@ -26,6 +26,9 @@ use crate::ports::{
 };
 use crate::progress::Event;
 use crate::settings::{ProviderEndpoint, Run, SIMULATED_BASE_URL, TapMode};
+
+mod again;
+mod gateway;
 
 /// Asks under way at once for each slot: waiting costs next to nothing, but a process has memory.
 const WAITING_PER_SLOT: usize = 8;
@@ -42,10 +45,6 @@ const CONCURRENT_WITHIN: Duration = Duration::from_millis(2_000);
 /// The probes of which the second one is made while the first one is under way, see [`Context::as_it_can`].
 const SLOW: &str = "network-slow-drip";
 const QUICK: &str = "happy-unicode";
-
-/// How long a gateway may take to recover, and how often it is asked meanwhile.
-const RECOVER_WITHIN: Duration = Duration::from_secs(20);
-const RECOVER_POLL: Duration = Duration::from_millis(400);
 
 /// A release that was smoked, still running.
 pub(crate) struct Smoked<R, P> {
@@ -108,15 +107,16 @@ pub(crate) async fn smoke_running<T: Tap, R: Releases, C: ControlPort>(
     let policy = plan::policy(&bench.settings, role);
     let mapped: Vec<Probe> =
         probes.iter().filter(|probe| plan::is_mapped(release, probe.mode)).cloned().collect();
-    let ctx = Context { bench, slots, controls, role, policy: &policy };
-    let mut probings = if alive.running.process_per_ask() {
-        ctx.commands(&alive.running, mapped).await
+    let ctx = Context { bench, slots, controls, role, policy: &policy, watched: true };
+    let (mut probings, way) = if alive.running.process_per_ask() {
+        (ctx.commands(&alive.running, mapped).await, Way::Commands)
     } else if plan::is_gateway(release) {
-        ctx.gateway(alive, mapped).await
+        (ctx.gateway(alive, mapped).await, Way::Gateway)
     } else {
         ctx.service(alive, mapped).await
     };
     ctx.search_logs(&alive.running, &mut probings);
+    Context { watched: false, ..ctx }.again(alive, way, &mut probings).await;
     probings
 }
 
@@ -244,6 +244,21 @@ struct Context<'b, T: Tap, R: Releases, C: ControlPort> {
     controls: &'b [(contract::Mode, Control)],
     role: Role,
     policy: &'b Policy,
+    /// Whether those who watch are told of each probe.
+    watched: bool,
+}
+
+/// How asks are put to a release.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    /// A process for each.
+    Commands,
+    /// One at a time, with time to recover.
+    Gateway,
+    /// To one instance, all at once.
+    Together,
+    /// To several instances, one at a time each.
+    Pool,
 }
 
 impl<T: Tap, R: Releases, C: ControlPort> Context<'_, T, R, C> {
@@ -268,7 +283,9 @@ impl<T: Tap, R: Releases, C: ControlPort> Context<'_, T, R, C> {
         names: &crate::bench::AskNames,
     ) -> Probing {
         let (role, mode) = (self.role, probe.mode);
-        self.bench.progress.event(Event::ProbeBegan { role, probe: probe.id, mode });
+        if self.watched {
+            self.bench.progress.event(Event::ProbeBegan { role, probe: probe.id, mode });
+        }
         let subject = Subject {
             role,
             running,
@@ -278,7 +295,9 @@ impl<T: Tap, R: Releases, C: ControlPort> Context<'_, T, R, C> {
         };
         let control = self.controls.iter().find(|(of, _)| *of == mode).map(|(_, control)| control);
         let probing = make_probe(self.bench, subject, names, probe, company, control).await;
-        self.report(&probing);
+        if self.watched {
+            self.report(&probing);
+        }
         probing
     }
 
@@ -339,7 +358,7 @@ impl<T: Tap, R: Releases, C: ControlPort> Context<'_, T, R, C> {
         &self,
         alive: &Alive<R::Running, T::Port>,
         probes: Vec<Probe>,
-    ) -> Vec<Probing> {
+    ) -> (Vec<Probing>, Way) {
         let (alone, rest): (Vec<Probe>, Vec<Probe>) = probes
             .into_iter()
             .partition(|probe| probe.id == HAPPY_LIVE || is_invalid_credential(probe));
@@ -353,12 +372,13 @@ impl<T: Tap, R: Releases, C: ControlPort> Context<'_, T, R, C> {
             .all(|exchange| exchange.request.carries_marker);
         let rest = slow_first(rest);
         // Without a marker on the wire, calls of several asks cannot be told apart.
-        if carries_marker {
-            probings.extend(self.as_it_can(alive, rest).await);
+        let (made, way) = if carries_marker {
+            self.as_it_can(alive, rest).await
         } else {
-            probings.extend(self.pool(alive, rest).await);
-        }
-        probings
+            (self.pool(alive, rest).await, Way::Pool)
+        };
+        probings.extend(made);
+        (probings, way)
     }
 
     /// Asks once while a slow reply is under way. When the second call arrives meanwhile, all the rest may come at once; else the
@@ -367,12 +387,12 @@ impl<T: Tap, R: Releases, C: ControlPort> Context<'_, T, R, C> {
         &self,
         alive: &Alive<R::Running, T::Port>,
         mut rest: Vec<Probe>,
-    ) -> Vec<Probing> {
+    ) -> (Vec<Probing>, Way) {
         let take = |rest: &mut Vec<Probe>, id: &str| {
             rest.iter().position(|probe| probe.id == id).map(|at| rest.remove(at))
         };
         let (Some(slow), Some(quick)) = (take(&mut rest, SLOW), take(&mut rest, QUICK)) else {
-            return self.pool(alive, rest).await;
+            return (self.pool(alive, rest).await, Way::Pool);
         };
         let (slow_names, quick_names) = (self.bench.names.ask(), self.bench.names.ask());
         let first = self.named(&alive.running, &alive.port, &slow, Company::Shared, &slow_names);
@@ -392,14 +412,14 @@ impl<T: Tap, R: Releases, C: ControlPort> Context<'_, T, R, C> {
             if is_concurrent {
                 made.extend(self.together(alive, std::mem::take(&mut rest)).await);
             }
-            made
+            (made, if is_concurrent { Way::Together } else { Way::Pool })
         };
-        let (slow, mut probings) = tokio::join!(first, others);
+        let (slow, (mut probings, way)) = tokio::join!(first, others);
         probings.push(slow);
         if !rest.is_empty() {
             probings.extend(self.pool(alive, rest).await);
         }
-        probings
+        (probings, way)
     }
 
     async fn together(
@@ -463,60 +483,6 @@ impl<T: Tap, R: Releases, C: ControlPort> Context<'_, T, R, C> {
         probings
     }
 
-    /// One at a time, with time to recover.
-    async fn gateway(
-        &self,
-        alive: &Alive<R::Running, T::Port>,
-        probes: Vec<Probe>,
-    ) -> Vec<Probing> {
-        let mut probings = Vec::new();
-        for probe in &probes {
-            let mut probing = self.one(&alive.running, &alive.port, probe, Company::Alone).await;
-            let cooling = probing.observation.exchanges.is_empty();
-            if cooling && self.recover(alive, probe.mode).await {
-                probing = self.one(&alive.running, &alive.port, probe, Company::Alone).await;
-            }
-            probings.push(probing);
-            if probe.group != "happy" && probe.group != "tolerated" {
-                self.recover(alive, probe.mode).await;
-            }
-        }
-        probings
-    }
-
-    /// Asks until a call arrives and is answered. Tells whether that came.
-    async fn recover(&self, alive: &Alive<R::Running, T::Port>, mode: contract::Mode) -> bool {
-        let until = tokio::time::Instant::now() + RECOVER_WITHIN;
-        let probe = Probe {
-            id: "recovery",
-            group: "happy",
-            mode,
-            stimulus: Stimulus::Documented,
-            expect: judge::Expect::Answer,
-            attempts: judge::Attempts::Policy,
-        };
-        let subject = Subject {
-            role: self.role,
-            running: &alive.running,
-            port: &alive.port,
-            policy: self.policy,
-            deadline: self.bench.settings.release(self.role).deadline,
-        };
-        while tokio::time::Instant::now() < until {
-            let names = self.bench.names.ask();
-            let probing =
-                make_probe(self.bench, subject, &names, &probe, Company::Alone, None).await;
-            let answered = probing
-                .outcome
-                .is_some_and(|outcome| outcome.kind() == judge::OutcomeKind::Answered);
-            if answered && !probing.observation.exchanges.is_empty() {
-                return true;
-            }
-            tokio::time::sleep(RECOVER_POLL).await;
-        }
-        false
-    }
-
     /// Searches all that a service has logged for what must not be there.
     fn search_logs(&self, running: &R::Running, probings: &mut [Probing]) {
         if running.process_per_ask() {
@@ -548,6 +514,7 @@ pub(crate) fn not_asked(probe: &Probe, why: Finding) -> Probing {
             log_findings: Vec::new(),
             logs_judged: false,
         },
+        repeats: Vec::new(),
     }
 }
 

@@ -13,7 +13,7 @@ const DATE_SLACK_MS: u64 = 1_100;
 
 /// Returns the exchanges that are calls of the probed surface: what a release asked its provider for.
 pub(crate) fn calls(exchanges: &[Exchange]) -> impl Iterator<Item = &Exchange> {
-    exchanges.iter().filter(|exchange| exchange.request.method == "POST")
+    exchanges.iter().filter(|exchange| exchange.is_call())
 }
 
 /// Judges the attempts of one ask.
@@ -35,21 +35,26 @@ pub(crate) fn judge(case: &Case<'_>, findings: &mut Vec<Finding>) {
         // A guard call that uses the same model comes on top.
         let n =
             if groups.len() > 1 { group.len() } else { group.len().saturating_sub(guards).max(1) };
-        judge_count(case, n, findings);
+        judge_count(case, n, rounds_of_sdk(group), findings);
         judge_gaps(case, group, findings);
     }
     if case.probe.attempts == Attempts::Recovers {
         let enough = all.len() > 1;
         if !enough && !all.is_empty() {
             findings.push(Finding::new(
-                Severity::Warn,
+                unrecovered(case.policy),
                 "transient-error-not-retried",
-                "a second attempt after a 503",
+                "a second attempt after a 429 or a 503",
                 "1 attempt",
                 "A short overload becomes an error for the user. Retry 429, 5xx and timeouts once or twice, with backoff, or declare `retry: { max_attempts: 1 }`.",
             ));
         }
     }
+}
+
+/// How much it weighs that a release does not recover: one whose configuration says that it retries has to.
+pub(crate) fn unrecovered(policy: &Policy) -> Severity {
+    if policy.retry_is_declared { Severity::Fail } else { Severity::Warn }
 }
 
 /// Groups calls by the model they name, in the order of their first call.
@@ -67,10 +72,19 @@ fn by_model<'e>(calls: &[&'e Exchange]) -> Vec<Vec<&'e Exchange>> {
     groups
 }
 
-fn judge_count(case: &Case<'_>, n: usize, findings: &mut Vec<Finding>) {
+/// Counts how often the SDK began anew, by the number of the retry that it names itself: with more than one, another layer retries as well.
+fn rounds_of_sdk(group: &[&Exchange]) -> usize {
+    group.iter().filter(|call| call.request.retry_count == Some(0)).count()
+}
+
+fn judge_count(case: &Case<'_>, n: usize, rounds: usize, findings: &mut Vec<Finding>) {
     let Policy { max_attempts, .. } = *case.policy;
     let within_policy = u32::try_from(n).unwrap_or(u32::MAX) <= max_attempts;
-    let seen = format!("{n} attempts");
+    let seen = if rounds > 1 && rounds < n {
+        format!("{n} attempts, in {rounds} rounds of the SDK's own retries")
+    } else {
+        format!("{n} attempts")
+    };
     match case.probe.attempts {
         Attempts::One if n > 1 => findings.push(Finding::new(
             Severity::Fail,

@@ -141,4 +141,20 @@ pub struct Probed {
     pub log_findings: Vec<Finding>,
     /// Whether its logs were read at all.
     pub logs_judged: bool,
+    /// Where it was asked more than once: each ask, in order. The verdict above is what they amount to together.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub repeats: Vec<Repeat>,
+}
+
+/// One of several asks of a probe.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Repeat {
+    /// The verdict of this ask alone.
+    pub verdict: Verdict,
+    /// What the release made of it.
+    pub outcome: Option<OutcomeKind>,
+    /// How many attempts the tap saw.
+    pub attempts: u32,
+    /// Why.
+    pub findings: Vec<Finding>,
 }

@@ -97,19 +97,29 @@ impl Marker {
 
     /// Where the redirect of a probe leads: a path that names the ask without holding its marker. HTTP clients log such addresses,
     /// and the marker in a log means a prompt in a log.
-    pub const MOVED: &'static str = "/moved/";
+    const MOVED: &'static str = "/moved/";
 
-    /// Returns the path of a redirect for the ask of a marker.
-    pub fn moved_path(marker: &str) -> String {
-        format!("{}{}", Self::MOVED, marker.trim_start_matches(Self::PREFIX))
+    /// The same for a redirect to another host.
+    const MOVED_AWAY: &'static str = "/moved-away/";
+
+    /// Returns the path of a redirect for the ask of a marker; `away` says whether it leads to another host.
+    pub fn moved_path(marker: &str, away: bool) -> String {
+        let place = if away { Self::MOVED_AWAY } else { Self::MOVED };
+        format!("{place}{}", marker.trim_start_matches(Self::PREFIX))
     }
 
     /// Returns the marker of the ask whose redirect led to this path.
     pub fn of_moved_path(path: &str) -> Option<Self> {
-        let digits = path.strip_prefix(Self::MOVED)?;
+        let digits =
+            path.strip_prefix(Self::MOVED).or_else(|| path.strip_prefix(Self::MOVED_AWAY))?;
         let is_ours = digits.len() == Self::LEN - Self::PREFIX.len()
             && digits.bytes().all(|b| b.is_ascii_hexdigit());
         is_ours.then(|| Self(format!("{}{digits}", Self::PREFIX)))
+    }
+
+    /// Returns whether a redirect to another host led to this path.
+    pub fn is_moved_away(path: &str) -> bool {
+        path.starts_with(Self::MOVED_AWAY) && Self::of_moved_path(path).is_some()
     }
 }
 

@@ -8,10 +8,13 @@ use crate::{
     OutcomeKind, Probe, Role, Severity, attempts,
 };
 
+mod client;
+mod fallback;
 mod fields;
 mod live;
 mod observability;
 mod outcome;
+pub mod repeats;
 mod wire;
 
 pub use fields::required_fields_found;
@@ -33,6 +36,10 @@ pub struct Policy {
     pub max_attempts: u32,
     /// Time from the first attempt's start to the last one's at most.
     pub max_elapsed_ms: u64,
+    /// Whether the configuration says so itself: then the release is known to retry.
+    pub retry_is_declared: bool,
+    /// No outcome after this long is hung.
+    pub deadline_ms: u64,
     /// Upstream calls that one ask makes.
     pub calls_per_ask: u32,
     /// JSON pointers that the application needs in a reply.
@@ -60,6 +67,28 @@ pub struct Case<'a> {
     pub control: Option<&'a Control>,
     /// What the logs of this ask carry.
     pub logs: &'a LogEvidence,
+    /// What came of one more, plain ask, where the asker of this one has left.
+    pub afterwards: Option<OutcomeKind>,
+    /// How the machine did meanwhile.
+    pub machine: Machine,
+}
+
+/// How the machine did while an ask was under way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Machine {
+    /// How long the thread of the release that waited most waited for a processor; `None` where that cannot be known.
+    pub cpu_wait_ms: Option<u64>,
+    /// How much too late surestep itself noticed that the deadline was over.
+    pub lag_ms: u64,
+}
+
+impl Machine {
+    /// Returns whether an ask without outcome says more of the machine than of the release: half of the deadline was spent waiting
+    /// for a processor, or surestep itself was a quarter of it late.
+    fn starved(self, policy: &Policy) -> bool {
+        self.cpu_wait_ms.is_some_and(|waited| waited.saturating_mul(2) >= policy.deadline_ms)
+            || self.lag_ms.saturating_mul(4) >= policy.deadline_ms
+    }
 }
 
 /// What a probe amounts to.
@@ -99,11 +128,13 @@ fn judge_probe(case: &Case<'_>, findings: &mut Vec<Finding>) {
         ));
         return;
     }
+    let called = attempts::calls(&case.observation.exchanges).next().is_some();
     if let Outcome::Crashed { how, .. } = case.outcome {
-        findings.push(outcome::crashed(how));
-    }
-    if attempts::calls(&case.observation.exchanges).next().is_none() {
+        findings.push(outcome::crashed(how, called));
+    } else if !called {
         not_observed(case, findings);
+    }
+    if !called {
         return;
     }
     if case.probe.mode == contract::Mode::Stream
@@ -124,7 +155,12 @@ fn judge_probe(case: &Case<'_>, findings: &mut Vec<Finding>) {
     if case.probe.stimulus.is_live() && live::judge(case, findings) == live::Blame::NotTheRelease {
         return;
     }
+    if case.probe.asker_leaves() {
+        client::judge(case, findings);
+        return;
+    }
     attempts::judge(case, findings);
+    fallback::judge(case, findings);
     outcome::judge(case, findings);
 }
 
@@ -149,7 +185,10 @@ fn not_observed(case: &Case<'_>, findings: &mut Vec<Finding>) {
     }
     let strays = case.observation.stray_connections;
     let unattributed = case.observation.unattributed;
-    let seen = if unattributed > 0 {
+    let beside = case.observation.exchanges.len();
+    let seen = if beside > 0 {
+        format!("{beside} calls to other paths than the surface's only")
+    } else if unattributed > 0 {
         format!("{unattributed} calls that carry no marker of any ask")
     } else if strays > 0 {
         format!("{strays} connections without a request")
@@ -159,8 +198,9 @@ fn not_observed(case: &Case<'_>, findings: &mut Vec<Finding>) {
             Outcome::TimedOut { elapsed_ms } => {
                 format!("no connection; no outcome after {elapsed_ms} ms")
             }
-            Outcome::Crashed { .. } => "no connection; the release crashed".to_owned(),
-            Outcome::Answered { .. } => "no connection".to_owned(),
+            Outcome::Answered { .. } | Outcome::Crashed { .. } | Outcome::Left { .. } => {
+                "no connection".to_owned()
+            }
         }
     };
     findings.push(Finding::new(

@@ -21,17 +21,17 @@ mod stimulus;
 mod verdict;
 
 pub use answer::{AnswerRelation, relate};
-pub use fact::{Fact, Item, Phase, Planned, Probed, ReleaseIdentity, Subject};
+pub use fact::{Fact, Item, Phase, Planned, Probed, ReleaseIdentity, Repeat, Subject};
 pub use finding::{Finding, Severity};
 pub use identity::{AskId, Fingerprint, Lane, Marker, RequestType, Role};
 pub use observation::{
-    AnsweredBy, AuthScheme, End, Exchange, Observation, RequestSeen, ResponseSeen, Tunnel,
+    AnsweredBy, AuthScheme, BESIDE, End, Exchange, Observation, RequestSeen, ResponseSeen, Tunnel,
     TunnelEnd,
 };
 pub use outcome::{CrashKind, Outcome, OutcomeKind};
 pub use probe::{Attempts, Expect, PlanContext, Probe};
 pub use stimulus::{
-    Act, Answer, AnswerEnd, Guarded, NetworkFault, Piece, RequestContext, RetryAfter, ShapeFault,
-    Stimulus, StreamFault, Variation, documented_text,
+    Act, Answer, AnswerEnd, Guarded, NetworkFault, Piece, Primary, PrimaryFault, Redirect,
+    RequestContext, RetryAfter, ShapeFault, Stimulus, StreamFault, Variation, documented_text,
 };
 pub use verdict::Verdict;

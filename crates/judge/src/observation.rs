@@ -72,6 +72,19 @@ pub struct Exchange {
     pub provider_end: Option<End>,
 }
 
+/// Paths beside the surface that services call before they answer, such as a moderation: no calls of the surface, whatever they get.
+pub const BESIDE: [&str; 2] = ["/v1/moderations", "/v1/embeddings"];
+
+impl Exchange {
+    /// Returns whether a release asked its provider for an answer here. What follows a redirect, and what goes to a path beside the
+    /// surface, is no such call; a call to a path that is simply wrong is one.
+    pub fn is_call(&self) -> bool {
+        self.request.method == "POST"
+            && !BESIDE.contains(&self.request.resource.as_str())
+            && crate::Marker::of_moved_path(&self.request.path).is_none()
+    }
+}
+
 /// Who made the response that the release got.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]

@@ -32,6 +32,11 @@ pub enum Outcome {
         /// How it died.
         how: CrashKind,
     },
+    /// Its asker left before there was one.
+    Left {
+        /// After how long.
+        elapsed_ms: u64,
+    },
 }
 
 /// How a release died.
@@ -52,7 +57,7 @@ pub enum CrashKind {
     ConnectionLost,
 }
 
-/// The four outcomes without their details.
+/// The outcomes without their details.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OutcomeKind {
@@ -64,16 +69,19 @@ pub enum OutcomeKind {
     TimedOut,
     /// It died.
     Crashed,
+    /// Its asker left before there was one.
+    Left,
 }
 
 impl Outcome {
-    /// Returns which of the four it is.
+    /// Returns which of them it is.
     pub fn kind(&self) -> OutcomeKind {
         match self {
             Self::Answered { .. } => OutcomeKind::Answered,
             Self::Refused { .. } => OutcomeKind::Refused,
             Self::TimedOut { .. } => OutcomeKind::TimedOut,
             Self::Crashed { .. } => OutcomeKind::Crashed,
+            Self::Left { .. } => OutcomeKind::Left,
         }
     }
 
@@ -83,7 +91,8 @@ impl Outcome {
             Self::Answered { elapsed_ms, .. }
             | Self::Refused { elapsed_ms, .. }
             | Self::TimedOut { elapsed_ms }
-            | Self::Crashed { elapsed_ms, .. } => *elapsed_ms,
+            | Self::Crashed { elapsed_ms, .. }
+            | Self::Left { elapsed_ms } => *elapsed_ms,
         }
     }
 }
@@ -96,6 +105,7 @@ impl OutcomeKind {
             Self::Refused => "refused",
             Self::TimedOut => "timed_out",
             Self::Crashed => "crashed",
+            Self::Left => "left",
         }
     }
 }

@@ -9,7 +9,7 @@ use crate::{Lane, RequestType, Stimulus};
 pub struct Probe {
     /// Stable id, for example `overload-503`.
     pub id: &'static str,
-    /// The group: `happy`, `tolerated`, `auth`, `request`, `overload`, `network`, `shape`, `stream`.
+    /// The group: `happy`, `tolerated`, `auth`, `request`, `overload`, `network`, `fallback`, `client`, `shape`, `stream`.
     pub group: &'static str,
     /// In which mode it is made.
     pub mode: Mode,
@@ -19,6 +19,8 @@ pub struct Probe {
     pub expect: Expect,
     /// How many attempts are right.
     pub attempts: Attempts,
+    /// How often it is made at least; what differs from one time to the next is flaky.
+    pub asks: u32,
 }
 
 /// What a release must make of a stimulus.
@@ -34,6 +36,8 @@ pub enum Expect {
     RefusalOrWarn,
     /// It answers well or refuses; it only must not hang or crash.
     AnyOutcome,
+    /// Nobody is there to tell: only what becomes of the upstream call, and of the process, is judged.
+    Nobody,
 }
 
 /// How many attempts are right.
@@ -58,7 +62,9 @@ impl Probe {
     pub fn request_type(&self) -> RequestType {
         match self.expect {
             Expect::Answer | Expect::AnswerOrWarn => RequestType::HappyPath,
-            Expect::Refusal | Expect::RefusalOrWarn | Expect::AnyOutcome => RequestType::ErrorPath,
+            Expect::Refusal | Expect::RefusalOrWarn | Expect::AnyOutcome | Expect::Nobody => {
+                RequestType::ErrorPath
+            }
         }
     }
 
@@ -72,17 +78,14 @@ impl Probe {
         self.stimulus == Stimulus::Refused
     }
 
+    /// Returns whether its asker leaves before the outcome.
+    pub fn asker_leaves(&self) -> bool {
+        self.expect == Expect::Nobody
+    }
+
     /// Returns whether the release will have to wait out a silence of its provider: such probes are started first.
     pub fn is_slow(&self) -> bool {
-        use crate::stimulus::{NetworkFault, StreamFault};
-        matches!(
-            self.stimulus,
-            Stimulus::Network(
-                NetworkFault::StallBeforeHeaders
-                    | NetworkFault::StallMidBody
-                    | NetworkFault::SlowDrip
-            ) | Stimulus::Stream(StreamFault::Silence | StreamFault::SilenceWithComments)
-        )
+        self.asker_leaves() || self.stimulus.is_silence()
     }
 }
 
@@ -95,6 +98,10 @@ pub struct PlanContext<'a> {
     pub cometapi: bool,
     /// Fields that the application needs: variations that leave them out are not made.
     pub required_fields: &'a [String],
+    /// The model setting.
+    pub model: &'a str,
+    /// Further models that a normal ask uses.
+    pub models: &'a [String],
     /// The release's retry policy.
     pub max_attempts: u32,
     /// Whether each ask is a process of its own, with a tap port of its own.

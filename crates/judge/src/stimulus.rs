@@ -8,10 +8,17 @@ use contract::{Mode, Profile, Surface};
 
 mod body;
 mod changed;
+mod fallback;
+mod leaving;
+mod redirect;
 mod simulate;
+mod variation;
 
-pub use body::{ShapeFault, StreamFault, Variation};
+pub use body::{ShapeFault, StreamFault};
+pub use fallback::{Primary, PrimaryFault};
+pub use redirect::Redirect;
 pub use simulate::documented_text;
+pub use variation::Variation;
 
 /// What the tap does to the exchanges of an ask, named by what the release meets.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,10 +35,14 @@ pub enum Stimulus {
     Error(ErrorKind),
     /// Simulated: 429 with a `retry-after`.
     RateLimited(RetryAfter),
-    /// Simulated: a 301 to a web page.
-    Redirect,
-    /// Simulated: 503 once, the documented reply from the second attempt on.
-    RecoversOnSecond,
+    /// Simulated: a redirect to a web page.
+    Redirect(Redirect),
+    /// Simulated: this error once, the documented reply from the second attempt on.
+    RecoversOnSecond(ErrorKind),
+    /// Simulated: the primary model fails, and every other one answers as documented.
+    PrimaryFails(Box<Primary>),
+    /// Simulated: the reply never ends, for whoever leaves in its middle.
+    AskerLeaves,
     /// In forward mode: the tap, as the release's proxy, shows a certificate from a CA that nobody trusts. A call that comes
     /// all the same gets the documented reply.
     UnknownCa,
@@ -71,6 +82,12 @@ pub enum RetryAfter {
     Seconds(u32),
     /// At an HTTP date so many seconds ahead.
     Date(u32),
+    /// In so many milliseconds, in OpenAI's own header `retry-after-ms`.
+    Milliseconds(u32),
+    /// In words that name no time.
+    Text(&'static str),
+    /// Not at all.
+    Absent,
 }
 
 /// How the network breaks.
@@ -78,12 +95,18 @@ pub enum RetryAfter {
 pub enum NetworkFault {
     /// RST before any byte of the reply.
     ResetBeforeHeaders,
+    /// FIN before any byte of the reply.
+    CloseBeforeHeaders,
     /// RST in the middle of the body.
     ResetMidBody,
+    /// FIN in the middle of the body.
+    CloseMidBody,
     /// No byte of the reply ever comes.
     StallBeforeHeaders,
     /// Silence in the middle of the body.
     StallMidBody,
+    /// Status 200, then a blank now and then, and never more: the keep-alive of slow unary replies.
+    EndlessBlanks,
     /// The whole body comes, slowly.
     SlowDrip,
 }
@@ -107,8 +130,12 @@ pub struct RequestContext {
     pub format: AnswerFormat,
     /// Whether the request asks for a usage chunk.
     pub include_usage: bool,
-    /// Counts from 1 within the ask.
+    /// The host and port that the request names, as its `host` header has them.
+    pub authority: String,
+    /// Counts the calls of the surface, from 1 within the ask.
     pub attempt: u32,
+    /// Calls of the ask so far to other paths, such as a moderation before the answer.
+    pub beside: u32,
     /// A request id unique to this exchange, to be sent as `x-request-id` and, by CometAPI's profile, in error messages.
     pub request_id: String,
     /// Seconds since the epoch, for `created` and HTTP dates.
@@ -191,17 +218,19 @@ impl Stimulus {
             Self::Relay => Act::Relay,
             Self::InvalidCredential => Act::RelayInvalidCredential,
             Self::Documented | Self::UnknownCa => simulate::documented(request),
-            Self::Tolerated(variation) => body::tolerated(*variation, request),
+            Self::Tolerated(variation) => variation::tolerated(*variation, request),
             Self::Error(kind) => simulate::error(*kind, request),
             Self::RateLimited(retry_after) => simulate::rate_limited(*retry_after, request),
-            Self::Redirect => simulate::redirect(request),
-            Self::RecoversOnSecond => {
-                if request.attempt == 1 {
-                    simulate::error(ErrorKind::Overloaded, request)
-                } else {
-                    simulate::documented(request)
+            Self::Redirect(redirect) => redirect.act(request),
+            Self::RecoversOnSecond(kind) => match (request.attempt, kind) {
+                (1, ErrorKind::RateLimited) => {
+                    simulate::rate_limited(RetryAfter::Seconds(1), request)
                 }
-            }
+                (1, kind) => simulate::error(*kind, request),
+                _ => simulate::documented(request),
+            },
+            Self::PrimaryFails(primary) => primary.act(request),
+            Self::AskerLeaves => leaving::act(request),
             // The listener is closed for this one; should a call come through all the same, it breaks as early as possible.
             Self::Refused => Act::Reset,
             Self::Network(fault) => simulate::network(*fault, request),
@@ -227,8 +256,43 @@ impl Stimulus {
             | Self::Tolerated(_)
             | Self::Error(_)
             | Self::RateLimited(_)
-            | Self::Redirect
-            | Self::RecoversOnSecond
+            | Self::Redirect(_)
+            | Self::RecoversOnSecond(_)
+            | Self::PrimaryFails(_)
+            | Self::AskerLeaves
+            | Self::Changed(_)
+            | Self::Refused
+            | Self::Network(_)
+            | Self::Shape(_)
+            | Self::Stream(_)
+            | Self::Acts(_) => false,
+        }
+    }
+
+    /// Returns whether the release has to wait out a silence of its provider.
+    pub fn is_silence(&self) -> bool {
+        match self {
+            Self::Network(
+                NetworkFault::StallBeforeHeaders
+                | NetworkFault::StallMidBody
+                | NetworkFault::EndlessBlanks
+                | NetworkFault::SlowDrip,
+            )
+            | Self::Stream(
+                StreamFault::Silence | StreamFault::SilenceWithComments | StreamFault::CommentsOnly,
+            ) => true,
+            Self::PrimaryFails(primary) => primary.fault == PrimaryFault::Silent,
+            Self::Guarded(guarded) => guarded.then.is_silence(),
+            Self::Relay
+            | Self::InvalidCredential
+            | Self::Documented
+            | Self::Tolerated(_)
+            | Self::Error(_)
+            | Self::RateLimited(_)
+            | Self::Redirect(_)
+            | Self::RecoversOnSecond(_)
+            | Self::AskerLeaves
+            | Self::UnknownCa
             | Self::Refused
             | Self::Network(_)
             | Self::Shape(_)
@@ -242,10 +306,12 @@ impl Stimulus {
 impl Guarded {
     fn act(&self, request: &RequestContext) -> Act {
         if self.lead_models.is_empty() {
-            if request.attempt <= self.lead_first {
+            // A guard call to another path has been made already.
+            let lead_first = self.lead_first.saturating_sub(request.beside);
+            if request.attempt <= lead_first {
                 return self.lead.act(request);
             }
-            let attempt = request.attempt - self.lead_first;
+            let attempt = request.attempt - lead_first;
             return self.then.act(&RequestContext { attempt, ..request.clone() });
         }
         let leads = self.lead_models.contains(&request.model);

@@ -70,6 +70,7 @@ fn probed(planned: Planned, group: &str) -> Fact {
         findings: Vec::new(),
         log_findings: Vec::new(),
         logs_judged: true,
+        repeats: Vec::new(),
     })
 }
 

@@ -52,7 +52,11 @@ async fn hold(folder: OsString) -> ExitCode {
         inherit: Vec::new(),
         tap: TapMode::Reverse { listen: None },
         deadline: Duration::from_secs(600),
-        retry: RetryPolicy { max_attempts: 1, max_elapsed: Duration::from_secs(1) },
+        retry: RetryPolicy {
+            max_attempts: 1,
+            max_elapsed: Duration::from_secs(1),
+            is_declared: true,
+        },
         calls_per_ask: 1,
         models: Vec::new(),
         fallback_models: Vec::new(),
@@ -74,7 +78,6 @@ async fn hold(folder: OsString) -> ExitCode {
             mode: contract::Mode::Unary,
             deadline: Duration::from_secs(600),
             tap: None,
-            leave_after: None,
         })
         .await;
     ExitCode::SUCCESS

@@ -17,6 +17,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout_at};
 
 use crate::capture::{HeadAndTail, lock, read_available, read_to_end};
+use crate::cpu::CpuWaits;
 use crate::environment::{self, Variables};
 use crate::logs::{FileLog, Ring};
 use crate::mapped::text_at;
@@ -137,8 +138,7 @@ impl Commands {
             })
         });
         let capture = Capture::start(output);
-        let patience = ask.leave_after.map_or(ask.deadline, |leave| leave.min(ask.deadline));
-        let ended = timeout_at(start + patience, process.wait()).await;
+        let ended = timeout_at(start + ask.deadline, process.wait()).await;
         let elapsed = start.elapsed();
         if let Ok(ended) = ended {
             capture.finish().await;
@@ -151,10 +151,11 @@ impl Commands {
             stop_writing(writer);
             return asked;
         }
+        let cpu_wait = process.tree().cpu_waits().await.1.longest_since(&CpuWaits::default());
         process.end(END_GRACE).await;
         capture.finish().await;
         stop_writing(writer);
-        let mut asked = timed_out(elapsed, capture.partial_answer(one_shot));
+        let mut asked = Asked { cpu_wait, ..timed_out(elapsed, capture.partial_answer(one_shot)) };
         self.attach_logs(&mut asked, &capture, &files);
         asked
     }

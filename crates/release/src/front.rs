@@ -101,7 +101,7 @@ pub(crate) async fn read_ask(request: Request<Incoming>, longest: Duration) -> R
         .get("deadline_ms")
         .and_then(Value::as_u64)
         .map_or(longest, |length_ms| Duration::from_millis(length_ms).min(DEADLINE_MAX));
-    Ok(Ask { prompt: Sensitive::new(prompt), mode, deadline, tap: None, leave_after: None })
+    Ok(Ask { prompt: Sensitive::new(prompt), mode, deadline, tap: None })
 }
 
 /// Writes what came of an ask as a front's reply.
@@ -110,6 +110,8 @@ pub(crate) fn reply(asked: &Asked) -> Response<Body> {
         Outcome::Answered { .. } => (StatusCode::OK, None),
         Outcome::Refused { how, .. } => (StatusCode::BAD_GATEWAY, Some(how.clone())),
         Outcome::TimedOut { .. } => (StatusCode::GATEWAY_TIMEOUT, Some("timed out".to_owned())),
+        // Nobody reads this.
+        Outcome::Left { .. } => (StatusCode::BAD_GATEWAY, Some("left".to_owned())),
         Outcome::Crashed { how, .. } => {
             (StatusCode::BAD_GATEWAY, Some(format!("crashed: {how:?}")))
         }
@@ -171,6 +173,7 @@ fn from_document(document: &Value) -> Option<Asked> {
         shown: text("shown"),
         logs: None,
         cut: document.get("cut").and_then(Value::as_bool).unwrap_or_default(),
+        cpu_wait: None,
     })
 }
 

@@ -149,8 +149,7 @@ pub(crate) async fn ask(
     life: &Life,
 ) -> Asked {
     let start = Instant::now();
-    let patience = ask.leave_after.map_or(ask.deadline, |leave| leave.min(ask.deadline));
-    let until = start + patience;
+    let until = start + ask.deadline;
     let came = {
         let mut exchange = pin!(exchange(http, request, &mut *reader));
         tokio::select! {

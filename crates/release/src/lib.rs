@@ -11,6 +11,7 @@
 
 mod capture;
 mod command;
+mod cpu;
 mod environment;
 mod front;
 mod gateway;

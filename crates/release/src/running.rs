@@ -12,6 +12,7 @@ use drill::settings::HttpAsk;
 use evidence::Sensitive;
 use http::uri::Scheme;
 use http::{HeaderName, HeaderValue, Request, Uri, header};
+use judge::Outcome;
 use tokio::net::TcpStream;
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
@@ -250,8 +251,21 @@ impl HttpRelease {
     }
 
     async fn ask(&self, ask: &Ask) -> Asked {
-        let life = self.service.as_ref().map(Service::life).unwrap_or_default();
-        self.ask_with(&self.http, &self.base, ask, &life).await
+        let Some(service) = &self.service else {
+            return self.ask_with(&self.http, &self.base, ask, &Life::default()).await;
+        };
+        let before = service.cpu_waits();
+        let asked = self.ask_with(&self.http, &self.base, ask, &service.life()).await;
+        match asked.outcome {
+            Outcome::TimedOut { .. } => {
+                let cpu_wait = service.cpu_waits_of_all().await.longest_since(&before);
+                Asked { cpu_wait, ..asked }
+            }
+            Outcome::Answered { .. }
+            | Outcome::Refused { .. }
+            | Outcome::Crashed { .. }
+            | Outcome::Left { .. } => asked,
+        }
     }
 
     /// Asks at another address, by plain HTTP, under the same path. Whose process is behind it is not known.

@@ -13,6 +13,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 
+use crate::cpu::CpuWaits;
 use crate::environment::{self, Variables};
 use crate::http::{Http, Life};
 use crate::logs::{LogSources, OutputLogs, PipeLog};
@@ -60,6 +61,8 @@ pub(crate) struct Service {
     ended: watch::Receiver<Option<Ended>>,
     logs: OutputLogs,
     sources: LogSources,
+    /// Its processes when it got ready.
+    members: Vec<i32>,
 }
 
 /// Why a service did not get ready, and what it answered last.
@@ -151,7 +154,7 @@ impl Service {
         let (report_end, ended) = watch::channel(None);
         tokio::spawn(watch_over(process, logs.clone(), report_end));
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-        Ok(Self { tree, address, ended, logs, sources })
+        Ok(Self { tree, address, ended, logs, sources, members: Vec::new() })
     }
 
     /// Waits until the service is ready, and finds out on which loopback address it listens.
@@ -190,6 +193,7 @@ impl Service {
             address = tokio::time::timeout_at(until, look) => address,
         };
         self.address = address.map_err(|_elapsed| NotReady::TimedOut { last })?;
+        self.members = self.tree.cpu_waits().await.0;
         Ok(())
     }
 
@@ -199,6 +203,17 @@ impl Service {
 
     pub(crate) fn life(&self) -> Life {
         Life(Some(self.ended.clone()))
+    }
+
+    /// Returns how long each thread of the processes that it had when it got ready has waited for a processor so far: a few small
+    /// reads, as this is asked before each ask. A process that came later counts from its beginning.
+    pub(crate) fn cpu_waits(&self) -> CpuWaits {
+        CpuWaits::of(self.members.iter().copied())
+    }
+
+    /// The same of all that it has now.
+    pub(crate) async fn cpu_waits_of_all(&self) -> CpuWaits {
+        self.tree.cpu_waits().await.1
     }
 
     /// Returns what the log sources got since a position, and the position of their ends.

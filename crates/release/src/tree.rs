@@ -12,6 +12,7 @@ use std::os::unix::ffi::OsStrExt as _;
 
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 
+use crate::cpu::CpuWaits;
 use crate::process::Ended;
 
 /// What a supervisor, like a shell, exits with when its program cannot be run.
@@ -80,6 +81,20 @@ impl Tree {
                 nap_ms(1);
             }
         }
+    }
+
+    /// Returns the tree's processes, and how long each of their threads has waited for a processor so far; none where the system does
+    /// not tell.
+    pub(crate) async fn cpu_waits(&self) -> (Vec<i32>, CpuWaits) {
+        let tree = self.clone();
+        let read = tokio::task::spawn_blocking(move || {
+            let processes = list().unwrap_or_default();
+            let members: Vec<i32> = tree.members(&processes).into_iter().collect();
+            let waits = CpuWaits::of(members.iter().copied());
+            (members, waits)
+        });
+        // A runtime that shuts down has no use for it.
+        read.await.unwrap_or_default()
     }
 
     /// Kills everything, a supervising root included.

@@ -199,6 +199,7 @@ pub(crate) struct Ask {
 struct Seen {
     exchanges: u32,
     surface_calls: u32,
+    calls_beside: u32,
     stopped: u32,
     live: u32,
     open: Vec<(u32, WireControl)>,
@@ -217,6 +218,8 @@ pub(crate) enum Admission {
     Go {
         /// Counts from 1 within the ask, calls of a surface only.
         surface_attempt: u32,
+        /// How many calls of the ask went to other paths so far.
+        beside: u32,
     },
     /// Nothing: the release is in a hot loop. `recorded` says whether it is still written down.
     Stop {
@@ -289,7 +292,8 @@ impl Ask {
             Admission::Stop { recorded: true }
         } else {
             seen.surface_calls += u32::from(is_surface_call);
-            Admission::Go { surface_attempt: seen.surface_calls.max(1) }
+            seen.calls_beside += u32::from(!is_surface_call);
+            Admission::Go { surface_attempt: seen.surface_calls.max(1), beside: seen.calls_beside }
         };
         drop(seen);
         self.changed.notify_waiters();

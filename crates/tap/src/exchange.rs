@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use bytes::Bytes;
 use contract::{Mode, Profile, RequestFacts, Surface};
-use http::header::{EXPECT, TRANSFER_ENCODING};
+use http::header::{EXPECT, HOST, TRANSFER_ENCODING};
 use http::{Method, Request, Response, Version, request};
 use hyper::body::Incoming;
 use judge::{Act, AnsweredBy, End, Marker, RequestContext, Stimulus};
@@ -178,7 +178,7 @@ async fn of_ask(
     let seen = request_seen(&head, facts, bytes.len(), carries_marker, &*port.fingerprint);
     let judged_as = JudgedAs { surface, mode, profile: port.profile };
     let mut recorder = Recorder::new(ask.clone(), slot, arrived.started, seen, judged_as);
-    let Admission::Go { surface_attempt } = admission else {
+    let Admission::Go { surface_attempt, beside } = admission else {
         recorder.answered_by(AnsweredBy::Guard);
         return end_without_response(&arrived.wire, recorder, Ending::Fin);
     };
@@ -194,26 +194,33 @@ async fn of_ask(
             label: ask.armed.label.clone(),
             format,
             include_usage,
+            authority: authority(&arrived.parts),
             attempt: surface_attempt,
+            beside,
             request_id: (port.request_id)(),
             created: clock::epoch_seconds(),
         }),
     };
     let live = matches!(act, Act::Relay | Act::RelayInvalidCredential);
-    if !live && called.is_none() && !follows {
+    // What stands beside the surface has nothing to do with the fault: it gets its documented reply, or the provider's.
+    let is_beside = guard::is_beside(&arrived.resource.resource);
+    let documented = !live || (is_beside && !ask.armed.stimulus.is_live());
+    if called.is_none() && !follows && documented {
         recorder.answered_by(AnsweredBy::Guard);
-        return Ok(ReplyBody::whole(other_path(&arrived), arrived.wire, Some(recorder)));
+        let answer = guard::beside(&arrived.parts.method, &arrived.resource.resource, &bytes);
+        return Ok(ReplyBody::whole(answer, arrived.wire, Some(recorder)));
     }
+    let act = match act {
+        Act::RelayInvalidCredential if called.is_none() => Act::Relay,
+        act => act,
+    };
     perform(port, arrived, bytes, ask, recorder, act).await
 }
 
-/// Answers a path that is no surface, in the simulated lane.
-fn other_path(arrived: &Arrived) -> Response<Bytes> {
-    if arrived.parts.method == Method::GET && arrived.resource.resource == "/v1/models" {
-        guard::models()
-    } else {
-        guard::unknown_path(&arrived.parts.method, &arrived.resource.resource)
-    }
+/// Returns the host and port that a request names.
+fn authority(parts: &request::Parts) -> String {
+    let named = parts.headers.get(HOST).and_then(|value| value.to_str().ok());
+    named.unwrap_or_default().to_owned()
 }
 
 /// Performs an act.

@@ -25,7 +25,8 @@ pub(crate) enum Place {
 }
 
 /// Resources that are meant below the version also by those who leave the version out.
-const KNOWN: [&str; 4] = ["/chat/completions", "/responses", "/models", "/completions"];
+const KNOWN: [&str; 6] =
+    ["/chat/completions", "/responses", "/models", "/completions", "/moderations", "/embeddings"];
 
 /// Folds a path.
 pub(crate) fn fold(path: &str) -> Resource {

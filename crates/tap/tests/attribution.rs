@@ -82,7 +82,7 @@ async fn late_retry_of_a_finished_ask_reaches_nobody() {
 #[tokio::test]
 async fn who_follows_a_redirect_is_found_by_the_marker_in_the_path() {
     let port = open_alone().await;
-    port.arm(shared_ask(1, Stimulus::Redirect));
+    port.arm(shared_ask(1, Stimulus::Redirect(judge::Redirect { status: 301, elsewhere: false })));
     port.arm(shared_ask(2, status(500)));
     let mut client = Raw::connect(address(&port)).await;
     client.send(&chat_request(1)).await;

@@ -18,7 +18,7 @@ pub(crate) async fn run(call: &Call, args: &CheckArgs) -> Result<u8, Failure> {
         Some(role) => vec![role.into()],
         None => Role::BOTH.to_vec(),
     };
-    let wired = wire(settings, &call.environment, unsealed, call.progress(), args.jobs)
+    let wired = wire(settings, &call.environment, unsealed, call.progress(), args.effort.into())
         .await
         .map_err(|failure| failure.redacted(&scanner))?;
     let result = check(&wired.bench, &wired.ledger, &roles).await;

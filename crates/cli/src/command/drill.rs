@@ -22,7 +22,7 @@ pub(crate) async fn run(call: &Call, args: &DrillArgs) -> Result<u8, Failure> {
     );
     confirm(args.yes, &question)?;
     let route = RouteConfig { listen: settings.route.listen, state_dir: state_dir(&settings) };
-    let wired = wire(settings, &call.environment, unsealed, call.progress(), args.jobs)
+    let wired = wire(settings, &call.environment, unsealed, call.progress(), args.effort.into())
         .await
         .map_err(|failure| failure.redacted(&scanner))?;
     let switch = EmbeddedSwitch::connect(route)

@@ -17,7 +17,8 @@ use super::tree::{Node, Value};
 use super::{masking, scalar};
 
 const DEADLINE: Duration = Duration::from_secs(30);
-const RETRY: RetryPolicy = RetryPolicy { max_attempts: 3, max_elapsed: Duration::from_secs(20) };
+const RETRY: RetryPolicy =
+    RetryPolicy { max_attempts: 3, max_elapsed: Duration::from_secs(20), is_declared: false };
 
 /// What the values of `env` hand over, so that the command need not.
 #[derive(Clone, Copy, Debug)]
@@ -311,6 +312,7 @@ impl Reader<'_> {
         RetryPolicy {
             max_attempts: self.integer(&retry, "max_attempts").unwrap_or(RETRY.max_attempts),
             max_elapsed: self.duration(&retry, "max_elapsed").unwrap_or(RETRY.max_elapsed),
+            is_declared: true,
         }
     }
 

@@ -97,6 +97,7 @@ pub(crate) fn record(run: &str, n: u32) -> Record {
             findings: vec![finding],
             log_findings: Vec::new(),
             logs_judged: true,
+            repeats: Vec::new(),
         }),
     }
 }

@@ -76,9 +76,11 @@ pub(super) fn judge(case: &Case<'_>, findings: &mut Vec<Finding>) -> Blame {
     let Some((severity, code, seen, advice)) = trouble(case, call) else { return Blame::JudgeOn };
     let expected = match case.probe.expect {
         Expect::Refusal => "the provider refuses an invalid credential",
-        Expect::Answer | Expect::AnswerOrWarn | Expect::RefusalOrWarn | Expect::AnyOutcome => {
-            "a good reply from the provider"
-        }
+        Expect::Answer
+        | Expect::AnswerOrWarn
+        | Expect::RefusalOrWarn
+        | Expect::AnyOutcome
+        | Expect::Nobody => "a good reply from the provider",
     };
     let seen = match case.control {
         Some(control) => format!("{seen}; {}", control.describe()),

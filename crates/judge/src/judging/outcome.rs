@@ -1,34 +1,45 @@
 //! What the release made of it, against what the probe expects.
 
-use super::{Case, is_good_reply, last_call};
-use crate::{AnswerRelation, CrashKind, Expect, Finding, OutcomeKind, Severity};
+use super::{Case, fallback, is_good_reply, last_call};
+use crate::{AnswerRelation, CrashKind, Expect, Finding, OutcomeKind, Severity, attempts};
 
 /// Judges the outcome. Crashes are reported by the caller already.
 pub(super) fn judge(case: &Case<'_>, findings: &mut Vec<Finding>) {
     match case.outcome.kind() {
-        OutcomeKind::Crashed => {}
+        // Who has left is told nothing.
+        OutcomeKind::Crashed | OutcomeKind::Left => {}
+        OutcomeKind::TimedOut if case.machine.starved(case.policy) => {
+            findings.push(starved(case));
+        }
         OutcomeKind::TimedOut => findings.push(hung(case)),
         OutcomeKind::Answered => match case.probe.expect {
             Expect::Answer | Expect::AnswerOrWarn => answer_to_a_good_reply(case, findings),
+            // Another model's answer is as good as any: whether it may be asked is judged apart.
+            Expect::Refusal if fallback::is_answered(case) => {
+                answer_to_a_good_reply(case, findings);
+            }
             Expect::Refusal => findings.extend(answer_to_an_error(case, Severity::Fail)),
             Expect::RefusalOrWarn => tolerable_answer(case, findings),
             // A slow reply may be taken or given up; but what is taken must be whole.
             Expect::AnyOutcome => answer_to_a_good_reply(case, findings),
+            Expect::Nobody => {}
         },
         OutcomeKind::Refused => match case.probe.expect {
             Expect::Answer => findings.push(refused(case, Severity::Fail)),
             Expect::AnswerOrWarn => findings.push(refused(case, Severity::Warn)),
-            Expect::Refusal | Expect::RefusalOrWarn | Expect::AnyOutcome => {}
+            Expect::Refusal | Expect::RefusalOrWarn | Expect::AnyOutcome | Expect::Nobody => {}
         },
     }
 }
 
-pub(super) fn crashed(how: &CrashKind) -> Finding {
-    let seen = match how {
+/// Words a crash. One without a call is told once, and not as a call that is missing too.
+pub(super) fn crashed(how: &CrashKind, called: bool) -> Finding {
+    let how = match how {
         CrashKind::Signal { number } => format!("ended by signal {number}"),
         CrashKind::Exited { status } => format!("the service's process ended with status {status}"),
         CrashKind::ConnectionLost => "the service closed the connection without a reply".to_owned(),
     };
+    let seen = if called { how } else { format!("{how}, before any call to the provider") };
     Finding::new(
         Severity::Fail,
         "crashed",
@@ -48,17 +59,39 @@ fn hung(case: &Case<'_>) -> Finding {
     )
 }
 
+fn starved(case: &Case<'_>) -> Finding {
+    let waited = match case.machine.cpu_wait_ms {
+        Some(waited) => format!("; its processes waited {waited} ms for a processor"),
+        None => String::new(),
+    };
+    Finding::new(
+        Severity::Ambiguous,
+        "machine-starved",
+        "a machine on which the release gets to run",
+        format!(
+            "no outcome after {} ms{waited}; surestep itself ran {} ms late",
+            case.outcome.elapsed_ms(),
+            case.machine.lag_ms
+        ),
+        "This machine was too busy to tell a hang from a lack of processors. Run again with fewer probes at once (`--jobs 1`), with less beside it, or on more processors.",
+    )
+}
+
 fn refused(case: &Case<'_>, severity: Severity) -> Finding {
     let how = match case.outcome {
         crate::Outcome::Refused { how, .. } => how.as_str(),
         crate::Outcome::Answered { .. }
         | crate::Outcome::TimedOut { .. }
-        | crate::Outcome::Crashed { .. } => "",
+        | crate::Outcome::Crashed { .. }
+        | crate::Outcome::Left { .. } => "",
     };
     let transient = case.probe.attempts == crate::Attempts::Recovers;
     if transient {
+        // With the good reply in its hands there is no excuse.
+        let had_it = last_call(case).is_some_and(is_good_reply);
+        let severity = if had_it { Severity::Fail } else { attempts::unrecovered(case.policy) };
         return Finding::new(
-            Severity::Warn,
+            severity,
             "transient-error-not-recovered",
             "an answer from the second attempt",
             format!("refused ({how})"),

@@ -8,21 +8,26 @@ use super::*;
 use crate::logs::LogReading;
 use crate::{End, PlanContext, RequestSeen, ResponseSeen, catalogue};
 
-fn plan(mode: Mode) -> Vec<Probe> {
+mod trouble;
+
+fn plan(mode: Mode, own_port: bool) -> Vec<Probe> {
     let context = PlanContext {
         surface: Surface::Chat,
         cometapi: true,
         required_fields: &[],
+        model: "m-1",
+        models: &[],
         max_attempts: 3,
-        own_port: true,
+        own_port,
         unary_as_well: false,
     };
     catalogue::default_plan(mode, &context)
 }
 
 fn probe(id: &str, mode: Mode) -> Probe {
-    plan(mode)
+    plan(mode, true)
         .into_iter()
+        .chain(plan(mode, false))
         .find(|probe| probe.id == id)
         .unwrap_or_else(|| panic!("no probe {id} in {mode} mode"))
 }
@@ -35,6 +40,8 @@ fn policy() -> Policy {
         fallback_models: Vec::new(),
         max_attempts: 3,
         max_elapsed_ms: 20_000,
+        retry_is_declared: false,
+        deadline_ms: 30_000,
         calls_per_ask: 1,
         required_fields: Vec::new(),
         streams_only: false,
@@ -128,6 +135,8 @@ struct Scene {
     answer: AnswerRelation,
     control: Option<Control>,
     logs: LogEvidence,
+    afterwards: Option<OutcomeKind>,
+    machine: Machine,
 }
 
 fn scene(id: &str, exchanges: Vec<Exchange>, outcome: Outcome, answer: AnswerRelation) -> Scene {
@@ -139,6 +148,8 @@ fn scene(id: &str, exchanges: Vec<Exchange>, outcome: Outcome, answer: AnswerRel
         answer,
         control: Some(Control::Good),
         logs: LogEvidence::default(),
+        afterwards: None,
+        machine: Machine::default(),
     }
 }
 
@@ -155,6 +166,8 @@ impl Scene {
             answer: self.answer,
             control: self.control.as_ref(),
             logs: &self.logs,
+            afterwards: self.afterwards,
+            machine: self.machine,
         })
     }
 
@@ -481,6 +494,8 @@ fn lost_observation_makes_everything_ambiguous() {
         answer: scene.answer,
         control: None,
         logs: &scene.logs,
+        afterwards: None,
+        machine: Machine::default(),
     });
     assert_eq!(judged.findings[0].code, "observation-lost");
     assert_eq!(judged.findings[0].severity, Ambiguous);

@@ -11,6 +11,7 @@ pub(super) fn judge(case: &Case<'_>, findings: &mut Vec<Finding>) {
             credential(call),
             credential_in_url(call),
             model(case, call),
+            host(case, call, &calls),
             request(case, call),
         ]
         .into_iter()
@@ -160,13 +161,48 @@ fn model(case: &Case<'_>, call: &Exchange) -> Option<Finding> {
     })
 }
 
+/// Another host than the first call's, with a model that is not declared for such a case. A release that makes several calls for
+/// one ask may well make them to several hosts.
+fn host(case: &Case<'_>, call: &Exchange, calls: &[&Exchange]) -> Option<Finding> {
+    let first = calls.first().filter(|_| case.policy.calls_per_ask == 1)?;
+    let is_declared = call
+        .request
+        .model
+        .as_ref()
+        .is_some_and(|model| case.policy.fallback_models.contains(model));
+    if call.request.host == first.request.host || is_declared {
+        return None;
+    }
+    Some(Finding::new(
+        Severity::Fail,
+        "silent-fallback",
+        format!("calls to `{}` only", printable(&first.request.host)),
+        format!("a call to `{}` after trouble", printable(&call.request.host)),
+        "Another host answers than the one that was asked, and nobody has declared it. Declare its model under `fallback_models`, or take the fallback out.",
+    ))
+}
+
 fn redirect(case: &Case<'_>, findings: &mut Vec<Finding>) {
-    let followed = case
+    let followed: Vec<&Exchange> = case
         .observation
         .exchanges
         .iter()
-        .any(|exchange| crate::Marker::of_moved_path(&exchange.request.path).is_some());
-    if followed {
+        .filter(|exchange| crate::Marker::of_moved_path(&exchange.request.path).is_some())
+        .collect();
+    let leaks = followed.iter().any(|exchange| {
+        crate::Marker::is_moved_away(&exchange.request.path)
+            && carries_credential(exchange.request.auth)
+    });
+    if leaks {
+        findings.push(Finding::new(
+            Severity::Fail,
+            "redirect-leaks-credential",
+            "no credential on a request to another host",
+            "the redirect was followed to another host, credential and all",
+            "Whoever can answer with a redirect gets the key. Switch redirects off in the HTTP client, or use one that drops `authorization` when the host changes.",
+        ));
+    }
+    if !followed.is_empty() {
         findings.push(Finding::new(
             Severity::Warn,
             "redirect-followed",

@@ -53,5 +53,7 @@ pub fn effect(outcome: &Outcome, answer: AnswerRelation, observation: &Observati
         Outcome::Refused { .. } => Effect::Refused,
         Outcome::TimedOut { .. } => Effect::Hung,
         Outcome::Crashed { .. } => Effect::Crashed,
+        // Whoever learns waits for the outcome.
+        Outcome::Left { .. } => Effect::Unclear(Unclear::NotObserved),
     }
 }

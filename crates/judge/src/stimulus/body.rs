@@ -1,43 +1,14 @@
-//! Replies under status 200 that differ from the documented one: legal variations, unusable bodies, broken streams.
-
-use std::time::Duration;
+//! Replies under status 200 that are no usable completion: unusable bodies, broken streams.
 
 use contract::reply::{self, ErrorKind, StreamEvent};
 use contract::{Mode, Surface};
 use serde_json::{Value, json};
 
 use super::simulate::{
-    HTML, context, documented, events_answer, json_headers, pieces_answer, sse_headers, whole,
+    HTML, KEEP_ALIVE_EVERY, context, documented, events_answer, json_headers, pieces_answer,
+    sse_headers, whole,
 };
 use super::{Act, Answer, AnswerEnd, Piece, RequestContext};
-
-/// How often a keep-alive comment comes while a stream is silent. Shorter than any idle timeout.
-const COMMENT_EVERY: Duration = Duration::from_millis(400);
-
-/// A legal variation of the documented reply.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Variation {
-    /// Fields that nobody documented.
-    ExtraFields,
-    /// Event types that nobody documented (responses streams).
-    ExtraEvents,
-    /// SSE comments between the events.
-    Comments,
-    /// CRLF in place of LF.
-    Crlf,
-    /// No space behind `data:`.
-    NoSpace,
-    /// Reads that end inside a UTF-8 character.
-    SplitUtf8,
-    /// A usage chunk with empty choices (chat streams).
-    UsageChunk,
-    /// `usage: null`.
-    UsageNull,
-    /// No `usage`.
-    UsageAbsent,
-    /// Blank lines before the JSON document.
-    LeadingSpace,
-}
 
 /// A body under status 200 that is no usable completion.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,6 +21,8 @@ pub enum ShapeFault {
     EmptyBody,
     /// The first half of the document, whole by its length.
     TruncatedJson,
+    /// The document of the other surface: a response on chat, a completion on responses.
+    WrongSurface,
     /// No `choices` (no `output`).
     ChoicesMissing,
     /// `choices: null`.
@@ -81,6 +54,8 @@ pub enum StreamFault {
     Html,
     /// A plain completion as JSON.
     PlainCompletion,
+    /// The events of the other surface.
+    WrongSurface,
     /// Half the text, then a clean end.
     NoFinishReason,
     /// Half the text, then `[DONE]`.
@@ -89,6 +64,8 @@ pub enum StreamFault {
     NoDone,
     /// The connection ends inside an event.
     CutMidEvent,
+    /// The connection is reset inside an event.
+    ResetMidEvent,
     /// One event's JSON is broken; the rest follows.
     MalformedChunk,
     /// An error event in place of the first chunk.
@@ -103,6 +80,8 @@ pub enum StreamFault {
     Silence,
     /// Half the text, then keep-alive comments only.
     SilenceWithComments,
+    /// Keep-alive comments from the first byte on, and nothing else.
+    CommentsOnly,
     /// Ended by the token limit.
     FinishLength,
     /// Ended by the content filter.
@@ -113,112 +92,8 @@ pub enum StreamFault {
     Failed,
 }
 
-pub(super) fn tolerated(variation: Variation, request: &RequestContext) -> Act {
-    let text = request.documented_text();
-    let context = context(request, &text);
-    match request.mode {
-        Mode::Unary => {
-            let mut document = reply::unary(&context);
-            let mut lead = "";
-            match variation {
-                Variation::ExtraFields => add_fields(&mut document),
-                Variation::UsageNull => set(&mut document, "/usage", Some(Value::Null)),
-                Variation::UsageAbsent => set(&mut document, "/usage", None),
-                Variation::LeadingSpace => lead = "\n\n   \n",
-                // These vary the framing of a stream; a unary reply has none.
-                Variation::ExtraEvents
-                | Variation::Comments
-                | Variation::Crlf
-                | Variation::NoSpace
-                | Variation::SplitUtf8
-                | Variation::UsageChunk => {}
-            }
-            whole(200, json_headers(request), format!("{lead}{document}").into_bytes())
-        }
-        Mode::Stream => {
-            let include_usage = request.include_usage || variation == Variation::UsageChunk;
-            let context = reply::ReplyContext { include_usage, ..context };
-            let mut events = reply::stream(&context);
-            match variation {
-                Variation::ExtraFields => edit_each(&mut events, add_fields),
-                Variation::UsageNull => edit_each(&mut events, |v| {
-                    if v.pointer("/usage").is_none() && v.pointer("/choices").is_some() {
-                        set(v, "/usage", Some(Value::Null));
-                    }
-                }),
-                Variation::ExtraEvents => events.insert(
-                    events.len() / 2,
-                    StreamEvent {
-                        event: Some("response.surestep.note".to_owned()),
-                        data: json!({"type": "response.surestep.note", "sequence_number": 0})
-                            .to_string(),
-                    },
-                ),
-                Variation::Comments
-                | Variation::Crlf
-                | Variation::NoSpace
-                | Variation::SplitUtf8
-                | Variation::UsageChunk
-                | Variation::UsageAbsent
-                | Variation::LeadingSpace => {}
-            }
-            Act::Answer(pieces_answer(request, frame(variation, &events), AnswerEnd::Complete))
-        }
-    }
-}
-
-/// Frames events in the variation's way.
-fn frame(variation: Variation, events: &[StreamEvent]) -> Vec<Vec<u8>> {
-    let mut chunks: Vec<Vec<u8>> = Vec::new();
-    for event in events {
-        let text = String::from_utf8_lossy(&event.to_bytes()).into_owned();
-        match variation {
-            Variation::Comments => {
-                chunks.push(b": keep-alive\n\n".to_vec());
-                chunks.push(text.into_bytes());
-            }
-            Variation::Crlf => chunks.push(text.replace('\n', "\r\n").into_bytes()),
-            Variation::NoSpace => chunks.push(
-                text.replace("\ndata: ", "\ndata:").replacen("data: ", "data:", 1).into_bytes(),
-            ),
-            Variation::SplitUtf8 => split_inside_character(text.as_bytes(), &mut chunks),
-            Variation::ExtraFields
-            | Variation::ExtraEvents
-            | Variation::UsageChunk
-            | Variation::UsageNull
-            | Variation::UsageAbsent
-            | Variation::LeadingSpace => chunks.push(text.into_bytes()),
-        }
-    }
-    chunks
-}
-
-/// Cuts bytes behind the first byte of each multi-byte character.
-fn split_inside_character(bytes: &[u8], chunks: &mut Vec<Vec<u8>>) {
-    let mut chunk = Vec::new();
-    for &byte in bytes {
-        chunk.push(byte);
-        if byte >= 0xc0 {
-            chunks.push(std::mem::take(&mut chunk));
-        }
-    }
-    chunks.push(chunk);
-}
-
-fn add_fields(document: &mut Value) {
-    if let Value::Object(fields) = document {
-        fields.insert("x_gateway_note".to_owned(), json!({"region": "eu", "hops": [1, 2]}));
-        fields.insert("native_finish_reason".to_owned(), Value::Null);
-    }
-    for path in ["/choices/0", "/choices/0/message", "/choices/0/delta", "/output/0", "/usage"] {
-        if let Some(Value::Object(fields)) = document.pointer_mut(path) {
-            fields.insert("x_unknown".to_owned(), json!(["unknown", 7, null]));
-        }
-    }
-}
-
 /// Sets or removes what stands at a pointer; does nothing where its parent is not there.
-fn set(document: &mut Value, pointer: &str, value: Option<Value>) {
+pub(super) fn set(document: &mut Value, pointer: &str, value: Option<Value>) {
     let Some((parent, key)) = pointer.rsplit_once('/') else { return };
     if let Some(Value::Object(fields)) = document.pointer_mut(parent) {
         match value {
@@ -228,15 +103,6 @@ fn set(document: &mut Value, pointer: &str, value: Option<Value>) {
             None => {
                 fields.remove(key);
             }
-        }
-    }
-}
-
-fn edit_each(events: &mut [StreamEvent], edit: impl Fn(&mut Value)) {
-    for event in events {
-        if let Ok(mut value) = serde_json::from_str::<Value>(&event.data) {
-            edit(&mut value);
-            event.data = value.to_string();
         }
     }
 }
@@ -262,6 +128,10 @@ pub(super) fn shape(fault: ShapeFault, request: &RequestContext) -> Act {
             let mut bytes = document.to_string().into_bytes();
             bytes.truncate(bytes.len() / 2);
             return whole(200, json_headers(request), bytes);
+        }
+        ShapeFault::WrongSurface => {
+            document =
+                reply::unary(&reply::ReplyContext { surface: other(request.surface), ..context });
         }
         ShapeFault::ChoicesMissing => set(&mut document, choices, None),
         ShapeFault::ChoicesNull => set(&mut document, choices, Some(Value::Null)),
@@ -320,12 +190,20 @@ fn half_of(text: &str) -> String {
     text.chars().take(text.chars().count() / 2).collect()
 }
 
+fn other(surface: Surface) -> Surface {
+    match surface {
+        Surface::Chat => Surface::Responses,
+        Surface::Responses => Surface::Chat,
+    }
+}
+
 /// What comes nearest to a broken document for a release that streams although its user does not.
 fn as_stream(fault: ShapeFault) -> StreamFault {
     match fault {
         ShapeFault::ErrorBody => StreamFault::JsonError,
         ShapeFault::Html => StreamFault::Html,
         ShapeFault::TruncatedJson => StreamFault::CutMidEvent,
+        ShapeFault::WrongSurface => StreamFault::WrongSurface,
         ShapeFault::FinishNull => StreamFault::NoFinishReason,
         ShapeFault::FinishLength => StreamFault::FinishLength,
         ShapeFault::FinishContentFilter => StreamFault::FinishContentFilter,
@@ -366,19 +244,18 @@ pub(super) fn stream(fault: StreamFault, request: &RequestContext) -> Act {
         StreamFault::PlainCompletion => {
             whole(200, json_headers(request), reply::unary(&context).to_string().into_bytes())
         }
+        StreamFault::WrongSurface => {
+            let context = reply::ReplyContext { surface: other(request.surface), ..context };
+            ended(reply::stream(&context), None)
+        }
         StreamFault::NoFinishReason => ended(half, None),
         StreamFault::DoneAfterCut => ended(half, Some(event(None, "[DONE]".to_owned()))),
         StreamFault::NoDone => {
             let events = events.into_iter().filter(|event| event.data != "[DONE]").collect();
             ended(events, None)
         }
-        StreamFault::CutMidEvent => {
-            let mut pieces: Vec<Vec<u8>> = half.iter().map(StreamEvent::to_bytes).collect();
-            if let Some(last) = pieces.last_mut() {
-                last.truncate(last.len() / 2);
-            }
-            Act::Answer(pieces_answer(request, pieces, AnswerEnd::Fin))
-        }
+        StreamFault::CutMidEvent => cut_mid_event(request, &half, AnswerEnd::Fin),
+        StreamFault::ResetMidEvent => cut_mid_event(request, &half, AnswerEnd::Reset),
         StreamFault::MalformedChunk => {
             let mut events = events;
             let middle = events.len() / 2;
@@ -398,13 +275,8 @@ pub(super) fn stream(fault: StreamFault, request: &RequestContext) -> Act {
         }
         StreamFault::ErrorNested => ended(half, Some(event(Some("error"), error.to_string()))),
         StreamFault::Silence => Act::Answer(events_answer(request, &half, AnswerEnd::Hold)),
-        StreamFault::SilenceWithComments => {
-            let mut answer = events_answer(request, &half, AnswerEnd::Hold);
-            answer
-                .pieces
-                .push(Piece::Repeat { bytes: b": keep-alive\n\n".to_vec(), every: COMMENT_EVERY });
-            Act::Answer(answer)
-        }
+        StreamFault::SilenceWithComments => comments_for_ever(request, &half),
+        StreamFault::CommentsOnly => comments_for_ever(request, &[]),
         StreamFault::FinishLength => {
             ended(finish_early(request, &events, "length", "max_output_tokens"), None)
         }
@@ -419,6 +291,23 @@ pub(super) fn stream(fault: StreamFault, request: &RequestContext) -> Act {
             ended(events, None)
         }
     }
+}
+
+/// Some events, then keep-alive comments, and never more.
+fn comments_for_ever(request: &RequestContext, events: &[StreamEvent]) -> Act {
+    let mut answer = events_answer(request, events, AnswerEnd::Hold);
+    let bytes = b": keep-alive\n\n".to_vec();
+    answer.pieces.push(Piece::Repeat { bytes, every: KEEP_ALIVE_EVERY });
+    Act::Answer(answer)
+}
+
+/// Half the events, the last of them cut in its middle.
+fn cut_mid_event(request: &RequestContext, half: &[StreamEvent], end: AnswerEnd) -> Act {
+    let mut pieces: Vec<Vec<u8>> = half.iter().map(StreamEvent::to_bytes).collect();
+    if let Some(last) = pieces.last_mut() {
+        last.truncate(last.len() / 2);
+    }
+    Act::Answer(pieces_answer(request, pieces, end))
 }
 
 /// An error as the surface's own documentation has it in a stream.

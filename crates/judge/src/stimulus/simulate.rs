@@ -1,4 +1,4 @@
-//! Replies of the simulated lane as a whole: the documented one, errors, redirects and a breaking network.
+//! Replies of the simulated lane as a whole: the documented one, errors and a breaking network.
 
 use std::time::Duration;
 
@@ -9,6 +9,9 @@ use super::{Act, Answer, AnswerEnd, NetworkFault, Piece, RequestContext, RetryAf
 
 /// Between two events of a simulated stream: a little, so that clients meet several reads, not one.
 const EVENT_GAP: Duration = Duration::from_millis(2);
+
+/// How often a keep-alive comes while nothing else does. Shorter than any idle timeout.
+pub(super) const KEEP_ALIVE_EVERY: Duration = Duration::from_millis(400);
 
 /// Pieces and waits of a slow drip: three seconds in all, well below any sane timeout.
 const DRIP_PIECES: usize = 30;
@@ -104,13 +107,21 @@ pub(super) fn error(kind: ErrorKind, request: &RequestContext) -> Act {
 
 pub(super) fn rate_limited(retry_after: RetryAfter, request: &RequestContext) -> Act {
     let mut reply = reply::error(ErrorKind::RateLimited, &context(request, ""));
-    reply.headers.push((
-        "retry-after".to_owned(),
-        match retry_after {
-            RetryAfter::Seconds(seconds) => seconds.to_string(),
-            RetryAfter::Date(seconds) => http_date(request.created + i64::from(seconds)),
-        },
-    ));
+    let value = match retry_after {
+        RetryAfter::Seconds(seconds) => seconds.to_string(),
+        RetryAfter::Date(seconds) => http_date(request.created + i64::from(seconds)),
+        RetryAfter::Milliseconds(millis) => millis.to_string(),
+        RetryAfter::Text(text) => text.to_owned(),
+        RetryAfter::Absent => String::new(),
+    };
+    let name = match retry_after {
+        RetryAfter::Milliseconds(_) => "retry-after-ms",
+        RetryAfter::Seconds(_) | RetryAfter::Date(_) | RetryAfter::Text(_) => "retry-after",
+        RetryAfter::Absent => "",
+    };
+    if !name.is_empty() {
+        reply.headers.push((name.to_owned(), value));
+    }
     whole(reply.status, reply.headers, reply.body.to_string().into_bytes())
 }
 
@@ -120,23 +131,6 @@ fn http_date(seconds: i64) -> String {
     time.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()
 }
 
-pub(super) fn redirect(request: &RequestContext) -> Act {
-    if request.attempt > 1 {
-        // Whoever follows gets the page that the redirect promised.
-        return whole(
-            200,
-            vec![("content-type".to_owned(), "text/html; charset=utf-8".to_owned())],
-            HTML.into(),
-        );
-    }
-    let headers = vec![
-        ("content-type".to_owned(), "text/html; charset=utf-8".to_owned()),
-        ("location".to_owned(), crate::Marker::moved_path(&request.marker)),
-        ("x-request-id".to_owned(), request.request_id.clone()),
-    ];
-    whole(301, headers, b"<html><body>Moved Permanently</body></html>".to_vec())
-}
-
 /// A web page as a wrong base URL, a login wall or a maintenance proxy sends it.
 pub(super) const HTML: &str = "<!DOCTYPE html>\n<html lang=\"en\"><head><title>Welcome</title></head>\
     <body><h1>Welcome</h1><p>Please sign in to continue.</p></body></html>\n";
@@ -144,11 +138,30 @@ pub(super) const HTML: &str = "<!DOCTYPE html>\n<html lang=\"en\"><head><title>W
 pub(super) fn network(fault: NetworkFault, request: &RequestContext) -> Act {
     match fault {
         NetworkFault::ResetBeforeHeaders => Act::Reset,
+        NetworkFault::CloseBeforeHeaders => Act::Close,
         NetworkFault::StallBeforeHeaders => Act::Hold,
         NetworkFault::ResetMidBody => half(request, AnswerEnd::Reset),
+        NetworkFault::CloseMidBody => half(request, AnswerEnd::Fin),
         NetworkFault::StallMidBody => half(request, AnswerEnd::Hold),
+        NetworkFault::EndlessBlanks => blanks(request),
         NetworkFault::SlowDrip => drip(request),
     }
+}
+
+/// A blank now and then, and nothing else. A release that streams although its user does not gets comments.
+fn blanks(request: &RequestContext) -> Act {
+    let (headers, bytes): (_, &[u8]) = match request.mode {
+        Mode::Unary => (json_headers(request), b"\n"),
+        Mode::Stream => (sse_headers(request), b": keep-alive\n\n"),
+    };
+    let pieces = vec![Piece::Repeat { bytes: bytes.to_vec(), every: KEEP_ALIVE_EVERY }];
+    Act::Answer(Answer {
+        status: 200,
+        headers,
+        declared_length: None,
+        pieces,
+        end: AnswerEnd::Hold,
+    })
 }
 
 /// The first half of the documented reply, then `end`.

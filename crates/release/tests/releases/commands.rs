@@ -3,10 +3,10 @@
 use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;
 
-use drill::ports::{Ask, PortError, RunningRelease as _};
+use drill::ports::{PortError, RunningRelease as _};
 use drill::settings::{LogSource, PromptBy, Run};
 
-use crate::harness::{Bench, exposed, said, shell, stream, unary, within};
+use crate::harness::{Bench, exposed, is_alive, pids, said, shell, stream, unary, until, within};
 
 #[tokio::test]
 async fn exits_and_signals_are_told_apart() {
@@ -113,18 +113,26 @@ async fn a_command_that_hangs_times_out_with_what_it_had_said() {
         assert_eq!(exposed(asked.answer.as_ref()), "part\n");
         let elapsed = asked.outcome.elapsed_ms();
         assert!((2000..10_000).contains(&elapsed), "{elapsed} ms");
+        assert!(asked.cpu_wait.is_some(), "how long it waited for a processor is known");
     }
 }
 
 #[tokio::test]
 async fn an_asker_who_leaves_ends_the_command() {
     let bench = Bench::supervised();
-    let release =
-        bench.shell("echo $$ > pids; trap 'echo told >&2; exit 0' TERM; sleep 600 & wait");
-    let leaving = Ask { leave_after: Some(Duration::from_secs(2)), ..unary("p") };
-    let asked = bench.ask(&release, leaving).await;
-    assert_eq!(said(&asked), "timed out");
-    assert_eq!(exposed(asked.logs.as_ref()), "told\n");
+    let running =
+        bench.start(&bench.shell("echo $$ > pids; sleep 600 & echo $! >> pids; wait")).await;
+    let running = running.unwrap();
+    {
+        let asking = running.ask(unary("p"));
+        let started = until("two processes", || pids(bench.path()).len() == 2);
+        tokio::select! {
+            asked = asking => panic!("nobody waited for {}", said(&asked)),
+            () = started => {}
+        }
+    }
+    let left = pids(bench.path());
+    until("an end of both", || !left.iter().any(|pid| is_alive(*pid))).await;
 }
 
 #[tokio::test]

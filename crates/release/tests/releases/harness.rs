@@ -63,7 +63,11 @@ impl Bench {
             inherit: Vec::new(),
             tap: TapMode::Reverse { listen: None },
             deadline: LONG,
-            retry: RetryPolicy { max_attempts: 3, max_elapsed: Duration::from_secs(20) },
+            retry: RetryPolicy {
+                max_attempts: 3,
+                max_elapsed: Duration::from_secs(20),
+                is_declared: false,
+            },
             calls_per_ask: 1,
             models: Vec::new(),
             fallback_models: Vec::new(),
@@ -117,13 +121,7 @@ pub(crate) fn shell(script: &str, prompt: PromptBy, answer_pointer: Option<&str>
 }
 
 pub(crate) fn unary(prompt: &str) -> Ask {
-    Ask {
-        prompt: Sensitive::new(prompt),
-        mode: Mode::Unary,
-        deadline: LONG,
-        tap: None,
-        leave_after: None,
-    }
+    Ask { prompt: Sensitive::new(prompt), mode: Mode::Unary, deadline: LONG, tap: None }
 }
 
 pub(crate) fn stream(prompt: &str) -> Ask {
@@ -178,6 +176,7 @@ pub(crate) fn said(asked: &Asked) -> String {
         Outcome::Refused { how, .. } => format!("refused: {how}"),
         Outcome::TimedOut { .. } => "timed out".to_owned(),
         Outcome::Crashed { how, .. } => format!("crashed: {how:?}"),
+        Outcome::Left { .. } => "left".to_owned(),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use drill::ports::{Ask, LogPosition, PortError, RunningRelease as _};
+use drill::ports::{LogPosition, PortError, RunningRelease as _};
 use drill::settings::{
     AnswerAt, AskMapping, EventMark, HttpAsk, LogSource, RefusedBy, Run, ServiceRun,
 };
@@ -48,9 +48,7 @@ async fn replies_are_told_apart() {
     assert_eq!(exposed(asked.shown.as_ref()), "it is broken");
     let hung = running.ask(within(Duration::from_millis(500), unary("hang"))).await;
     assert_eq!(said(&hung), "timed out");
-    let leaving = Ask { leave_after: Some(Duration::from_millis(300)), ..unary("hang") };
-    let left = running.ask(leaving).await;
-    assert!(left.outcome.elapsed_ms() < 5000 && said(&left) == "timed out");
+    assert!(hung.cpu_wait.is_some(), "how long it waited for a processor is known");
     running.stop().await;
     assert_eq!(said(&running.ask(unary("x")).await), "crashed: Signal { number: 15 }");
 }

@@ -1,0 +1,147 @@
+//! Asks again where one ask is too little to go by. That never turns a failure into a pass, see `judge::judging::repeats`.
+
+use judge::judging::Judged;
+use judge::judging::repeats::{is_worth_another, settle};
+use judge::{Outcome, OutcomeKind, Probe, Repeat, Verdict};
+
+use super::{Alive, Context, Way, start};
+use crate::asking::{Company, Probing};
+use crate::bench::ControlPort;
+use crate::ports::{Releases, RunningRelease as _, Tap};
+use crate::settings::Run;
+
+/// Probes that are made again because of their result. Beyond these it is no matter of chance any more.
+const DOUBTFUL_MAX: usize = 12;
+
+/// Times that a service is started again because an ask has ended it. Further crashes stand as they were seen first.
+const RESTARTS_MAX: u32 = 4;
+
+impl<T: Tap, R: Releases, C: ControlPort> Context<'_, T, R, C> {
+    /// Makes probes once more: those that are planned several times, and those whose result may be the moment's.
+    pub(super) async fn again(
+        &self,
+        alive: &Alive<R::Running, T::Port>,
+        way: Way,
+        probings: &mut [Probing],
+    ) {
+        let is_doubtful =
+            |probing: &&Probing| is_worth_another(probing.outcome.as_ref(), &probing.judged);
+        let is_crash = |probing: &&Probing| {
+            probing.outcome.as_ref().map(Outcome::kind) == Some(OutcomeKind::Crashed)
+        };
+        let is_service = way == Way::Together || way == Way::Pool;
+        // Where one process serves all, one ask that ends it is a crash to every other one that is under way.
+        let mut suspects: Vec<&Probing> =
+            probings.iter().filter(is_crash).filter(is_doubtful).filter(|_| is_service).collect();
+        // Those that never got to call were asked when it was gone already: they cost no start, and are quickly cleared.
+        suspects.sort_by_key(|probing| {
+            (probing.probe.is_slow(), !probing.observation.exchanges.is_empty())
+        });
+        let suspects: Vec<Probe> =
+            suspects.into_iter().map(|probing| probing.probe.clone()).collect();
+        let doubtful = probings.iter().filter(is_doubtful).take(DOUBTFUL_MAX);
+        let planned = probings.iter().filter(|probing| probing.probe.asks > 1);
+        let mut others: Vec<Probe> = Vec::new();
+        for probing in doubtful.chain(planned) {
+            if !suspects.contains(&probing.probe) && !others.contains(&probing.probe) {
+                others.push(probing.probe.clone());
+            }
+        }
+        if others.is_empty() && suspects.is_empty() {
+            return;
+        }
+        let mut made = Vec::new();
+        if suspects.is_empty() {
+            made.extend(self.make(alive, way, others).await);
+        } else if let Some(fresh) = self.fresh().await {
+            made.extend(self.make(&fresh, way, others).await);
+            self.search_logs(&fresh.running, probings);
+            made.extend(self.one_by_one(fresh, suspects).await);
+        }
+        for probing in probings {
+            let of_this = |other: &Probing| other.probe == probing.probe;
+            if let Some(at) = made.iter().position(of_this) {
+                add(probing, made.swap_remove(at), self.bench.settings.gates.strict);
+            }
+        }
+    }
+
+    async fn make(
+        &self,
+        alive: &Alive<R::Running, T::Port>,
+        way: Way,
+        probes: Vec<Probe>,
+    ) -> Vec<Probing> {
+        match way {
+            Way::Commands => self.commands(&alive.running, probes).await,
+            Way::Gateway => self.gateway(alive, probes).await,
+            Way::Together => self.together(alive, super::slow_first(probes)).await,
+            Way::Pool => self.pool(alive, probes).await,
+        }
+    }
+
+    /// Starts the service once more, where it is ours to start.
+    async fn fresh(&self) -> Option<Alive<R::Running, T::Port>> {
+        if !matches!(self.bench.settings.release(self.role).run, Run::Service(_)) {
+            return None;
+        }
+        // One that cannot be started twice stays as it was judged.
+        start(self.bench, self.role).await.ok()
+    }
+
+    /// Asks one after the other, so that each crash has one cause; after a crash on a new start.
+    async fn one_by_one(
+        &self,
+        mut alive: Alive<R::Running, T::Port>,
+        probes: Vec<Probe>,
+    ) -> Vec<Probing> {
+        let mut made: Vec<Probing> = Vec::new();
+        let mut starts = 0;
+        for probe in &probes {
+            let probing = self.one(&alive.running, &alive.port, probe, Company::Alone).await;
+            let has_crashed =
+                probing.outcome.as_ref().map(Outcome::kind) == Some(OutcomeKind::Crashed);
+            made.push(probing);
+            if has_crashed {
+                alive.running.stop().await;
+                starts += 1;
+                match self.fresh().await {
+                    Some(fresh) if starts <= RESTARTS_MAX => alive = fresh,
+                    Some(_) | None => return made,
+                }
+            }
+        }
+        alive.running.stop().await;
+        made
+    }
+}
+
+/// Adds another ask to a probing.
+fn add(probing: &mut Probing, other: Probing, strict: bool) {
+    let repeat = |probing: &Probing| Repeat {
+        verdict: Verdict::of(&probing.judged.findings, strict),
+        outcome: probing.outcome.as_ref().map(Outcome::kind),
+        attempts: u32::try_from(
+            probing.observation.exchanges.iter().filter(|exchange| exchange.is_call()).count(),
+        )
+        .unwrap_or(u32::MAX),
+        findings: probing.judged.findings.clone(),
+    };
+    probing.repeats = vec![repeat(probing), repeat(&other)];
+    let kind = |probing: &Probing| probing.outcome.as_ref().map(Outcome::kind);
+    let asks = [(kind(probing), std::mem::take(&mut probing.judged)), (kind(&other), other.judged)];
+    let settled: Judged = settle(&asks);
+    probing.judged = settled;
+    // What is told of the wire is told of an ask that blocks, if one did.
+    let worst = |verdict: Verdict| match verdict {
+        Verdict::Pass => 0,
+        Verdict::Ambiguous => 1,
+        Verdict::Fail => 2,
+    };
+    let [first, second] =
+        [0, 1].map(|n| probing.repeats.get(n).map_or(0, |repeat| worst(repeat.verdict)));
+    if second > first {
+        probing.observation = other.observation;
+        probing.outcome = other.outcome;
+    }
+}

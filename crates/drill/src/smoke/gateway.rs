@@ -1,0 +1,71 @@
+//! A release that is itself a gateway: asked one question at a time, and given time to recover from the faults of its provider.
+
+use std::time::Duration;
+
+use judge::{Probe, Stimulus};
+
+use super::{Alive, Context};
+use crate::asking::{Company, Probing, Subject, probe as make_probe};
+use crate::bench::ControlPort;
+use crate::ports::{Releases, Tap};
+
+/// How long a gateway may take to recover, and how often it is asked meanwhile.
+const RECOVER_WITHIN: Duration = Duration::from_secs(20);
+const RECOVER_POLL: Duration = Duration::from_millis(400);
+
+impl<T: Tap, R: Releases, C: ControlPort> Context<'_, T, R, C> {
+    /// One at a time, with time to recover.
+    pub(super) async fn gateway(
+        &self,
+        alive: &Alive<R::Running, T::Port>,
+        probes: Vec<Probe>,
+    ) -> Vec<Probing> {
+        let mut probings = Vec::new();
+        for probe in &probes {
+            let mut probing = self.one(&alive.running, &alive.port, probe, Company::Alone).await;
+            let cooling = probing.observation.exchanges.is_empty();
+            if cooling && self.recover(alive, probe.mode).await {
+                probing = self.one(&alive.running, &alive.port, probe, Company::Alone).await;
+            }
+            probings.push(probing);
+            if probe.group != "happy" && probe.group != "tolerated" {
+                self.recover(alive, probe.mode).await;
+            }
+        }
+        probings
+    }
+
+    /// Asks until a call arrives and is answered. Tells whether that came.
+    async fn recover(&self, alive: &Alive<R::Running, T::Port>, mode: contract::Mode) -> bool {
+        let until = tokio::time::Instant::now() + RECOVER_WITHIN;
+        let probe = Probe {
+            id: "recovery",
+            group: "happy",
+            mode,
+            stimulus: Stimulus::Documented,
+            expect: judge::Expect::Answer,
+            attempts: judge::Attempts::Policy,
+            asks: 1,
+        };
+        let subject = Subject {
+            role: self.role,
+            running: &alive.running,
+            port: &alive.port,
+            policy: self.policy,
+            deadline: self.bench.settings.release(self.role).deadline,
+        };
+        while tokio::time::Instant::now() < until {
+            let names = self.bench.names.ask();
+            let probing =
+                make_probe(self.bench, subject, &names, &probe, Company::Alone, None).await;
+            let answered = probing
+                .outcome
+                .is_some_and(|outcome| outcome.kind() == judge::OutcomeKind::Answered);
+            if answered && !probing.observation.exchanges.is_empty() {
+                return true;
+            }
+            tokio::time::sleep(RECOVER_POLL).await;
+        }
+        false
+    }
+}

@@ -1,0 +1,74 @@
+//! Replies that a release must take: the documented one, and its legal variations.
+
+use contract::{Mode, Surface};
+
+use super::{HAPPY_LIVE, Plan};
+use crate::probe::{Attempts, Expect};
+use crate::stimulus::{Stimulus, Variation};
+
+pub(super) fn add(plan: &mut Plan<'_>) {
+    plan.add(HAPPY_LIVE, "happy", Stimulus::Relay, Expect::Answer, Attempts::Policy);
+    plan.add("happy-unicode", "happy", Stimulus::Documented, Expect::Answer, Attempts::Policy);
+    // An application that says it needs usage may refuse a reply without it.
+    let needs_usage = plan.context.required_fields.iter().any(|field| field.starts_with("/usage"));
+    let mut tolerated = |id, variation, expect| {
+        plan.add(id, "tolerated", Stimulus::Tolerated(variation), expect, Attempts::Policy);
+    };
+    tolerated("tolerated-extra-fields", Variation::ExtraFields, Expect::Answer);
+    tolerated("tolerated-model-snapshot", Variation::ModelSnapshot, Expect::Answer);
+    if !needs_usage {
+        tolerated("tolerated-usage-null", Variation::UsageNull, Expect::Answer);
+    }
+    match plan.mode {
+        Mode::Unary => unary(plan, needs_usage),
+        Mode::Stream => stream(plan),
+    }
+}
+
+fn unary(plan: &mut Plan<'_>, needs_usage: bool) {
+    let is_thorough = plan.is_thorough();
+    let mut tolerated = |id, variation, expect| {
+        plan.add(id, "tolerated", Stimulus::Tolerated(variation), expect, Attempts::Policy);
+    };
+    if !needs_usage {
+        tolerated("tolerated-usage-absent", Variation::UsageAbsent, Expect::Answer);
+    }
+    tolerated("tolerated-leading-space", Variation::LeadingSpace, Expect::Answer);
+    if is_thorough {
+        tolerated("tolerated-split-utf8", Variation::SplitUtf8, Expect::Answer);
+        // Legal JSON has none (RFC 8259 section 8.1), and parsers may ignore it.
+        tolerated("tolerated-bom", Variation::Bom, Expect::AnswerOrWarn);
+    }
+}
+
+fn stream(plan: &mut Plan<'_>) {
+    let (surface, is_thorough) = (plan.context.surface, plan.is_thorough());
+    let mut tolerated = |id, variation, expect| {
+        plan.add(id, "tolerated", Stimulus::Tolerated(variation), expect, Attempts::Policy);
+    };
+    tolerated("tolerated-comments", Variation::Comments, Expect::Answer);
+    tolerated("tolerated-crlf", Variation::Crlf, Expect::Answer);
+    tolerated("tolerated-no-space", Variation::NoSpace, Expect::Answer);
+    tolerated("tolerated-split-utf8", Variation::SplitUtf8, Expect::Answer);
+    match surface {
+        Surface::Chat => {
+            tolerated("tolerated-usage-chunk", Variation::UsageChunk, Expect::Answer);
+        }
+        // The stream helper of openai-node 7 refuses unknown events (contracts.md row 136).
+        Surface::Responses => {
+            tolerated("tolerated-extra-events", Variation::ExtraEvents, Expect::AnswerOrWarn);
+        }
+    }
+    if is_thorough {
+        tolerated("tolerated-one-read", Variation::OneRead, Expect::Answer);
+        tolerated("tolerated-byte-by-byte", Variation::ByteByByte, Expect::Answer);
+        tolerated("tolerated-event-fields", Variation::EventFields, Expect::Answer);
+        // Legal, and rare enough that common readers were never tried on it (contracts.md section 7D).
+        tolerated("tolerated-bom", Variation::Bom, Expect::AnswerOrWarn);
+        tolerated("tolerated-data-lines", Variation::DataLines, Expect::AnswerOrWarn);
+        if surface == Surface::Chat {
+            // What Azure sends before the first chunk (contracts.md row 113).
+            tolerated("tolerated-filter-chunk", Variation::FilterChunk, Expect::AnswerOrWarn);
+        }
+    }
+}

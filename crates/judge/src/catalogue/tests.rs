@@ -1,0 +1,191 @@
+//! The plans as a whole, and each stimulus against the contract: a variation must be a good reply, a fault must not be one.
+
+use std::collections::BTreeSet;
+
+use contract::{
+    BodyEnd, Completion, ContractVerdict, DeliveredText, Judgement, Profile, ResponseJudge, Surface,
+};
+
+use super::*;
+use crate::stimulus::{Act, Answer, AnswerEnd, Piece, RequestContext};
+
+const MODELS: &[String] = &[];
+
+fn context(surface: Surface) -> PlanContext<'static> {
+    PlanContext {
+        surface,
+        cometapi: true,
+        required_fields: &[],
+        model: "m-1",
+        models: MODELS,
+        max_attempts: 3,
+        own_port: false,
+        unary_as_well: true,
+    }
+}
+
+fn request(surface: Surface, mode: Mode, model: &str, attempt: u32) -> RequestContext {
+    RequestContext {
+        surface,
+        mode,
+        profile: Profile::Openai,
+        model: model.to_owned(),
+        marker: "ssm-0123456789ab".to_owned(),
+        label: "SSL-0123456789ab".to_owned(),
+        format: contract::reply::AnswerFormat::Text,
+        include_usage: false,
+        authority: "127.0.0.1:4711".to_owned(),
+        attempt,
+        beside: 0,
+        request_id: "req_1".to_owned(),
+        created: 1_790_000_000,
+    }
+}
+
+/// Judges the bytes of a reply that comes to an end by itself.
+fn judged(answer: &Answer, surface: Surface, mode: Mode) -> Option<(Judgement, DeliveredText)> {
+    let mut judge = ResponseJudge::new(surface, mode, Profile::Openai);
+    judge.head(
+        answer.status,
+        answer.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())),
+    );
+    for piece in &answer.pieces {
+        match piece {
+            Piece::Bytes(bytes) => judge.push(bytes),
+            Piece::Pause(_) => {}
+            Piece::Repeat { .. } => return None,
+        }
+    }
+    match answer.end {
+        AnswerEnd::Complete => Some(judge.finish(BodyEnd::Complete)),
+        AnswerEnd::Fin | AnswerEnd::Reset => Some(judge.finish(BodyEnd::Cut)),
+        AnswerEnd::Hold => None,
+    }
+}
+
+fn ids(plan: &[Probe]) -> BTreeSet<&'static str> {
+    plan.iter().map(|probe| probe.id).collect()
+}
+
+#[test]
+fn each_simulated_reply_is_what_its_probe_expects() {
+    let mut n_judged = 0;
+    for surface in [Surface::Chat, Surface::Responses] {
+        for mode in [Mode::Unary, Mode::Stream] {
+            for probe in plan(Depth::Thorough, mode, &context(surface)) {
+                let Act::Answer(answer) = probe.stimulus.act(&request(surface, mode, "m-1", 1))
+                else {
+                    continue;
+                };
+                let Some((judgement, _)) = judged(&answer, surface, mode) else { continue };
+                n_judged += 1;
+                let is_good = answer.status == 200
+                    && judgement.verdict != ContractVerdict::Hold
+                    && judgement.completion == Completion::Complete;
+                let is_expected = match probe.expect {
+                    Expect::Answer | Expect::AnswerOrWarn => {
+                        is_good || probe.attempts == Attempts::Recovers
+                    }
+                    Expect::Refusal | Expect::RefusalOrWarn => !is_good,
+                    Expect::AnyOutcome | Expect::Nobody => true,
+                };
+                assert!(is_expected, "{} on {surface} {mode}: {judgement:?}", probe.id);
+            }
+        }
+    }
+    assert!(n_judged > 150, "{n_judged} replies were judged: the others were not looked at");
+}
+
+#[test]
+fn a_variation_delivers_the_documented_text_to_whoever_reads_by_the_rules() {
+    for surface in [Surface::Chat, Surface::Responses] {
+        for mode in [Mode::Unary, Mode::Stream] {
+            for probe in plan(Depth::Thorough, mode, &context(surface)) {
+                let request = request(surface, mode, "m-1", 1);
+                let Act::Answer(answer) = probe.stimulus.act(&request) else { continue };
+                if probe.group == "tolerated"
+                    && let Some((_, text)) = judged(&answer, surface, mode)
+                {
+                    let expected = crate::documented_text(&request.label);
+                    assert_eq!(text.expose(), expected, "{} on {surface} {mode}", probe.id);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn the_thorough_plan_has_all_of_the_default_one_and_each_twice() {
+    for surface in [Surface::Chat, Surface::Responses] {
+        for mode in [Mode::Unary, Mode::Stream] {
+            let usual = default_plan(mode, &context(surface));
+            let thorough = plan(Depth::Thorough, mode, &context(surface));
+            assert!(ids(&usual).is_subset(&ids(&thorough)), "{surface} {mode}");
+            assert!(ids(&usual).len() < ids(&thorough).len(), "{surface} {mode}");
+            assert_eq!(ids(&thorough).len(), thorough.len(), "an id stands twice");
+            assert!(usual.iter().all(|probe| probe.asks == 1));
+            assert!(
+                thorough
+                    .iter()
+                    .all(|probe| probe.asks == if probe.stimulus.is_live() { 1 } else { 2 })
+            );
+        }
+    }
+}
+
+#[test]
+fn what_is_left_out_of_streams_is_in_the_plan_of_unary_calls() {
+    let context = context(Surface::Chat);
+    let unary = default_plan(Mode::Unary, &context);
+    for id in ONCE {
+        assert!(ids(&unary).contains(id), "{id} is in no default plan");
+    }
+}
+
+#[test]
+fn a_redirect_elsewhere_leads_to_the_taps_other_name() {
+    let location = |authority: &str| {
+        let request = RequestContext {
+            authority: authority.to_owned(),
+            ..request(Surface::Chat, Mode::Unary, "m-1", 1)
+        };
+        let redirect = crate::stimulus::Redirect { status: 307, elsewhere: true };
+        let Act::Answer(answer) = Stimulus::Redirect(redirect).act(&request) else {
+            panic!("a redirect is an answer")
+        };
+        answer.headers.into_iter().find(|(name, _)| name == "location").unwrap().1
+    };
+    assert_eq!(location("127.0.0.1:4711"), "http://localhost:4711/moved-away/0123456789ab");
+    assert_eq!(location("localhost:4711"), "http://127.0.0.1:4711/moved-away/0123456789ab");
+    // Behind a proxy the provider has one name only.
+    assert_eq!(location("api.example.com"), "/moved/0123456789ab");
+}
+
+#[test]
+fn another_model_than_the_failing_one_answers() {
+    let probes = default_plan(Mode::Unary, &context(Surface::Chat));
+    let probe = probes.iter().find(|probe| probe.id == "fallback-503").unwrap();
+    let status = |model| {
+        let act = probe.stimulus.act(&request(Surface::Chat, Mode::Unary, model, 1));
+        let Act::Answer(answer) = act else { panic!("{act:?}") };
+        answer.status
+    };
+    assert_eq!((status("m-1"), status("m-2")), (503, 200));
+}
+
+#[test]
+fn a_guard_call_to_another_path_takes_the_place_of_one_that_is_relayed() {
+    let guarded = Stimulus::Guarded(Box::new(crate::Guarded {
+        lead_models: Vec::new(),
+        lead_first: 1,
+        lead: Stimulus::Relay,
+        then: Stimulus::Network(crate::NetworkFault::ResetBeforeHeaders),
+    }));
+    let act = |attempt, beside| {
+        guarded
+            .act(&RequestContext { beside, ..request(Surface::Chat, Mode::Unary, "m-1", attempt) })
+    };
+    assert_eq!(act(1, 0), Act::Relay);
+    assert_eq!(act(2, 0), Act::Reset);
+    assert_eq!(act(1, 1), Act::Reset);
+}
