@@ -9,7 +9,7 @@ use ::contract::{Mode, Surface};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use judge::Role;
 
-pub(crate) use self::contract::{ContractCommand, JudgeArgs};
+pub(crate) use self::contract::{ContractCommand, JudgeArgs, ReviewArgs};
 use crate::config::FILE_NAME;
 
 /// Decides whether a service that calls an LLM API may take its next small step, and proves the way back.

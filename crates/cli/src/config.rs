@@ -11,6 +11,7 @@ mod provider;
 mod reader;
 mod release;
 mod resolving;
+mod review;
 mod run;
 mod scalar;
 mod secret;
@@ -20,9 +21,7 @@ mod tree;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use drill::settings::{
-    ContractSettings, Gates, LedgerUrl, Review, Route, Settings, SwitchKind, TapMode,
-};
+use drill::settings::{Gates, LedgerUrl, Route, Settings, SwitchKind, TapMode};
 
 use crate::environment::Environment;
 
@@ -178,45 +177,6 @@ impl Reader<'_> {
         };
         self.look_at_pair(fields, &settings);
         Some(settings)
-    }
-
-    fn contract(&mut self, root: &Fields<'_>) -> ContractSettings {
-        let Some(fields) = self.section(root, "contract") else {
-            return ContractSettings::default();
-        };
-        let path = fields.path("reviewed");
-        let mut reviewed = Vec::new();
-        for node in self.items(&fields, "reviewed").unwrap_or_default() {
-            let review = self.open(node, &keys::REVIEW, path.clone());
-            reviewed.extend(review.and_then(|review| self.review(&review)));
-        }
-        let mut required_fields: Vec<String> = Vec::new();
-        let path = fields.path("required_fields");
-        for node in self.items(&fields, "required_fields").unwrap_or_default() {
-            let Some(text) = self.text_of(node, &path) else { continue };
-            let Some(pointer) = self.check(node, &path, &text, scalar::pointer) else { continue };
-            if required_fields.contains(&pointer) {
-                self.warn(Problem::new(
-                    node.span.clone(),
-                    format!("`{pointer}` stands twice in `{path}`"),
-                ));
-            } else {
-                required_fields.push(pointer);
-            }
-        }
-        ContractSettings { reviewed, required_fields }
-    }
-
-    fn review(&mut self, fields: &Fields<'_>) -> Option<Review> {
-        let source = self.text(fields, "source");
-        let by = self.text(fields, "by");
-        let on = self.checked(fields, "on", |text| {
-            text.parse::<jiff::civil::Date>().map_err(|_parsing| {
-                // The cause speaks of the parser's grammar.
-                (format!("`{text}` is not a date"), "write it as 2026-11-20".to_owned())
-            })
-        });
-        Some(Review { source: source?, on: on?, by: by? })
     }
 
     fn route(&mut self, root: &Fields<'_>) -> Option<Route> {

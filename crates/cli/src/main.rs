@@ -12,6 +12,7 @@ mod human;
 mod init;
 mod result;
 mod schema;
+mod sources;
 mod subject;
 mod terminal;
 mod watch;

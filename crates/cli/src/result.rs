@@ -90,7 +90,10 @@ impl RunFacts {
                     what.clone(),
                     "A secret was about to be written down, and was not. See which part of the configuration carries it in clear.",
                 )),
-                Fact::Planned { .. } => {}
+                Fact::Planned { .. }
+                | Fact::SourceRead { .. }
+                | Fact::SourceAccepted(_)
+                | Fact::Decided { .. } => {}
             }
         }
         facts.steps.sort_by_key(|step| step.step);

@@ -23,6 +23,7 @@ use crate::args::EffortArgs;
 use crate::config;
 use crate::environment::Environment;
 use crate::failure::Failure;
+use crate::sources::Sources;
 use crate::subject;
 
 /// The hidden subcommand under which releases run, so that they end when surestep does.
@@ -177,6 +178,7 @@ pub(crate) async fn wire(
             environment: environment.all(),
             supervisor: supervisor(),
         }),
+        sources: Arc::new(Sources::new(&settings, environment)),
         control: Controller::new(&settings, &upstreams, &secrets),
         upstreams,
         secrets,

@@ -11,7 +11,7 @@ use judge::catalogue::Depth;
 use judge::judging::Control;
 use judge::{AnsweredBy, AskId, Finding, Marker, Observation, Role, Subject};
 
-use crate::ports::{Releases, Tap, Upstream};
+use crate::ports::{Releases, SourceReader, Tap, Upstream};
 use crate::progress::Progress;
 use crate::settings::Settings;
 
@@ -25,6 +25,8 @@ pub struct Bench<T: Tap, R: Releases, C: ControlPort> {
     pub releases: R,
     /// surestep's own call to the provider.
     pub control: C,
+    /// Reads the contract's sources.
+    pub sources: Arc<dyn SourceReader>,
     /// Where each release's live lane leads.
     pub upstreams: Upstreams,
     /// Resolved secrets.

@@ -23,5 +23,5 @@ pub use bench::{
 };
 pub use progress::{Event, Progress};
 pub use rehearsal::{Rehearsal, drill};
-pub use review::REVIEW_MAX_DAYS;
+pub use review::{Acceptance, Desk, ReviewReport, SourceReport, review_sources};
 pub use run::{RunError, RunReport, StepReport, check};

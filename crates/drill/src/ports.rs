@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use contract::{DeliveredText, Mode, Profile, Surface};
 use evidence::Sensitive;
+use futures_util::future::BoxFuture;
+use judge::reviews::Sighting;
 use judge::{AskId, Marker, Observation, Outcome, Role, Stimulus};
 
 use crate::settings::{Forward, Release};
@@ -38,6 +40,14 @@ pub enum PortError {
         /// The end of what it wrote, if it wrote anything; redact before showing.
         output: Option<Sensitive>,
     },
+}
+
+/// Reads the sources of the contract.
+///
+/// A read never fails as such: that a source cannot be read is an answer. It ends within a time limit of its own.
+pub trait SourceReader: Send + Sync {
+    /// Reads one source, and returns the digest of its content, normalised.
+    fn read<'a>(&'a self, source: &'a str) -> BoxFuture<'a, Sighting>;
 }
 
 /// The proxy between releases and providers.

@@ -44,7 +44,12 @@ impl<'a> Clerk<'a> {
             Fact::Compared { findings, .. }
             | Fact::Reviewed { findings, .. }
             | Fact::Stepped { findings, .. } => findings.clone(),
-            Fact::Planned { .. } | Fact::Probed(_) | Fact::Withheld { .. } => Vec::new(),
+            Fact::Planned { .. }
+            | Fact::Probed(_)
+            | Fact::SourceRead { .. }
+            | Fact::SourceAccepted(_)
+            | Fact::Decided { .. }
+            | Fact::Withheld { .. } => Vec::new(),
         };
         let release = role.map(|role| self.settings.release(role));
         let provider = role.map_or(&self.settings.provider, |role| self.settings.provider_of(role));

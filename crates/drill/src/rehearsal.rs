@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use evidence::{Acquire, Durable, Holder, Intent, Journal, Lease, Ledger};
 use jiff::{SignedDuration, Timestamp};
-use judge::gates::{Gate, GateContext, judge_gate};
+use judge::gates::{Gate, GateContext, decide, judge_gate};
 use judge::{Fact, Finding, Phase, Role, Severity, Verdict};
 
 use crate::bench::{Bench, ControlPort};
@@ -13,9 +13,10 @@ use crate::path::{Path, fronts};
 use crate::plan;
 use crate::ports::{PortError, Releases, RunningRelease as _, Tap, TrafficSwitch};
 use crate::progress::Event;
+use crate::review::{pair_settings, review_contract};
 use crate::run::{
-    Keeper, Plans, RunError, RunReport, clerk, controls, end_step, not_reached, planned, plans,
-    review_contract, smoke_all, stop_all,
+    Keeper, Plans, Releasing, RunError, RunReport, clerk, controls, end_step, not_reached, planned,
+    plans, smoke_and_review, stop_all,
 };
 use crate::settings::Run;
 use crate::smoke::{Alive, smoke, smoke_running};
@@ -82,6 +83,7 @@ pub async fn drill<T: Tap, R: Releases, C: ControlPort, S: TrafficSwitch>(
     given_back?;
     steps.close(&report).await?;
     result?;
+    steps.decide().await?;
     lease.release().await?;
     Ok(report)
 }
@@ -130,8 +132,6 @@ struct Steps<'a, T: Tap, R: Releases, C: ControlPort, S: TrafficSwitch> {
     moved: AtomicBool,
 }
 
-type Releasing<T, R> = Vec<(Role, Option<Alive<<R as Releases>::Running, <T as Tap>::Port>>)>;
-
 impl<T: Tap, R: Releases, C: ControlPort, S: TrafficSwitch> Steps<'_, T, R, C, S> {
     async fn run(
         &self,
@@ -144,17 +144,19 @@ impl<T: Tap, R: Releases, C: ControlPort, S: TrafficSwitch> Steps<'_, T, R, C, S
         let plans = plans(self.bench, &Role::BOTH);
         self.keep_plan(&plans).await?;
         self.preflight(took_over, report).await?;
-        review_contract(self.bench, &self.keeper, report).await?;
         self.done(began, "began").await?;
         if !report.steps.iter().all(|step| step.verdict.permits_release()) {
             // Traffic is where no drill may start from: nothing else is tried, and nothing is moved.
+            let (keeper, bench) = (&self.keeper, self.bench);
+            let reviewed = review_contract(keeper, &*bench.sources, &bench.fingerprinter).await?;
+            report.findings.extend(reviewed);
             return Ok(());
         }
 
         let smoking = self.intent(Intent::Step { n: 1 }).await?;
         self.began(1, "smoke new");
         self.began(2, "smoke rollback");
-        *alive = smoke_all(self.bench, &self.keeper, &plans, report).await?;
+        *alive = smoke_and_review(self.bench, &self.keeper, &plans, report).await?;
         self.done(smoking, "smoked and compared").await?;
 
         self.switch_and_back(&plans, alive, report).await
@@ -199,22 +201,41 @@ impl<T: Tap, R: Releases, C: ControlPort, S: TrafficSwitch> Steps<'_, T, R, C, S
 
     /// Returns whether all that can be judged before traffic moves passes.
     async fn may_move(&self, report: &RunReport) -> Result<bool, RunError> {
-        let settings = &self.bench.settings;
-        let items =
-            self.keeper.ledger.items(&settings.service, &settings.environment, None).await?;
-        let context = GateContext {
-            subject: self.bench.subject.clone(),
-            now: (self.bench.now)(),
-            max_age: SignedDuration::try_from(settings.gates.max_age)
-                .unwrap_or(SignedDuration::MAX),
-            strict: settings.gates.strict,
-        };
-        let gates_pass = Gate::ALL
+        let items = self.keeper.items().await?;
+        let context = self.gate_context();
+        let gates_pass = self
+            .required()
             .into_iter()
             .filter(|gate| *gate != Gate::RollbackSwitchDrill)
-            .filter(|gate| settings.gates.require.iter().any(|name| name == gate.as_str()))
             .all(|gate| judge_gate(gate, &items, &context).verdict.permits_release());
         Ok(gates_pass && report.steps.iter().all(|step| step.verdict.permits_release()))
+    }
+
+    /// Step 8: judges the gates, and keeps what later pairs are compared with.
+    async fn decide(&self) -> Result<(), RunError> {
+        let items = self.keeper.items().await?;
+        let decided = decide(&items, &self.gate_context(), &self.required());
+        let decision = decided.decision;
+        let settings = pair_settings(&self.bench.settings, &self.bench.fingerprinter);
+        let fact = Fact::Decided { decision, settings };
+        let note = format!("step 8, judge the gates: {}", decision.as_str());
+        self.keeper.keep(vec![self.keeper.clerk.fact(None, fact, &note)]).await?;
+        Ok(())
+    }
+
+    fn gate_context(&self) -> GateContext {
+        let gates = &self.bench.settings.gates;
+        GateContext {
+            subject: self.bench.subject.clone(),
+            now: (self.bench.now)(),
+            max_age: SignedDuration::try_from(gates.max_age).unwrap_or(SignedDuration::MAX),
+            strict: gates.strict,
+        }
+    }
+
+    fn required(&self) -> Vec<Gate> {
+        let names = &self.bench.settings.gates.require;
+        Gate::ALL.into_iter().filter(|gate| names.iter().any(|n| n == gate.as_str())).collect()
     }
 
     /// Services and gateways have an address of their own; a command has not, and two services may speak differently.

@@ -2,7 +2,6 @@
 
 use evidence::{Ledger, LedgerError, Record};
 use futures_util::future::join_all;
-use jiff::tz::TimeZone;
 use judge::catalogue::HAPPY_LIVE;
 use judge::compare::{PairIntent, WireProfile, compare};
 use judge::judging::Control;
@@ -15,7 +14,7 @@ use crate::plan;
 use crate::ports::{Releases, Tap};
 use crate::progress::Event;
 use crate::records::Clerk;
-use crate::review::review;
+use crate::review::review_contract;
 use crate::smoke::{Alive, Smoked, smoke};
 
 /// Work that could not be done. The decision is hold.
@@ -92,13 +91,17 @@ pub(crate) fn planned(plans: &Plans) -> Vec<Planned> {
     plans.iter().flat_map(|(role, probes)| plan::planned(probes, *role, Phase::Smoke)).collect()
 }
 
+/// The releases of a run that are alive.
+pub(crate) type Releasing<T, R> =
+    Vec<(Role, Option<Alive<<R as Releases>::Running, <T as Tap>::Port>>)>;
+
 /// Smokes the releases, side by side, and keeps the evidence.
-pub(crate) async fn smoke_all<T: Tap, R: Releases, C: ControlPort>(
+async fn smoke_all<T: Tap, R: Releases, C: ControlPort>(
     bench: &Bench<T, R, C>,
     keeper: &Keeper<'_>,
     plans: &Plans,
     report: &mut RunReport,
-) -> Result<Vec<(Role, Option<Alive<R::Running, T::Port>>)>, RunError> {
+) -> Result<Releasing<T, R>, RunError> {
     let slots = Semaphore::new(bench.jobs.max(1));
     for (role, probes) in plans {
         bench.progress.event(Event::Planned { role: *role, probes: probes.len() });
@@ -248,19 +251,19 @@ async fn compare_pair<T: Tap, R: Releases, C: ControlPort>(
     Ok(())
 }
 
-/// Judges the reviews and keeps that.
-pub(crate) async fn review_contract<T: Tap, R: Releases, C: ControlPort>(
+/// Reviews the contract side by side with the smokes: it costs no time of its own.
+pub(crate) async fn smoke_and_review<T: Tap, R: Releases, C: ControlPort>(
     bench: &Bench<T, R, C>,
     keeper: &Keeper<'_>,
+    plans: &Plans,
     report: &mut RunReport,
-) -> Result<(), RunError> {
-    let today = (bench.now)().to_zoned(TimeZone::UTC).date();
-    let findings = review(&bench.settings.contract, today);
-    let verdict = Verdict::of(&findings, bench.settings.gates.strict);
-    let note = format!("contract review: {}", verdict.as_str());
-    report.findings.extend(findings.iter().cloned());
-    keeper.keep(vec![keeper.clerk.fact(None, Fact::Reviewed { verdict, findings }, &note)]).await?;
-    Ok(())
+) -> Result<Releasing<T, R>, RunError> {
+    let reviewing = review_contract(keeper, &*bench.sources, &bench.fingerprinter);
+    let smoking = Box::pin(smoke_all(bench, keeper, plans, report));
+    let (alive, reviewed) = tokio::join!(smoking, reviewing);
+    let alive = alive?;
+    report.findings.extend(reviewed?);
+    Ok(alive)
 }
 
 /// Smokes each release without touching any traffic.
@@ -274,8 +277,7 @@ pub async fn check<T: Tap, R: Releases, C: ControlPort>(
     let plans = plans(bench, roles);
     let fact = Fact::Planned { probes: planned(&plans) };
     keeper.keep(vec![keeper.clerk.fact(None, fact, "check planned")]).await?;
-    review_contract(bench, &keeper, &mut report).await?;
-    let alive = smoke_all(bench, &keeper, &plans, &mut report).await?;
+    let alive = smoke_and_review(bench, &keeper, &plans, &mut report).await?;
     stop_all(alive).await;
     Ok(report)
 }

@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use contract::{Mode, Profile, Surface};
 use judge::Role;
+use judge::drift::SettingChange;
+use judge::reviews::Review;
 
 /// Everything a run needs to know.
 #[derive(Clone, Debug)]
@@ -122,19 +124,10 @@ impl SecretSource {
 pub struct ContractSettings {
     /// Who reviewed which source when.
     pub reviewed: Vec<Review>,
+    /// Settings that were changed on purpose since the pair that was accepted last.
+    pub changes: Vec<SettingChange>,
     /// JSON pointers into the reply that the application needs.
     pub required_fields: Vec<String>,
-}
-
-/// One review of a contract source.
-#[derive(Clone, Debug)]
-pub struct Review {
-    /// A URL or a file.
-    pub source: String,
-    /// When.
-    pub on: jiff::civil::Date,
-    /// By whom.
-    pub by: String,
 }
 
 /// A version of the service under test.

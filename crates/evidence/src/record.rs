@@ -189,6 +189,9 @@ impl Record {
             | Fact::Probed(_)
             | Fact::Compared { .. }
             | Fact::Reviewed { .. }
+            | Fact::SourceRead { .. }
+            | Fact::SourceAccepted(_)
+            | Fact::Decided { .. }
             | Fact::Stepped { .. } => Fact::Withheld { what: seal::kind_of(&self.fact).to_owned() },
         }
     }

@@ -4,6 +4,9 @@ use contract::Mode;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::drift::PairSettings;
+use crate::gates::Decision;
+use crate::reviews::{Review, Sighting};
 use crate::{Finding, Fingerprint, Lane, OutcomeKind, RequestType, Role, Verdict};
 
 /// A stored fact with what it is about: the input of the gates.
@@ -67,12 +70,30 @@ pub enum Fact {
         /// Why.
         findings: Vec<Finding>,
     },
-    /// The contract's reviews were looked at.
+    /// The contract's reviews, and the settings since the accepted pair, were looked at.
     Reviewed {
         /// The verdict.
         verdict: Verdict,
         /// Why.
         findings: Vec<Finding>,
+        /// When the oldest reading of a source was made that this rests on; `None` where it rests on none.
+        since: Option<Timestamp>,
+    },
+    /// A source of the contract was read.
+    SourceRead {
+        /// Which.
+        source: String,
+        /// What it was.
+        sighting: Sighting,
+    },
+    /// Somebody reviewed a source and accepts its content.
+    SourceAccepted(Review),
+    /// A drill ended, and its gates were judged: what later pairs are compared with.
+    Decided {
+        /// What traffic may do.
+        decision: Decision,
+        /// The settings of the pair.
+        settings: PairSettings,
     },
     /// A step of the drill ended.
     Stepped {

@@ -12,7 +12,7 @@ use crate::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Gate {
-    /// Every contract source has a review within its limit.
+    /// Every contract source has a review within its limit and has not changed since; nor have settings without anybody saying so.
     ContractReviewed,
     /// All required probes of `new` pass.
     NewReleaseSmoke,
@@ -309,6 +309,9 @@ fn plans(fact: &Fact, role: Role, phase: Phase) -> bool {
         | Fact::Compared { .. }
         | Fact::Reviewed { .. }
         | Fact::Stepped { .. }
+        | Fact::SourceRead { .. }
+        | Fact::SourceAccepted(_)
+        | Fact::Decided { .. }
         | Fact::Withheld { .. } => false,
     }
 }
@@ -382,6 +385,9 @@ fn probed<'i>(run: &[&'i Item], planned: &Planned) -> Option<(&'i Probed, Timest
             | Fact::Compared { .. }
             | Fact::Reviewed { .. }
             | Fact::Stepped { .. }
+            | Fact::SourceRead { .. }
+            | Fact::SourceAccepted(_)
+            | Fact::Decided { .. }
             | Fact::Withheld { .. } => None,
         })
         .max_by_key(|(probed, at)| {
@@ -395,15 +401,31 @@ fn probed<'i>(run: &[&'i Item], planned: &Planned) -> Option<(&'i Probed, Timest
 }
 
 fn contract_reviewed(items: &[Item], context: &GateContext, bench: &mut Bench) {
-    match newest_run(items, context, |fact| matches!(fact, Fact::Reviewed { .. })) {
-        Err(why) => bench.missing(why),
-        Ok(run) => {
-            for item in run {
-                if let Fact::Reviewed { verdict, findings } = &item.fact {
-                    bench.findings(findings, context.strict, item.at);
-                    bench.add(*verdict, item.at);
-                }
+    // A withheld review must not leave an older one to speak for it.
+    let is_review = |fact: &Fact| match fact {
+        Fact::Reviewed { .. } => true,
+        Fact::Withheld { what } => what == REVIEW_WORDS,
+        Fact::Planned { .. }
+        | Fact::Probed(_)
+        | Fact::Compared { .. }
+        | Fact::Stepped { .. }
+        | Fact::SourceRead { .. }
+        | Fact::SourceAccepted(_)
+        | Fact::Decided { .. } => false,
+    };
+    let run = match newest_run(items, context, is_review) {
+        Ok(run) => run,
+        Err(why) => return bench.missing(why),
+    };
+    withheld(&run, bench);
+    for item in run {
+        if let Fact::Reviewed { verdict, findings, since } = &item.fact {
+            let since = since.unwrap_or(item.at).min(item.at);
+            if let Some(why) = discounted_age(since, context) {
+                bench.missing(format!("the reading of a source: {why}"));
             }
+            bench.findings(findings, context.strict, since);
+            bench.add(*verdict, since);
         }
     }
 }
@@ -462,6 +484,9 @@ fn observability(role: Role, items: &[Item], context: &GateContext, bench: &mut 
     }
 }
 
+/// The words for a review in place of which a stub is stored.
+pub const REVIEW_WORDS: &str = "the review of the contract";
+
 /// The steps that the switch gate rests on: preflight, compare, switch, serve by new, switch back, serve by rollback.
 const SWITCH_STEPS: [u8; 6] = [0, 3, 4, 5, 6, 7];
 
@@ -519,6 +544,9 @@ fn failed_after_traffic_moved(items: &[Item], context: &GateContext) -> bool {
         Fact::Planned { .. }
         | Fact::Compared { .. }
         | Fact::Reviewed { .. }
+        | Fact::SourceRead { .. }
+        | Fact::SourceAccepted(_)
+        | Fact::Decided { .. }
         | Fact::Withheld { .. } => false,
     });
     moved && failed

@@ -7,6 +7,7 @@ mod answer;
 mod attempts;
 pub mod catalogue;
 pub mod compare;
+pub mod drift;
 mod fact;
 mod finding;
 pub mod gates;
@@ -17,6 +18,7 @@ pub mod logs;
 mod observation;
 mod outcome;
 mod probe;
+pub mod reviews;
 mod stimulus;
 mod verdict;
 

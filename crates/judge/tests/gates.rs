@@ -86,7 +86,7 @@ fn whole() -> Vec<Item> {
     }
     plan.push(planned(Role::Rollback, "happy-live", Phase::AfterSwitch));
     facts.push(probed(planned(Role::Rollback, "happy-live", Phase::AfterSwitch), "happy"));
-    facts.push(Fact::Reviewed { verdict: Verdict::Pass, findings: Vec::new() });
+    facts.push(Fact::Reviewed { verdict: Verdict::Pass, findings: Vec::new(), since: None });
     facts.push(Fact::Compared { verdict: Verdict::Pass, findings: Vec::new() });
     for (step, percent) in [(0, 0), (3, 0), (4, 5), (5, 5), (6, 0), (7, 0)] {
         facts.push(Fact::Stepped {
@@ -115,10 +115,14 @@ fn spoil(fact: &Fact, severity: Severity) -> Option<Fact> {
     let verdict = Verdict::of(&[finding(severity)], false);
     let findings = vec![finding(severity)];
     match fact.clone() {
-        Fact::Planned { .. } | Fact::Withheld { .. } => None,
+        Fact::Planned { .. }
+        | Fact::SourceRead { .. }
+        | Fact::SourceAccepted(_)
+        | Fact::Decided { .. }
+        | Fact::Withheld { .. } => None,
         Fact::Probed(probed) => Some(Fact::Probed(Probed { verdict, findings, ..probed })),
         Fact::Compared { .. } => Some(Fact::Compared { verdict, findings }),
-        Fact::Reviewed { .. } => Some(Fact::Reviewed { verdict, findings }),
+        Fact::Reviewed { since, .. } => Some(Fact::Reviewed { verdict, findings, since }),
         Fact::Stepped { step, name, percent_new, .. } => {
             Some(Fact::Stepped { step, name, verdict, findings, percent_new })
         }
@@ -158,6 +162,9 @@ fn any_failed_item_blocks_and_after_the_switch_it_rolls_back() {
             Fact::Planned { .. }
             | Fact::Compared { .. }
             | Fact::Reviewed { .. }
+            | Fact::SourceRead { .. }
+            | Fact::SourceAccepted(_)
+            | Fact::Decided { .. }
             | Fact::Withheld { .. } => false,
         };
         let decided = decided(&items);
@@ -206,8 +213,17 @@ fn stale_evidence_and_evidence_from_the_future_hold() {
 #[test]
 fn evidence_about_anything_else_holds_and_says_what() {
     type Change = fn(&mut Subject);
-    let changes: [(&str, Change); 8] = [
+    let changes: [(&str, Change); 13] = [
+        ("another service", |subject| subject.service = "other".to_owned()),
         ("another environment", |subject| subject.environment = "production".to_owned()),
+        ("another credential of `new`", |subject| subject.new.credential = Some(fingerprint(9))),
+        ("another credential of `new`", |subject| subject.new.credential = None),
+        ("another image of `rollback`", |subject| {
+            subject.rollback.image = Some("registry.example/bot".to_owned());
+        }),
+        ("another way to run it, or build, of `rollback`", |subject| {
+            subject.rollback.run = fingerprint(9);
+        }),
         ("another version of `new`", |subject| subject.new.version = "2.5.0".to_owned()),
         ("another version of `rollback`", |subject| subject.rollback.version = "2.3.0".to_owned()),
         ("another credential of `rollback`", |subject| {
@@ -227,7 +243,43 @@ fn evidence_about_anything_else_holds_and_says_what() {
         assert_eq!(decided.decision, Decision::Hold, "{expected}");
         let reasons: Vec<&String> = decided.gates.iter().flat_map(|gate| &gate.reasons).collect();
         assert!(reasons.iter().all(|reason| reason.contains(expected)), "{expected}: {reasons:#?}");
+        // Without evidence about the subject, each gate by itself holds.
+        for gate in &decided.gates {
+            assert_eq!(gate.verdict, Verdict::Ambiguous, "{expected}: {gate:?}");
+        }
     }
+}
+
+#[test]
+fn newer_review_alone_takes_the_place_of_the_older_one() {
+    let review = |verdict, findings, since| {
+        let fact = Fact::Reviewed { verdict, findings, since };
+        Item { run: "run-2".to_owned(), ..item(1, fact) }
+    };
+    let gate_of = |newer: Item| {
+        let mut items = whole();
+        items.push(newer);
+        decided(&items).gates.remove(0)
+    };
+    let changed = gate_of(review(Verdict::Pass, vec![finding(Severity::Fail)], None));
+    assert_eq!((changed.gate, changed.verdict), (Gate::ContractReviewed, Verdict::Fail));
+    let unchanged = gate_of(review(Verdict::Pass, Vec::new(), None));
+    assert_eq!(unchanged.verdict, Verdict::Pass);
+    // What it rests on ages as well.
+    let hours_ago = |hours| now() - SignedDuration::from_hours(hours);
+    let young = gate_of(review(Verdict::Pass, Vec::new(), Some(hours_ago(23))));
+    assert_eq!((young.verdict, young.since), (Verdict::Pass, Some(hours_ago(23))));
+    let old = gate_of(review(Verdict::Pass, Vec::new(), Some(hours_ago(24))));
+    assert_eq!(old.verdict, Verdict::Ambiguous, "{old:?}");
+    assert!(old.reasons.iter().any(|reason| reason.contains("stale")), "{old:?}");
+    // A stub does not leave the word to the older one.
+    let what = judge::gates::REVIEW_WORDS.to_owned();
+    let stub = Item { run: "run-2".to_owned(), ..item(1, Fact::Withheld { what }) };
+    assert_eq!(gate_of(stub).verdict, Verdict::Ambiguous);
+    // Another pair's review says nothing about this one.
+    let mut foreign = review(Verdict::Fail, vec![finding(Severity::Fail)], None);
+    foreign.subject.contract = fingerprint(9);
+    assert_eq!(gate_of(foreign).verdict, Verdict::Pass);
 }
 
 #[test]

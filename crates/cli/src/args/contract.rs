@@ -11,6 +11,22 @@ use super::{ModeWord, SurfaceWord};
 pub(crate) enum ContractCommand {
     /// Judge responses that `curl -i` saved, or bare bodies.
     Judge(JudgeArgs),
+    /// Has the documentation changed since it was reviewed? Reads the sources under `contract.reviewed` again.
+    Review(ReviewArgs),
+}
+
+/// Arguments of `contract review`.
+#[derive(Debug, Args)]
+pub(crate) struct ReviewArgs {
+    /// Say that you have read the sources as they are now: source, date, name and digest go into the ledger, content does not.
+    #[arg(long)]
+    pub(crate) accept: bool,
+    /// Who has read them [default: whom `contract.reviewed[].by` names].
+    #[arg(long, value_name = "NAME", requires = "accept")]
+    pub(crate) by: Option<String>,
+    /// Accept only these sources, as they stand in the configuration.
+    #[arg(value_name = "SOURCE", requires = "accept")]
+    pub(crate) sources: Vec<String>,
 }
 
 /// Arguments of `contract judge`.

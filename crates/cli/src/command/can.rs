@@ -4,7 +4,7 @@ use drill::settings::Settings;
 use evidence::{Ledger, LedgerError};
 use jiff::SignedDuration;
 use judge::gates::{Decided, Decision, Gate, GateContext, decide};
-use judge::{Item, Subject, Verdict};
+use judge::{Fact, Item, Subject, Verdict};
 
 use crate::args::CanCommand;
 use crate::command::Call;
@@ -119,11 +119,21 @@ pub(crate) async fn outcome(
         strict: settings.gates.strict,
     };
     let decided = decide(&items, &context, &required);
-    let run = match run {
-        Some(run) => Some(run.to_owned()),
-        None => ledger.last_run(&settings.service, &settings.environment).await?,
-    };
-    let of_run: Vec<&Item> = items.iter().filter(|item| Some(&item.run) == run.as_ref()).collect();
+    let made = |item: &&Item| matches!(item.fact, Fact::Planned { .. });
+    let run = run.or_else(|| items.iter().rfind(made).map(|item| item.run.as_str()));
+    // A later review of the contract alone takes the place of the run's own.
+    let is_review = |item: &Item| matches!(item.fact, Fact::Reviewed { .. });
+    let review = items.iter().rposition(|item| is_review(item) && item.subject == *subject);
+    let of_run: Vec<&Item> =
+        items
+            .iter()
+            .enumerate()
+            .filter(|(at, item)| {
+                if is_review(item) { Some(*at) == review } else { Some(item.run.as_str()) == run }
+            })
+            .map(|(_, item)| item)
+            .collect();
+    let run = run.map(str::to_owned);
     let facts = RunFacts::of(of_run.iter().copied(), settings.gates.strict);
     Ok(build(command, settings, decided, run, &facts))
 }

@@ -74,7 +74,10 @@ fn verdict_of_run(items: &[Item], run: &str, strict: bool) -> Verdict {
             }
             Fact::Withheld { .. } => verdict = verdict.and(Verdict::Ambiguous),
             // The review is a gate of its own, not a probe.
-            Fact::Reviewed { .. } => {}
+            Fact::Reviewed { .. }
+            | Fact::SourceRead { .. }
+            | Fact::SourceAccepted(_)
+            | Fact::Decided { .. } => {}
         }
     }
     if n_planned == 0 { Verdict::Ambiguous } else { verdict }

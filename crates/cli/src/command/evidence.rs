@@ -79,7 +79,11 @@ fn verdict(fact: &Fact) -> Option<judge::Verdict> {
         Fact::Compared { verdict, .. }
         | Fact::Reviewed { verdict, .. }
         | Fact::Stepped { verdict, .. } => Some(*verdict),
-        Fact::Planned { .. } | Fact::Withheld { .. } => None,
+        Fact::Planned { .. }
+        | Fact::SourceRead { .. }
+        | Fact::SourceAccepted(_)
+        | Fact::Decided { .. }
+        | Fact::Withheld { .. } => None,
     }
 }
 

@@ -9,7 +9,7 @@ pub(super) mod top;
 
 pub(crate) use release::TAP;
 pub(crate) use run::{ASK, COMMAND_STREAM, GATEWAY, REFUSED, RUN, STREAM};
-pub(crate) use top::{REVIEW, ROOT};
+pub(crate) use top::{CHANGE, REVIEW, ROOT};
 
 /// The names of the gates, in the order of the reports.
 pub(crate) const GATES: [&str; 6] = [
@@ -20,6 +20,10 @@ pub(crate) const GATES: [&str; 6] = [
     "observability",
     "rollback_switch_drill",
 ];
+
+/// The settings that must not change without anybody saying so, as `judge::drift::Setting` names them.
+pub(crate) const SETTINGS: [&str; 7] =
+    ["model", "endpoint", "retry", "deadline", "calls_per_ask", "models", "fallback_models"];
 
 /// The switches of the grammar. All but the first belong to later versions.
 pub(crate) const SWITCHES: [&str; 6] =

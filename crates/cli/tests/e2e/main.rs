@@ -4,6 +4,7 @@ mod answers;
 mod kill;
 mod machine;
 mod releases;
+mod reviews;
 mod secrets;
 mod support;
 mod third_party;

@@ -170,6 +170,8 @@ pub(crate) struct Plan {
     pub(crate) provider_key: String,
     pub(crate) key: String,
     pub(crate) model: String,
+    /// Of the contract.
+    pub(crate) source: String,
     pub(crate) required_fields: String,
     pub(crate) step: u8,
     pub(crate) extra: String,
@@ -186,6 +188,7 @@ impl Plan {
             // No `sk-` in front: a key must be known for what it is, not for how it looks.
             key: format!("K{}z{}", chance(), chance()),
             model: "test-model".to_owned(),
+            source: "contract.md".to_owned(),
             required_fields: "[/choices/0/message/content]".to_owned(),
             step: 50,
             extra: String::new(),
@@ -261,6 +264,7 @@ impl Project {
         let today = jiff::Zoned::now().date();
         let (provider, model, required, step, extra) =
             (&plan.provider, &plan.model, &plan.required_fields, plan.step, &plan.extra);
+        let source = quoted(&plan.source);
         let (new, rollback) =
             (plan.new.yaml(&self.marker, &key), plan.rollback.yaml(&self.marker, &key));
         let provider_key = quoted(provider_key);
@@ -269,7 +273,7 @@ impl Project {
             "service: support-bot\nenvironment: test\n\
              provider:\n  {provider}\n  surface: chat\n  modes: [unary]\n  key: {provider_key}\n  live_calls: 300\n\
              model: {model}\n\
-             contract:\n  reviewed:\n    - {{ source: contract.md, on: {today}, by: tests }}\n  required_fields: {required}\n\
+             contract:\n  reviewed:\n    - {{ source: {source}, on: {today}, by: tests }}\n  required_fields: {required}\n\
              releases:\n  new:\n{new}  rollback:\n{rollback}\
              route: {{ switch: embedded, listen: \"127.0.0.1:{port}\", step: {step} }}\n\
              ledger: \"sqlite:.surestep/ledger.db\"\n{extra}\n"

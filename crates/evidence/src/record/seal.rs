@@ -117,7 +117,10 @@ pub(super) fn kind_of(fact: &Fact) -> &'static str {
         Fact::Planned { .. } => "the plan of a run",
         Fact::Probed(_) => "a judged probe",
         Fact::Compared { .. } => "the comparison of both releases",
-        Fact::Reviewed { .. } => "the review of the contract",
+        Fact::Reviewed { .. } => judge::gates::REVIEW_WORDS,
+        Fact::SourceRead { .. } => "the reading of a source",
+        Fact::SourceAccepted(_) => "an accepted review",
+        Fact::Decided { .. } => "the decision of a drill",
         Fact::Stepped { .. } => "a step of a drill",
         Fact::Withheld { .. } => "a withheld record",
     }

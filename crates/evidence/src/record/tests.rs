@@ -1,15 +1,21 @@
 //! The record: its form, and what becomes of one with a secret in it.
 
 use contract::Surface;
+use judge::drift::{PairSettings, Setting, SettingChange};
+use judge::gates::Decision;
+use judge::reviews::{Review, Sighting, SourceDigest};
 use judge::{OutcomeKind, Phase, Planned, Probed, Severity, Verdict};
 
 use super::*;
 use crate::{Fingerprinter, Needle, NeedleKind, Scanner, Sensitive};
 
+fn fingerprint(text: &str) -> Fingerprint {
+    Fingerprinter::new([7; 32]).fingerprint("test", text.as_bytes())
+}
+
 /// A record of a passed probe, number `n` of run `run`.
 #[expect(clippy::too_many_lines, reason = "every field once")]
 pub(crate) fn record(run: &str, n: u32) -> Record {
-    let fingerprint = |text: &str| Fingerprinter::new([7; 32]).fingerprint("test", text.as_bytes());
     let time: Timestamp = "2026-11-20T10:30:59Z".parse().unwrap();
     let identity = |version: &str| ReleaseIdentity {
         version: version.to_owned(),
@@ -118,12 +124,62 @@ fn eleven_fields_open_the_record() {
     );
 }
 
+fn accepted() -> Review {
+    Review {
+        source: "https://docs.example/chat".to_owned(),
+        on: "2026-11-20".parse().unwrap(),
+        by: "platform-team".to_owned(),
+        digest: Some(SourceDigest::of_sha256(&[7; 32])),
+    }
+}
+
+fn settings() -> PairSettings {
+    let change = SettingChange {
+        setting: Setting::CallsPerAsk,
+        on: "2026-11-20".parse().unwrap(),
+        by: "platform-team".to_owned(),
+    };
+    PairSettings {
+        new: [(Setting::Model, fingerprint("model"))].into(),
+        rollback: [(Setting::FallbackModels, fingerprint("none"))].into(),
+        changes: [change].into(),
+    }
+}
+
+/// A digest in a record is no token, and a secret in the name of a reviewer or of a source is one.
+#[test]
+fn accepted_review_is_scanned() {
+    let with = |review: Review| {
+        let fact = Fact::SourceAccepted(review);
+        Record { fact, ..record("run", 1) }.seal(&scanner())
+    };
+    assert!(with(accepted()).withheld().is_none());
+    for (source, by) in [
+        ("https://docs.example/?key=sk-Zx81Qm4vLtRwYk2PbNc7", "platform-team"),
+        ("https://docs.example/", "sk-Zx81Qm4vLtRwYk2PbNc7"),
+    ] {
+        let sealed = with(Review { source: source.into(), by: by.into(), ..accepted() });
+        assert!(sealed.withheld().is_some(), "{source} {by}");
+        assert!(!sealed.json().contains("Zx81Qm4v"), "{}", sealed.json());
+    }
+}
+
 #[test]
 fn record_round_trips() {
     let mut facts = vec![
         Fact::Planned { probes: Vec::new() },
         Fact::Compared { verdict: Verdict::Ambiguous, findings: Vec::new() },
-        Fact::Reviewed { verdict: Verdict::Fail, findings: Vec::new() },
+        Fact::Reviewed { verdict: Verdict::Fail, findings: Vec::new(), since: None },
+        Fact::SourceRead {
+            source: "https://docs.example/chat".to_owned(),
+            sighting: Sighting::Content { digest: SourceDigest::of_sha256(&[7; 32]) },
+        },
+        Fact::SourceRead {
+            source: "contract.md".to_owned(),
+            sighting: Sighting::Unreadable { why: "status 500".to_owned() },
+        },
+        Fact::SourceAccepted(accepted()),
+        Fact::Decided { decision: Decision::PromoteSmallStep, settings: settings() },
         Fact::Withheld { what: "x".to_owned() },
     ];
     facts.push(Fact::Stepped {

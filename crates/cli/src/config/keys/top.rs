@@ -3,7 +3,7 @@
 use super::Absent::{Otherwise, Required, Value};
 use super::provider::PROVIDER;
 use super::release::RELEASES;
-use super::{GATES, Kind, SWITCHES, Section, key};
+use super::{GATES, Kind, SETTINGS, SWITCHES, Section, key};
 
 /// The whole file.
 pub(crate) static ROOT: Section = Section {
@@ -89,6 +89,13 @@ pub(crate) static CONTRACT: Section = Section {
             "[{ source: \"https://apidoc.cometapi.com/api/text/chat\", on: 2026-11-20, by: platform-team }]",
         ),
         key(
+            "changes",
+            Kind::List(&Kind::Section(&CHANGE)),
+            Value("[]"),
+            "Settings changed on purpose since the pair that was accepted last; a change without an entry holds.",
+            "[{ setting: model, on: 2026-11-20, by: platform-team }]",
+        ),
+        key(
             "required_fields",
             Kind::List(&Kind::Pointer),
             Value("[]"),
@@ -112,6 +119,26 @@ pub(crate) static REVIEW: Section = Section {
         ),
         key("on", Kind::Date, Required, "The day of the review.", "2026-11-20"),
         key("by", Kind::Text, Required, "Who reviewed it.", "platform-team"),
+        key(
+            "digest",
+            Kind::Text,
+            Otherwise(
+                "what `surestep contract review --accept` wrote into the ledger; without that, a change is not noticed",
+            ),
+            "The content that was read, as `surestep contract review` prints it. Other content fails.",
+            "sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+        ),
+    ],
+};
+
+/// One entry of `contract.changes`.
+pub(crate) static CHANGE: Section = Section {
+    title: "contract.changes[]",
+    about: "One setting that was changed on purpose, for one or both releases. Once a pair with the entry is accepted, it is used up.",
+    keys: &[
+        key("setting", Kind::Word(&SETTINGS), Required, "Which setting.", "model"),
+        key("on", Kind::Date, Required, "The day on which the change was looked at.", "2026-11-20"),
+        key("by", Kind::Text, Required, "Who looked at it.", "platform-team"),
     ],
 };
 
