@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
+use contract::Mode;
 use evidence::{NeedleKind, Scanner, Sensitive};
 use judge::judging::{
     Case, Control, Judged, LeakKind, LeakSeen, LogEvidence, Machine, Policy, judge,
 };
 use judge::logs::{LogContext, read};
-use judge::{Observation, Outcome, OutcomeKind, Probe, Repeat, Role, Stimulus, relate};
+use judge::{AnswerRelation, Observation, Outcome, OutcomeKind, Probe, Repeat, Role, Stimulus, relate};
 use tokio::time::Instant;
 
 use crate::bench::{AskNames, Bench, COLLECT_GRACE, ControlPort};
@@ -91,7 +92,7 @@ pub(crate) async fn probe<T: Tap, R: Releases, C: ControlPort>(
         subject.port.refuse_connections().await;
     }
     let before = subject.running.logs_since(LogPosition(Vec::new())).1;
-    let question = ask(bench, names, subject, probe);
+    let question = ask(bench, names, subject, probe.mode);
     let machine_patience = question.deadline;
     let asking = subject.running.ask(question);
     let mut asked = if probe.asker_leaves() {
@@ -207,18 +208,54 @@ fn millis(length: Duration) -> u64 {
     u64::try_from(length.as_millis()).unwrap_or(u64::MAX)
 }
 
+/// What came of an ask.
+pub(crate) struct Put {
+    pub(crate) asked: Asked,
+    pub(crate) observation: Observation,
+    pub(crate) answer: AnswerRelation,
+}
+
+/// Arms the tap, asks, and collects what was seen; no call reaches a provider.
+pub(crate) async fn put<T: Tap, R: Releases, C: ControlPort>(
+    bench: &Bench<T, R, C>,
+    subject: Subject<'_, R::Running, T::Port>,
+    names: &AskNames,
+    mode: Mode,
+    stimulus: &Stimulus,
+    company: Company,
+) -> Put {
+    subject.port.arm(ArmedAsk {
+        id: names.id,
+        marker: names.marker.clone(),
+        label: names.label.clone(),
+        stimulus: stimulus.clone(),
+        exclusive: company == Company::Alone,
+        live_calls_max: 0,
+        attempts_max: HOT_LOOP_AT_LEAST
+            .max(subject.policy.max_attempts * subject.policy.calls_per_ask * HOT_LOOP_FACTOR),
+    });
+    let mut asked = subject.running.ask(ask(bench, names, subject, mode)).await;
+    let (observation, delivered) = subject.port.collect(names.id, COLLECT_GRACE).await;
+    if subject.running.process_per_ask() {
+        asked.outcome = within_deadline(bench, asked.outcome, &observation, subject.deadline);
+    }
+    let delivered: Vec<&str> = delivered.iter().map(contract::DeliveredText::expose).collect();
+    let answer = relate(asked.answer.as_ref().map(Sensitive::expose), &delivered, &names.label);
+    Put { asked, observation, answer }
+}
+
 fn ask<T: Tap, R: Releases, C: ControlPort>(
     bench: &Bench<T, R, C>,
     names: &AskNames,
     subject: Subject<'_, R::Running, T::Port>,
-    probe: &Probe,
+    mode: Mode,
 ) -> Ask {
     // A command's deadline begins with its first call: how long the machine takes to start a process is not the release's doing.
     let starting =
         if subject.running.process_per_ask() { bench.starting.allowance() } else { Duration::ZERO };
     Ask {
         prompt: prompt(names),
-        mode: probe.mode,
+        mode,
         deadline: subject.deadline + starting,
         tap: Some(subject.port.way()),
     }

@@ -7,6 +7,7 @@
 
 mod asking;
 mod bench;
+pub mod learning;
 mod path;
 pub mod plan;
 pub mod ports;

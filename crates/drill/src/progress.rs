@@ -53,6 +53,15 @@ pub enum Event {
         /// The code of its worst finding.
         headline: Option<String>,
     },
+    /// Another ask of an experiment was answered.
+    Learning {
+        /// Which release.
+        role: Role,
+        /// Asks so far.
+        asked: u32,
+        /// About how many there will be.
+        about: u32,
+    },
     /// Something worth knowing.
     Note(String),
 }

@@ -31,16 +31,16 @@ mod again;
 mod gateway;
 
 /// Asks under way at once for each slot: waiting costs next to nothing, but a process has memory.
-const WAITING_PER_SLOT: usize = 8;
+pub(crate) const WAITING_PER_SLOT: usize = 8;
 
 /// Asks at once to a service that can take them: most of them only wait, and small thread pools (FastAPI's has 40) are not exceeded.
 const SERVICE_ASKS: usize = 24;
 
 /// Instances of a service that can take one ask at a time only.
-const SERIAL_INSTANCES: usize = 4;
+pub(crate) const SERIAL_INSTANCES: usize = 4;
 
 /// How long the second ask may take to reach the tap while the first one is answered slowly (three seconds).
-const CONCURRENT_WITHIN: Duration = Duration::from_millis(2_000);
+pub(crate) const CONCURRENT_WITHIN: Duration = Duration::from_millis(2_000);
 
 /// The probes of which the second one is made while the first one is under way, see [`Context::as_it_can`].
 const SLOW: &str = "network-slow-drip";
@@ -141,7 +141,7 @@ pub(crate) async fn start<T: Tap, R: Releases, C: ControlPort>(
     Ok(Alive { running, port })
 }
 
-async fn open_port<T: Tap, R: Releases, C: ControlPort>(
+pub(crate) async fn open_port<T: Tap, R: Releases, C: ControlPort>(
     bench: &Bench<T, R, C>,
     role: Role,
 ) -> Result<T::Port, PortError> {
@@ -224,7 +224,7 @@ fn telling_lines<T: Tap, R: Releases, C: ControlPort>(
     telling.join(" / ").chars().take(SHOWN).collect()
 }
 
-fn mode_not_mapped(role: Role, mode: contract::Mode) -> Finding {
+pub(crate) fn mode_not_mapped(role: Role, mode: contract::Mode) -> Finding {
     Finding {
         mode: Some(mode),
         ..Finding::new(

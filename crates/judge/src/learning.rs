@@ -13,7 +13,7 @@ mod effect;
 mod needs;
 mod search;
 
-pub use cell::{Cell, Grouping, asks_expected, cells};
+pub use cell::{Cell, Grouping, asks_expected, cells, listing};
 pub use effect::{Effect, Unclear, effect};
 pub use needs::{FieldNeed, Need, Needs, Reaction};
 pub use search::{Answers, Found, Next, Told, Untold, next};

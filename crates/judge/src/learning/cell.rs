@@ -2,8 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use contract::change::{Change, ChangeKind, Place};
-use contract::{Mode, Presence, Surface, carries_the_answer, presence};
+use contract::change::{Change, ChangeKind, Place, changes};
+use contract::reply::{ReplyContext, full};
+use contract::{Mode, Presence, Profile, Surface, carries_the_answer, presence};
+
+use crate::documented_text;
 
 /// How changes are asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,6 +23,30 @@ pub enum Grouping {
 pub struct Cell {
     /// The first questions: a partition of the cell's changes, by index.
     pub firsts: Vec<Vec<usize>>,
+}
+
+/// Returns every change that can be made to the full documented reply, as the tap sends it once `base` is changed in it.
+pub fn listing(
+    (surface, mode): (Surface, Mode),
+    profile: Profile,
+    include_usage: bool,
+    base: &[Change],
+) -> Vec<Change> {
+    // The names of fields do not depend on the values.
+    let text = documented_text("SSL-000000000000");
+    let ctx = ReplyContext {
+        surface,
+        profile,
+        model: "model",
+        text: &text,
+        id: "id",
+        request_id: "request",
+        created: 1,
+        include_usage,
+    };
+    let mut reply = full(&ctx, mode);
+    reply.apply(base);
+    changes(surface, &reply)
 }
 
 /// Sorts changes into cells. Indexes are those of `changes`.
