@@ -9,7 +9,7 @@ use ::contract::{Mode, Surface};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use judge::Role;
 
-pub(crate) use self::contract::{ContractCommand, JudgeArgs, ReviewArgs};
+pub(crate) use self::contract::{ContractCommand, JudgeArgs, LearnArgs, ReviewArgs};
 use crate::config::FILE_NAME;
 
 /// Decides whether a service that calls an LLM API may take its next small step, and proves the way back.
@@ -58,7 +58,7 @@ pub(crate) enum Command {
     /// Read or move the route.
     #[command(subcommand)]
     Route(RouteCommand),
-    /// Judge saved responses by the contract.
+    /// Judge saved responses by the contract; learn what a release needs of them.
     #[command(subcommand)]
     Contract(ContractCommand),
     /// Look at the evidence.
@@ -129,6 +129,8 @@ pub(crate) enum SchemaOf {
     Config,
     /// What check, drill and can print with `--format json`.
     Result,
+    /// What contract learn prints with `--format json`.
+    Learn,
 }
 
 /// Questions to the stored evidence.

@@ -10,6 +10,7 @@ mod failure;
 mod github;
 mod human;
 mod init;
+mod learnt;
 mod result;
 mod schema;
 mod sources;

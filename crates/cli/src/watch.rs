@@ -90,6 +90,16 @@ impl Progress for Bars {
                 self.of(*role).inc(1);
                 self.show_under_way(*role);
             }
+            Event::Learning { role, asked, about } => {
+                let bar = self.of(*role);
+                if bar.is_hidden() {
+                    bar.set_draw_target(indicatif::ProgressDrawTarget::stderr());
+                    self.all.add(bar.clone());
+                    bar.enable_steady_tick(Duration::from_millis(200));
+                }
+                bar.set_length(u64::from(*about));
+                bar.set_position(u64::from(*asked));
+            }
             Event::StepEnded { step: 1, .. } => self.new.finish_and_clear(),
             Event::StepEnded { step: 2, .. } => self.rollback.finish_and_clear(),
             Event::StepBegan { .. } | Event::StepEnded { .. } | Event::Note(_) => {}
@@ -121,6 +131,7 @@ fn line(event: &Event, paint: Paint) -> Option<String> {
         Event::Note(note) => Some(format!("        {note}")),
         Event::StepBegan { .. }
         | Event::Planned { .. }
+        | Event::Learning { .. }
         | Event::ProbeBegan { .. }
         | Event::ProbeEnded { .. } => None,
     }

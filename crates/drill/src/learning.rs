@@ -163,7 +163,8 @@ struct Experiment<'f, 'b, T: Tap, R: Releases, C: ControlPort> {
 
 impl<T: Tap, R: Releases, C: ControlPort> Experiment<'_, '_, T, R, C> {
     async fn run(mut self) -> ModeLearnt {
-        let wire = self.fleet.first_ask(self.mode).await;
+        self.fleet.base = Vec::new();
+        let mut wire = self.fleet.first_ask(self.mode).await;
         let mut learnt = ModeLearnt {
             mode: self.mode,
             surface: wire.surface,
@@ -174,10 +175,22 @@ impl<T: Tap, R: Releases, C: ControlPort> Experiment<'_, '_, T, R, C> {
             needs: Needs::default(),
             trouble: self.baseline(wire.effect).await,
         };
+        if let Some(Trouble::Baseline(effect)) = learnt.trouble {
+            // Some applications mind an optional field that most replies do not carry.
+            self.fleet.base = reply::without(wire.surface, wire.mode);
+            wire = self.fleet.first_ask(self.mode).await;
+            learnt.trouble = match self.baseline(wire.effect).await {
+                Some(Trouble::Baseline(_)) => Some(Trouble::Baseline(effect)),
+                other => other,
+            };
+            if learnt.trouble.is_none() {
+                self.fullest_reply(&wire, &mut learnt).await;
+            }
+        }
         if learnt.trouble.is_some() {
             return learnt;
         }
-        let base = self.fullest_reply(&wire, &mut learnt).await;
+        let base = self.fleet.base.clone();
         let bench = self.fleet.bench;
         let profile = bench.settings.provider_of(self.fleet.role).profile;
         let changes = listing((wire.surface, wire.mode), profile, wire.has_usage, &base);
@@ -204,9 +217,9 @@ impl<T: Tap, R: Releases, C: ControlPort> Experiment<'_, '_, T, R, C> {
             .await;
         learnt.needs = Needs::of(&changes, &found, wire.surface, wire.mode);
         // A release that has lost its way meanwhile would have failed at anything.
-        learnt.trouble = match self.ask_once(&base).await {
+        learnt.trouble = match self.fleet.ask_unchanged(self.mode).await {
             Some(Effect::Same) | None => None,
-            Some(effect) => match self.ask_once(&base).await {
+            Some(effect) => match self.fleet.ask_unchanged(self.mode).await {
                 Some(Effect::Same) | None => None,
                 Some(_) => Some(Trouble::NoLonger(effect)),
             },
@@ -214,26 +227,33 @@ impl<T: Tap, R: Releases, C: ControlPort> Experiment<'_, '_, T, R, C> {
         learnt
     }
 
-    /// Whether the release takes the documented reply as it is, twice.
+    /// Whether the release takes the reply as it is: twice, or twice out of three times.
     async fn baseline(&mut self, first: Option<Effect>) -> Option<Trouble> {
-        let Some(first) = first else { return Some(Trouble::NotAsked) };
-        let Some(second) = self.fleet.documented(self.mode).await else {
-            return Some(Trouble::NotAsked);
-        };
-        match (first, second) {
-            (Effect::Same, Effect::Same) => None,
-            (Effect::Same, other) | (other, Effect::Same) => Some(Trouble::Flaky(other)),
-            (effect, _) => Some(Trouble::Baseline(effect)),
+        let mut taken = 0;
+        let mut broken = Vec::new();
+        let mut effect = first;
+        loop {
+            match effect {
+                None => return Some(Trouble::NotAsked),
+                Some(Effect::Same) => taken += 1,
+                Some(effect) => broken.push(effect),
+            }
+            match (taken, broken.as_slice()) {
+                (2, _) => return None,
+                (0, [effect, _, ..]) => return Some(Trouble::Baseline(*effect)),
+                (1, [effect, _, ..]) => return Some(Trouble::Flaky(*effect)),
+                _ => effect = self.fleet.ask_unchanged(self.mode).await,
+            }
         }
     }
 
     /// Finds the documented reply with the most optional fields that the release takes: only of what is there it can be learnt
-    /// whether it is needed. Returns what the full reply has to do without.
-    async fn fullest_reply(&mut self, wire: &Wire, learnt: &mut ModeLearnt) -> Vec<Change> {
+    /// whether it is needed.
+    async fn fullest_reply(&mut self, wire: &Wire, learnt: &mut ModeLearnt) {
         let without = reply::without(wire.surface, wire.mode);
-        let cell = Cell { firsts: vec![(0..without.len()).collect()] };
+        let cell = Cell { firsts: vec![(0..without.len()).collect()], all_together: true };
         if without.is_empty() {
-            return without;
+            return;
         }
         let found = self
             .search(&[cell], |set| {
@@ -262,7 +282,7 @@ impl<T: Tap, R: Releases, C: ControlPort> Experiment<'_, '_, T, R, C> {
             .iter()
             .filter_map(|(index, effect)| Some((of(index)?.place.clone(), *effect)))
             .collect();
-        dropped.iter().filter_map(|(index, _)| of(index)).cloned().collect()
+        self.fleet.base = dropped.iter().filter_map(|(index, _)| of(index)).cloned().collect();
     }
 
     /// Asks until everything is told or no more may be asked.
@@ -283,11 +303,6 @@ impl<T: Tap, R: Releases, C: ControlPort> Experiment<'_, '_, T, R, C> {
                 }
             }
         }
-    }
-
-    async fn ask_once(&mut self, base: &[Change]) -> Option<Effect> {
-        let stimulus = Stimulus::Changed(base.to_vec());
-        self.fleet.ask_all(self.mode, &[stimulus]).await.pop().flatten()
     }
 }
 

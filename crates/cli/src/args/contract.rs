@@ -4,15 +4,43 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::{ModeWord, SurfaceWord};
+use super::{ModeWord, RoleWord, SurfaceWord};
 
 /// What can be done with the contract.
 #[derive(Debug, Subcommand)]
 pub(crate) enum ContractCommand {
     /// Judge responses that `curl -i` saved, or bare bodies.
     Judge(JudgeArgs),
+    /// Find out by experiment which response fields a release really needs.
+    Learn(LearnArgs),
     /// Has the documentation changed since it was reviewed? Reads the sources under `contract.reviewed` again.
     Review(ReviewArgs),
+}
+
+/// Arguments of `contract learn`.
+///
+/// The tap answers every call of the release with the documented reply in which one thing is changed; none reaches a provider.
+/// Exit codes: 0 learnt, 10 `--check` found a needed field that `contract.required_fields` lacks, 11 something could not be told.
+#[derive(Debug, Args)]
+pub(crate) struct LearnArgs {
+    /// Only this release.
+    #[arg(long, value_enum)]
+    pub(crate) release: Option<RoleWord>,
+    /// Asks at most, of all releases together; what is left then is not told.
+    #[arg(long, value_name = "N", default_value_t = 3000, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) max_asks: u32,
+    /// Ask each change by itself, also of commands and gateways: many asks, and no assumption.
+    #[arg(long)]
+    pub(crate) each: bool,
+    /// Exit with 10 when `contract.required_fields` lacks a field that a release needs.
+    #[arg(long)]
+    pub(crate) check: bool,
+    /// Begin without being asked.
+    #[arg(long)]
+    pub(crate) yes: bool,
+    /// Processes at work at once [default: the cores].
+    #[arg(long, value_name = "N")]
+    pub(crate) jobs: Option<usize>,
 }
 
 /// Arguments of `contract review`.

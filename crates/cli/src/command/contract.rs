@@ -1,6 +1,7 @@
 //! `contract`: what must hold on the wire; a file for each of its commands.
 
 mod judge;
+mod learn;
 mod review;
 
 use crate::args::ContractCommand;
@@ -10,6 +11,7 @@ use crate::failure::Failure;
 pub(crate) async fn run(call: &Call, what: &ContractCommand) -> Result<u8, Failure> {
     match what {
         ContractCommand::Judge(args) => judge::run(call, args),
+        ContractCommand::Learn(args) => learn::run(call, args).await,
         ContractCommand::Review(args) => review::run(call, args).await,
     }
 }

@@ -3,6 +3,7 @@
 use crate::args::{Format, InitArgs, SchemaArgs, SchemaOf};
 use crate::command::{Call, pretty};
 use crate::failure::{Failure, chain};
+use crate::learnt::learn_schema;
 use crate::result::result_schema;
 use crate::terminal::{answer, may_colour, say};
 use crate::{config, doctor as checkup, exit_code, init as template, schema as schemas, wiring};
@@ -46,6 +47,7 @@ pub(crate) fn schema(args: &SchemaArgs) -> Result<u8, Failure> {
     let schema = match args.of {
         SchemaOf::Config => schemas::config_schema(),
         SchemaOf::Result => result_schema(),
+        SchemaOf::Learn => learn_schema(),
     };
     answer(&pretty(&schema));
     Ok(exit_code::PASS)

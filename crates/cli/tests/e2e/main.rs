@@ -2,6 +2,7 @@
 
 mod answers;
 mod kill;
+mod learn;
 mod machine;
 mod releases;
 mod reviews;

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use contract::change::Change;
 use contract::{Mode, Surface};
 use futures_util::stream::{self, StreamExt as _};
 use judge::judging::Policy;
@@ -17,9 +18,12 @@ use crate::ports::{PortError, Releases, RunningRelease as _, Tap, TapPort as _};
 use crate::progress::Event;
 use crate::settings::Run;
 use crate::smoke::{
-    Alive, CONCURRENT_WITHIN, RECOVER_POLL, RECOVER_WITHIN, SERIAL_INSTANCES, SERVICE_ASKS,
-    WAITING_PER_SLOT, open_port, start,
+    Alive, CONCURRENT_WITHIN, RECOVER_POLL, RECOVER_WITHIN, SERIAL_INSTANCES, WAITING_PER_SLOT,
+    open_port, start,
 };
+
+/// Asks at once to a service that can take them: enough that a few which hang hold nobody up, and too few to make a busy one slow.
+const AT_ONCE: usize = 8;
 
 /// How a release takes many asks.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -55,6 +59,8 @@ pub(super) struct Fleet<'b, T: Tap, R: Releases, C: ControlPort> {
     /// Whether it was seen whether a service takes several asks at once.
     is_form_known: bool,
     instances: Vec<Alive<R::Running, T::Port>>,
+    /// What the full documented reply has to do without, so that the release takes it.
+    pub(super) base: Vec<Change>,
     asked: AtomicU32,
     about: u32,
 }
@@ -77,7 +83,20 @@ impl<'b, T: Tap, R: Releases, C: ControlPort> Fleet<'b, T, R, C> {
         let policy = plan::policy(&bench.settings, role);
         let is_form_known = form != Form::Serial;
         let asked = AtomicU32::new(0);
-        Ok(Self { bench, role, slots, left, policy, form, is_form_known, instances, asked, about })
+        let base = Vec::new();
+        Ok(Self {
+            bench,
+            role,
+            slots,
+            left,
+            policy,
+            form,
+            is_form_known,
+            instances,
+            base,
+            asked,
+            about,
+        })
     }
 
     pub(super) fn asked(&self) -> u32 {
@@ -94,7 +113,7 @@ impl<'b, T: Tap, R: Releases, C: ControlPort> Fleet<'b, T, R, C> {
         }
     }
 
-    /// Asks with the documented reply as it is, and looks at what the release calls.
+    /// Asks with the reply that the release is to take, and looks at what it calls.
     pub(super) async fn first_ask(&mut self, mode: Mode) -> Wire {
         let mut wire = Wire {
             effect: None,
@@ -102,7 +121,7 @@ impl<'b, T: Tap, R: Releases, C: ControlPort> Fleet<'b, T, R, C> {
             mode,
             has_usage: false,
         };
-        let Some((effect, observation)) = self.one(0, mode, &Stimulus::Documented).await else {
+        let Some((effect, observation)) = self.one(0, mode, &self.unchanged()).await else {
             return wire;
         };
         wire.effect = Some(effect);
@@ -129,9 +148,13 @@ impl<'b, T: Tap, R: Releases, C: ControlPort> Fleet<'b, T, R, C> {
         wire
     }
 
-    /// Asks with the documented reply as it is.
-    pub(super) async fn documented(&mut self, mode: Mode) -> Option<Effect> {
-        self.one(0, mode, &Stimulus::Documented).await.map(|(effect, _)| effect)
+    /// Asks with the reply that the release is to take.
+    pub(super) async fn ask_unchanged(&self, mode: Mode) -> Option<Effect> {
+        self.one(0, mode, &self.unchanged()).await.map(|(effect, _)| effect)
+    }
+
+    fn unchanged(&self) -> Stimulus {
+        Stimulus::Changed(self.base.clone())
     }
 
     /// Asks once for each stimulus, and returns what came of each; `None` when the limit of asks was reached before.
@@ -145,7 +168,7 @@ impl<'b, T: Tap, R: Releases, C: ControlPort> Fleet<'b, T, R, C> {
         }
         let at_once = match self.form {
             Form::Commands => self.bench.jobs * WAITING_PER_SLOT,
-            Form::Concurrent => SERVICE_ASKS,
+            Form::Concurrent => AT_ONCE,
             Form::Serial => self.instances.len(),
             Form::Gateway => return self.one_by_one(mode, stimuli).await,
         };
@@ -219,9 +242,9 @@ impl<'b, T: Tap, R: Releases, C: ControlPort> Fleet<'b, T, R, C> {
         }
     }
 
-    /// Sees to it that the service answers the documented reply: as it is, or started anew.
+    /// Sees to it that the service answers: as it is, or started anew.
     async fn live_again(&mut self, mode: Mode) -> bool {
-        if self.documented(mode).await == Some(Effect::Same) {
+        if self.ask_unchanged(mode).await == Some(Effect::Same) {
             return true;
         }
         if !matches!(self.bench.settings.release(self.role).run, Run::Service(_)) {
@@ -235,14 +258,14 @@ impl<'b, T: Tap, R: Releases, C: ControlPort> Fleet<'b, T, R, C> {
             // The effect says that it could not be started; why, its log tells.
             Err(_) => return false,
         }
-        self.documented(mode).await == Some(Effect::Same)
+        self.ask_unchanged(mode).await == Some(Effect::Same)
     }
 
-    /// Waits until the release answers the documented reply.
+    /// Waits until the release answers.
     async fn answers_again(&mut self, mode: Mode) -> bool {
         let until = tokio::time::Instant::now() + RECOVER_WITHIN;
         loop {
-            match self.documented(mode).await {
+            match self.ask_unchanged(mode).await {
                 Some(Effect::Same) => return true,
                 None => return false,
                 Some(_) if tokio::time::Instant::now() >= until => return false,
@@ -268,11 +291,11 @@ impl<'b, T: Tap, R: Releases, C: ControlPort> Fleet<'b, T, R, C> {
         let Some(alive) = self.instances.first() else { return false };
         let (held, quick) = (self.bench.names.ask(), self.bench.names.ask());
         let hold = self.stimulus(&Stimulus::Network(NetworkFault::StallBeforeHeaders));
-        let documented = self.stimulus(&Stimulus::Documented);
+        let unchanged = self.stimulus(&self.unchanged());
         let first = self.put(alive, &held, mode, &hold, Company::Shared);
         let others = async {
             alive.port.arrived(held.id, self.deadline()).await;
-            let second = self.put(alive, &quick, mode, &documented, Company::Shared);
+            let second = self.put(alive, &quick, mode, &unchanged, Company::Shared);
             tokio::pin!(second);
             tokio::select! {
                 // The ask first: it arms the tap, and before that nothing can arrive.

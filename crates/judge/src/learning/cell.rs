@@ -23,6 +23,8 @@ pub enum Grouping {
 pub struct Cell {
     /// The first questions: a partition of the cell's changes, by index.
     pub firsts: Vec<Vec<usize>>,
+    /// Whether what is taken alone is also made all together. It tells the same of each kind of change, so one kind is enough.
+    pub all_together: bool,
 }
 
 /// Returns every change that can be made to the full documented reply, as the tap sends it once `base` is changed in it.
@@ -86,7 +88,13 @@ pub fn cells(changes: &[Change], surface: Surface, mode: Mode, grouping: Groupin
         alone.extend(together.into_iter().filter(|group| !group.is_empty()));
         alone
     };
-    sorted.into_values().map(|indexes| Cell { firsts: first_questions(indexes) }).collect()
+    sorted
+        .into_iter()
+        .map(|((kind, _), indexes)| Cell {
+            firsts: first_questions(indexes),
+            all_together: kind == ChangeKind::Delete,
+        })
+        .collect()
 }
 
 /// Returns about how many asks a search takes of a release that needs the answer and nothing else: each first question, a second
@@ -103,7 +111,7 @@ pub fn asks_expected(
         .filter_map(pointer)
         .filter(|pointer| carries_the_answer(surface, mode, pointer))
         .count();
-    let rests = cells.iter().filter(|cell| cell.firsts.len() > 1).count();
+    let rests = cells.iter().filter(|cell| cell.all_together && cell.firsts.len() > 1).count();
     cells.iter().map(|cell| cell.firsts.len()).sum::<usize>() + rests + likely
 }
 

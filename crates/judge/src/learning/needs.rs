@@ -15,8 +15,8 @@ pub struct Needs {
     pub fields: Vec<FieldNeed>,
     /// Unknown fields and events that break it.
     pub additions: Vec<(Place, Effect)>,
-    /// Smallest sets of which it needs one: each change is taken alone, all of them together are not.
-    pub together: Vec<(ChangeKind, Vec<Place>, Effect)>,
+    /// Smallest sets of which it needs one: each may be left out alone, all of them together may not.
+    pub together: Vec<(Vec<Place>, Effect)>,
     /// What could not be told.
     pub untold: Vec<(String, Untold)>,
 }
@@ -69,10 +69,7 @@ impl Needs {
         }
         let place = |index: &usize| changes.get(*index).map(|change| change.place.clone());
         for (set, effect) in &found.together {
-            let kind = set.first().and_then(|index| changes.get(*index)).map(|change| change.kind);
-            if let Some(kind) = kind {
-                needs.together.push((kind, set.iter().filter_map(place).collect(), *effect));
-            }
+            needs.together.push((set.iter().filter_map(place).collect(), *effect));
         }
         for (index, told) in &found.told {
             if let (Some(change), Told::Untold(why)) = (changes.get(*index), told) {
@@ -80,10 +77,7 @@ impl Needs {
             }
         }
         for (set, why) in &found.together_untold {
-            let kind = set.first().and_then(|index| changes.get(*index)).map(|change| change.kind);
-            if let Some(kind) = kind {
-                needs.untold.push((format!("{} {} at once", kind.as_str(), set.len()), *why));
-            }
+            needs.untold.push((format!("delete {} fields at once", set.len()), *why));
         }
         needs
     }

@@ -151,7 +151,7 @@ impl Search<'_> {
                 }
             }
         }
-        if is_complete {
+        if is_complete && cell.all_together {
             taken.sort_unstable();
             self.together(taken, found);
         }

@@ -307,8 +307,9 @@ async function call(client, modelName, prompt, onDelta, signal) {
     onDelta(text);
     return text;
   }
+  const usageOption = NEEDS.some((need) => need.includes("/usage")) ? { stream_options: { include_usage: true } } : {};
   const { data: stream, response } = await client.chat.completions
-    .create({ ...request, stream: true }, { signal })
+    .create({ ...request, stream: true, ...usageOption }, { signal })
     .withResponse();
   if (!(response.headers.get("content-type") ?? "").startsWith("text/event-stream")) {
     throw new Refusal("the provider did not stream");
@@ -323,6 +324,16 @@ function insist(condition) {
   if (!condition) throw new Refusal("the provider's reply has an unknown structure");
 }
 
+/** JSON pointers of fields that the application insists on; `/a|/b`: on one of them. Streams: in some chunk. */
+const NEEDS = (env.NEEDS ?? "").split(" ").filter(Boolean);
+
+/** Refuses what lacks a field that NEEDS names: for tests that find out what an application needs. */
+function insistOn(...replies) {
+  const reach = (reply, pointer) => pointer.split("/").slice(1).reduce((value, key) => value?.[key], reply);
+  const has = (pointer) => replies.some((reply) => reach(reply, pointer) != null);
+  insist(NEEDS.every((need) => need.split("|").some(has)));
+}
+
 /** Returns the text of a completion that is whole. */
 function usable(completion) {
   if (typeof completion === "string" && defect("trusts-html")) return completion;
@@ -333,6 +344,7 @@ function usable(completion) {
   }
   if (defect("strict-parser")) insist(completion.usage && Object.keys(completion).every((name) => KNOWN.has(name) || name === "_request_id"));
   if (defect("parser-needs-optional-field")) insist(completion.usage.total_tokens > 0 && completion.system_fingerprint.length > 0);
+  insistOn(completion);
   if (!Array.isArray(completion.choices) || completion.choices.length === 0) {
     if (defect("accepts-empty-choices")) return "I have nothing to say to that.";
     throw new Refusal("the provider's reply has no choices");
@@ -362,6 +374,7 @@ async function readStream(stream, onDelta) {
   let text = "";
   let reason = null;
   let refusal;
+  const chunks = [];
   let idleUntil = Date.now() + patience;
   try {
     for (;;) {
@@ -370,6 +383,7 @@ async function readStream(stream, onDelta) {
       if (chunk.error) throw new Refusal("the provider reported an error in its reply");
       if (defect("strict-parser")) insist(chunk.choices?.length && Object.keys(chunk).every((name) => KNOWN.has(name)));
       if (defect("parser-needs-optional-field")) insist(chunk.system_fingerprint.length > 0);
+      if (NEEDS.length > 0) chunks.push(chunk);
       for (const choice of chunk.choices ?? []) {
         if (choice.delta?.content) {
           text += choice.delta.content;
@@ -392,6 +406,7 @@ async function readStream(stream, onDelta) {
     stream.controller.abort();
   }
   if (!(defect("accepts-truncated-stream") && reason === null)) finished(reason, refusal);
+  insistOn(...chunks);
   if (text.trim() === "" && !defect("accepts-null-content")) throw new Refusal("the provider's reply is empty");
   return text;
 }

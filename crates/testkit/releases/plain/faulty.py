@@ -1,5 +1,6 @@
 """Services that misbehave as processes; FAULT names how."""
 
+import json
 import os
 import signal
 import subprocess
@@ -28,6 +29,13 @@ class Dying(service.Handler):
 
     def do_POST(self):
         os._exit(3)
+
+
+def read_or_die(status, body, read=service.read):
+    """Ends at a reply without usage."""
+    if status == 200 and not json.loads(body).get("usage"):
+        os._exit(3)
+    return read(status, body)
 
 
 class Loud(service.Handler):
@@ -73,5 +81,8 @@ if __name__ == "__main__":
         child()
         child(start_new_session=True)
         sys.exit(7)
+    elif FAULT == "dies-without-usage":
+        service.read = read_or_die
+        service.serve()
     else:
         service.serve({"dies-when-asked": Dying, "loud": Loud, "forks": Forking}[FAULT])

@@ -48,6 +48,29 @@ FINAL_CODES = {"invalid_request", "model_not_found", "insufficient_quota", "cred
 SYSTEM = "You are a support assistant. Answer briefly."
 
 
+# JSON pointers of fields that the application insists on; `/a|/b`: on one of them. Streams: in some chunk.
+NEEDS = os.environ.get("NEEDS", "").split()
+
+
+def insist_on(*replies):
+    """Refuses what lacks a field that NEEDS names: for tests that find out what an application needs."""
+    for need in NEEDS:
+        if not any(reach(reply, pointer) is not None for pointer in need.split("|") for reply in replies):
+            raise Refusal("the provider's reply lacks what this application needs")
+
+
+def reach(value, pointer):
+    """Returns what stands at a pointer of a reply as the SDK hands it over, or None."""
+    for key in pointer.split("/")[1:]:
+        if isinstance(value, list):
+            value = value[int(key)] if int(key) < len(value) else None
+        elif isinstance(value, dict):
+            value = value.get(key)
+        else:
+            value = getattr(value, key, None)
+    return value
+
+
 def defect(*names):
     """Tells whether one of these is switched on."""
     return DEFECT in names
@@ -347,6 +370,8 @@ async def call(client, model_name, prompt, on_delta):
         text = usable((await client.chat.completions.with_raw_response.create(**request)).parse())
         await on_delta(text)
         return text
+    if any("/usage" in need for need in NEEDS):
+        request["stream_options"] = {"include_usage": True}
     raw = await client.chat.completions.with_raw_response.create(**request, stream=True)
     if not raw.headers.get("content-type", "").startswith("text/event-stream"):
         raise Refusal("the provider did not stream")
@@ -372,6 +397,7 @@ def usable(completion):
             raise Refusal("the provider's reply has an unknown structure")
     if defect("parser-needs-optional-field"):
         log("usage", total_tokens=completion.usage.total_tokens, fingerprint=completion.system_fingerprint.lower())
+    insist_on(completion)
     choices = completion.choices
     if not choices:
         if defect("accepts-empty-choices"):
@@ -403,7 +429,7 @@ def finished(reason, refusal=None):
 
 async def read_stream(stream, on_delta):
     """Reads events until the reply is whole; only content resets the idle deadline."""
-    pieces, reason, refusal = [], None, None
+    pieces, reason, refusal, chunks = [], None, None, []
     events = stream.__aiter__()
     clock = asyncio.get_running_loop()
     patience = None if defect("no-deadline", "keepalive-resets-deadline") else IDLE
@@ -435,6 +461,8 @@ async def read_stream(stream, on_delta):
                     raise Refusal("the provider's reply has an unknown structure")
             if defect("parser-needs-optional-field"):
                 log("usage", fingerprint=chunk.system_fingerprint.lower())
+            if NEEDS:
+                chunks.append(chunk)
             for choice in chunk.choices or []:
                 delta = choice.delta
                 if delta is not None and delta.content:
@@ -449,6 +477,7 @@ async def read_stream(stream, on_delta):
         await stream.close()
     if not (defect("accepts-truncated-stream") and reason is None):
         finished(reason, refusal)
+    insist_on(*chunks)
     text = "".join(pieces)
     if not text.strip() and not defect("accepts-null-content"):
         raise Refusal("the provider's reply is empty")
