@@ -70,10 +70,8 @@ impl Learnt {
         is_check: bool,
     ) -> Self {
         let mut required_fields: Vec<String> = Vec::new();
-        for field in releases
-            .iter()
-            .flat_map(|release| sound_modes(release))
-            .flat_map(|mode| mode.needs.required_fields())
+        for field in
+            releases.iter().flat_map(sound_modes).flat_map(|mode| mode.needs.required_fields())
         {
             if !required_fields.iter().any(|known| known == field) {
                 required_fields.push(field.to_owned());
@@ -124,7 +122,7 @@ fn lacking(configured: &[String], learnt: &[String]) -> Vec<String> {
 /// Returns all that some release needs, be it only beside something else, as the configuration names it.
 fn somehow_needed(releases: &[ReleaseLearnt]) -> Vec<String> {
     let mut found = Vec::new();
-    for mode in releases.iter().flat_map(|release| sound_modes(release)) {
+    for mode in releases.iter().flat_map(sound_modes) {
         let one_of = mode.needs.together.iter().flat_map(|(places, _)| places);
         for place in needed(mode).map(|field| &field.place).chain(one_of) {
             if let Place::Field(pointer) = place {

@@ -125,8 +125,8 @@ impl<'b, T: Tap, R: Releases, C: ControlPort> Fleet<'b, T, R, C> {
             return wire;
         };
         wire.effect = Some(effect);
-        let calls = observation.exchanges.iter().filter(|call| call.request.method == "POST");
-        if let Some(call) = calls.last() {
+        let is_call = |call: &&judge::Exchange| call.request.method == "POST";
+        if let Some(call) = observation.exchanges.iter().rfind(is_call) {
             if call.request.resource.ends_with(Surface::Responses.resource_path()) {
                 wire.surface = Surface::Responses;
             } else if call.request.resource.ends_with(Surface::Chat.resource_path()) {
