@@ -8,7 +8,9 @@ use judge::judging::{
     Case, Control, Judged, LeakKind, LeakSeen, LogEvidence, Machine, Policy, judge,
 };
 use judge::logs::{LogContext, read};
-use judge::{AnswerRelation, Observation, Outcome, OutcomeKind, Probe, Repeat, Role, Stimulus, relate};
+use judge::{
+    AnswerRelation, Observation, Outcome, OutcomeKind, Probe, Repeat, Role, Stimulus, relate,
+};
 use tokio::time::Instant;
 
 use crate::bench::{AskNames, Bench, COLLECT_GRACE, ControlPort};

@@ -1,6 +1,7 @@
 //! A release that is asked many times: as many asks at once as it can take, mended when one of them has killed it.
 
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use contract::change::Change;
 use contract::{Mode, Surface};
@@ -18,9 +19,12 @@ use crate::ports::{PortError, Releases, RunningRelease as _, Tap, TapPort as _};
 use crate::progress::Event;
 use crate::settings::Run;
 use crate::smoke::{
-    Alive, CONCURRENT_WITHIN, RECOVER_POLL, RECOVER_WITHIN, SERIAL_INSTANCES, WAITING_PER_SLOT,
-    open_port, start,
+    Alive, CONCURRENT_WITHIN, SERIAL_INSTANCES, WAITING_PER_SLOT, open_port, start,
 };
+
+/// How long a gateway, or an instance that is not ours, may take to recover, and how often it is asked meanwhile.
+const RECOVER_WITHIN: Duration = Duration::from_secs(20);
+const RECOVER_POLL: Duration = Duration::from_millis(400);
 
 /// Asks at once to a service that can take them: enough that a few which hang hold nobody up, and too few to make a busy one slow.
 const AT_ONCE: usize = 8;
@@ -313,7 +317,7 @@ impl<'b, T: Tap, R: Releases, C: ControlPort> Fleet<'b, T, R, C> {
             _ = first => false,
             is_concurrent = others => {
                 // The first asker leaves: its call is let go at once.
-                alive.port.collect(held.id, std::time::Duration::ZERO).await;
+                alive.port.collect(held.id, Duration::ZERO).await;
                 is_concurrent
             }
         }
@@ -397,8 +401,7 @@ impl<'b, T: Tap, R: Releases, C: ControlPort> Fleet<'b, T, R, C> {
             policy: &self.policy,
             deadline: self.deadline(),
         };
-        // Not one call may reach the provider: whatever is no call of the probed surface is answered by the tap's guard.
-        let made = put(self.bench, subject, names, mode, (stimulus, false), company, 0).await;
+        let made = put(self.bench, subject, names, mode, stimulus, company).await;
         (effect(&made.asked.outcome, made.answer, &made.observation), made.observation)
     }
 
@@ -408,7 +411,7 @@ impl<'b, T: Tap, R: Releases, C: ControlPort> Fleet<'b, T, R, C> {
         plan::led_by(release, Stimulus::Documented, stimulus.clone())
     }
 
-    fn deadline(&self) -> std::time::Duration {
+    fn deadline(&self) -> Duration {
         self.bench.settings.release(self.role).deadline
     }
 }

@@ -6,7 +6,7 @@ use drill::learning::{LearnOptions, expected, learn};
 use drill::settings::Settings;
 use judge::Role;
 
-use crate::args::{Format, LearnArgs};
+use crate::args::{EffortArgs, Format, LearnArgs};
 use crate::command::{Call, pretty};
 use crate::failure::Failure;
 use crate::learnt::Learnt;
@@ -24,7 +24,9 @@ pub(super) async fn run(call: &Call, args: &LearnArgs) -> Result<u8, Failure> {
         each: args.each,
     };
     announce(&settings, &options, args.yes)?;
-    let wired = wire(settings, &call.environment, unsealed, call.progress(), args.jobs)
+    // Depth is of probes, and none is made here.
+    let effort = EffortArgs { thorough: false, jobs: args.jobs };
+    let wired = wire(settings, &call.environment, unsealed, call.progress(), effort.into())
         .await
         .map_err(|failure| failure.redacted(&scanner))?;
     let releases = learn(&wired.bench, &options).await;
