@@ -241,7 +241,8 @@ fn retry_decision(calls: &[&Exchange]) -> RetryDecision {
     }
 }
 
-fn gaps(calls: &[&Exchange]) -> Vec<u64> {
+/// Returns the waits between attempts.
+pub(crate) fn gaps(calls: &[&Exchange]) -> Vec<u64> {
     calls
         .iter()
         .zip(calls.iter().skip(1))

@@ -29,6 +29,7 @@ use crate::settings::{ProviderEndpoint, Run, SIMULATED_BASE_URL, TapMode};
 
 mod again;
 mod gateway;
+mod whole;
 
 /// Asks under way at once for each slot: waiting costs next to nothing, but a process has memory.
 pub(crate) const WAITING_PER_SLOT: usize = 8;
@@ -86,11 +87,13 @@ pub(crate) async fn smoke<T: Tap, R: Releases, C: ControlPort>(
     };
     let probings = smoke_running(bench, slots, controls, role, probes, &alive).await;
     let modes = &bench.settings.provider_of(role).modes;
-    let problems = modes
+    let mut problems: Vec<Finding> = modes
         .iter()
         .filter(|mode| !plan::is_mapped(release, **mode))
         .map(|&mode| mode_not_mapped(role, mode))
         .collect();
+    problems.extend(whole::judge(&probings, role, bench.settings.gates.strict));
+    problems.extend(whole::unsearchable(&bench.scanner, role));
     Smoked { probings, alive: Some(alive), problems }
 }
 

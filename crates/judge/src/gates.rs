@@ -350,6 +350,7 @@ fn probes(
             }
         }
     }
+    asked_only_earlier(&run, role, phase, items, context, bench, &wanted_group);
     if let Some(first) = not_made.first() {
         bench.missing(format!(
             "{role}: {} planned probes were not made, the first of them {} ({})",
@@ -357,6 +358,50 @@ fn probes(
             first.probe,
             first.mode
         ));
+    }
+}
+
+/// What a thorough run has found stands until a thorough run finds otherwise: a later run that asks less does not clear it.
+fn asked_only_earlier(
+    newest: &[&Item],
+    role: Role,
+    phase: Phase,
+    items: &[Item],
+    context: &GateContext,
+    bench: &mut Bench,
+    wanted_group: &impl Fn(&str) -> bool,
+) {
+    let is_planned = |wanted: &Planned| {
+        newest.iter().any(|item| match &item.fact {
+            Fact::Planned { probes } => probes.contains(wanted),
+            Fact::Probed(_)
+            | Fact::Compared { .. }
+            | Fact::Reviewed { .. }
+            | Fact::Stepped { .. }
+            | Fact::Withheld { .. } => false,
+        })
+    };
+    let mut latest: Vec<(&Probed, Timestamp)> = Vec::new();
+    for item in items.iter().filter(|item| discounted(item, context).is_none()) {
+        let Fact::Probed(probed) = &item.fact else { continue };
+        let planned = &probed.planned;
+        let counts = planned.role == role
+            && planned.phase == phase
+            && wanted_group(&probed.group)
+            && !is_planned(planned);
+        match latest.iter_mut().find(|(known, _)| known.planned == *planned) {
+            _ if !counts => {}
+            Some(known) if known.1 <= item.at => *known = (probed, item.at),
+            Some(_) => {}
+            None => latest.push((probed, item.at)),
+        }
+    }
+    for (probed, at) in latest {
+        // A pass of long ago carries nothing.
+        if !probed.verdict.permits_release() {
+            bench.findings(&probed.findings, context.strict, at);
+            bench.add(probed.verdict, at);
+        }
     }
 }
 

@@ -17,6 +17,7 @@ pub mod learning;
 pub mod logs;
 mod observation;
 mod outcome;
+pub mod overall;
 mod probe;
 pub mod reviews;
 mod stimulus;

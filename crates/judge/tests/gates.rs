@@ -360,3 +360,36 @@ proptest! {
         prop_assert_eq!(promotes, kept == needed);
     }
 }
+
+/// A release that fails a probe which only a thorough plan has is not cleared by asking it less.
+#[test]
+fn a_failure_of_an_earlier_thorough_run_stands() {
+    let rare = planned(Role::New, "tolerated-one-read", Phase::Smoke);
+    let thorough = |minutes_ago, run: &str, verdict| {
+        let Fact::Probed(fact) = probed(rare.clone(), "tolerated") else {
+            panic!("a probe is probed")
+        };
+        let fact = Fact::Probed(Probed { verdict, ..fact });
+        Item { run: run.to_owned(), ..item(minutes_ago, fact) }
+    };
+    let of_new = |earlier: Vec<Item>| {
+        let report = decided(&[earlier, whole()].concat()).gates;
+        report.into_iter().find(|report| report.gate == Gate::NewReleaseSmoke).unwrap().verdict
+    };
+    assert_eq!(of_new(vec![thorough(60, "run-0", Verdict::Pass)]), Verdict::Pass);
+    assert_eq!(of_new(vec![thorough(60, "run-0", Verdict::Fail)]), Verdict::Fail);
+    // A later thorough run has cleared it; one that is stale never counted.
+    assert_eq!(
+        of_new(vec![thorough(90, "run-a", Verdict::Fail), thorough(60, "run-b", Verdict::Pass)]),
+        Verdict::Pass
+    );
+    assert_eq!(of_new(vec![thorough(60 * 30, "run-0", Verdict::Fail)]), Verdict::Pass);
+    // It is about that probe only.
+    let mut plan = whole();
+    if let Fact::Planned { probes } = &mut plan[0].fact {
+        probes.push(rare.clone());
+    }
+    plan.push(item(9, probed(rare.clone(), "tolerated")));
+    let all = [vec![thorough(60, "run-0", Verdict::Fail)], plan].concat();
+    assert_eq!(decided(&all).verdict, Verdict::Pass, "the newest run made it again");
+}

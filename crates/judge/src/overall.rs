@@ -1,0 +1,197 @@
+//! What shows only when all probes of a release are looked at together: modes that disagree, waits that do not grow, waits without
+//! chance in them.
+
+use contract::Mode;
+
+use crate::{Finding, OutcomeKind, Severity, Verdict};
+
+/// One probe, as far as the whole is concerned.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Made {
+    /// The probe.
+    pub probe: &'static str,
+    /// In which mode.
+    pub mode: Mode,
+    /// What the release made of it.
+    pub outcome: Option<OutcomeKind>,
+    /// What that amounts to.
+    pub verdict: Verdict,
+    /// The waits between its attempts, of one model, where no reply said how long to wait.
+    pub gaps_ms: Vec<u64>,
+}
+
+/// Probes of the two modes that are the same fault in another framing.
+const PAIRS: &[(&str, &str)] = &[
+    ("shape-error-body", "stream-json-error"),
+    ("shape-html", "stream-html"),
+    ("shape-wrong-surface", "stream-wrong-surface"),
+    ("shape-truncated-json", "stream-cut-mid-event"),
+    ("shape-finish-null", "stream-no-finish-reason"),
+    ("shape-finish-length", "stream-finish-length"),
+    ("shape-finish-content-filter", "stream-finish-content-filter"),
+    ("shape-content-null", "stream-no-content"),
+    ("network-endless-blanks", "stream-comments-only"),
+];
+
+/// Asks with two waits each that it takes to tell growing from chance.
+const GROWTH_ASKS_MIN: usize = 3;
+
+/// First waits that it takes to tell chance from none.
+const JITTER_WAITS_MIN: usize = 6;
+
+/// First waits that differ by less are the same: a timer's own error on a quiet machine.
+const JITTER_MIN_MS: u64 = 8;
+
+/// Judges all probes of one release together.
+pub fn judge(made: &[Made]) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    findings.extend(disparity(made));
+    findings.extend(growth(made));
+    findings.extend(jitter(made));
+    findings
+}
+
+/// The same trouble is handled in one mode and not in the other.
+fn disparity(made: &[Made]) -> Option<Finding> {
+    let of_mode = |mode| made.iter().filter(move |one: &&Made| one.mode == mode);
+    let is_same = |unary: &Made, stream: &Made| {
+        unary.probe == stream.probe || PAIRS.contains(&(unary.probe, stream.probe))
+    };
+    let mut seen = Vec::new();
+    for unary in of_mode(Mode::Unary) {
+        for stream in of_mode(Mode::Stream).filter(|stream| is_same(unary, stream)) {
+            if unary.verdict.permits_release() != stream.verdict.permits_release() {
+                seen.push(format!(
+                    "{}: {} in unary mode, {} in stream mode",
+                    unary.probe,
+                    word(unary),
+                    word(stream)
+                ));
+            }
+        }
+    }
+    if seen.is_empty() {
+        return None;
+    }
+    let shown = seen.iter().take(6).cloned().collect::<Vec<_>>().join("; ");
+    let rest = seen.len().saturating_sub(6);
+    let seen = if rest > 0 { format!("{shown}; and {rest} more") } else { shown };
+    Some(Finding::new(
+        Severity::Info,
+        "mode-disparity",
+        "the same trouble handled alike in both modes",
+        seen,
+        "One mode has the handling that the other one lacks: share it. The mode that fails says so itself; this only names the pair.",
+    ))
+}
+
+fn word(one: &Made) -> String {
+    let outcome = one.outcome.map_or("not asked", OutcomeKind::as_str);
+    format!("{outcome} ({})", one.verdict.as_str())
+}
+
+/// The last wait is no longer than the first, over all asks that waited twice.
+fn growth(made: &[Made]) -> Option<Finding> {
+    let ends: Vec<(u64, u64)> = made
+        .iter()
+        .filter_map(|one| match one.gaps_ms.as_slice() {
+            [first, .., last] => Some((*first, *last)),
+            [] | [_] => None,
+        })
+        .collect();
+    if ends.len() < GROWTH_ASKS_MIN {
+        return None;
+    }
+    let (first, last) = ends.iter().fold((0_u64, 0_u64), |sum, end| (sum.0 + end.0, sum.1 + end.1));
+    // A fifth more: what jitter does to single waits is evened out by then.
+    if last.saturating_mul(5) >= first.saturating_mul(6) {
+        return None;
+    }
+    let n = u64::try_from(ends.len()).unwrap_or(u64::MAX).max(1);
+    Some(Finding::new(
+        Severity::Warn,
+        "retry-backoff-flat",
+        "a last wait that is longer than the first",
+        format!("{} ms first and {} ms last, on average of {n} asks", first / n, last / n),
+        "Let each wait be about twice the one before, up to a limit: a provider in trouble recovers from callers who come less often, not from a steady beat.",
+    ))
+}
+
+/// The first wait is the same each time.
+fn jitter(made: &[Made]) -> Option<Finding> {
+    let firsts: Vec<u64> = made.iter().filter_map(|one| one.gaps_ms.first().copied()).collect();
+    let (shortest, longest) = (firsts.iter().min()?, firsts.iter().max()?);
+    if firsts.len() < JITTER_WAITS_MIN || longest - shortest >= JITTER_MIN_MS {
+        return None;
+    }
+    Some(Finding::new(
+        Severity::Info,
+        "retry-without-jitter",
+        "first waits that differ from ask to ask",
+        format!("{} first waits between {shortest} and {longest} ms", firsts.len()),
+        "Callers who failed together come back together. Take a random part of each wait, for example half of it to all of it.",
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn made(probe: &'static str, mode: Mode, verdict: Verdict, gaps_ms: &[u64]) -> Made {
+        let outcome = Some(OutcomeKind::Refused);
+        Made { probe, mode, outcome, verdict, gaps_ms: gaps_ms.to_vec() }
+    }
+
+    #[track_caller]
+    fn check(made: &[Made], expected: &[&str]) {
+        let found = judge(made);
+        let codes: Vec<&str> = found.iter().map(|finding| finding.code.as_str()).collect();
+        assert_eq!(codes, expected, "{found:#?}");
+    }
+
+    fn waits(all: &[&[u64]]) -> Vec<Made> {
+        all.iter().map(|gaps| made("overload-503", Mode::Unary, Verdict::Pass, gaps)).collect()
+    }
+
+    #[test]
+    fn modes_that_disagree_are_named() {
+        let pair = |unary, stream| {
+            [
+                made("overload-503", Mode::Unary, unary, &[]),
+                made("overload-503", Mode::Stream, stream, &[]),
+                made("shape-html", Mode::Unary, Verdict::Pass, &[]),
+            ]
+        };
+        check(&pair(Verdict::Pass, Verdict::Pass), &[]);
+        check(&pair(Verdict::Fail, Verdict::Fail), &[]);
+        check(&pair(Verdict::Pass, Verdict::Fail), &["mode-disparity"]);
+        check(&pair(Verdict::Ambiguous, Verdict::Pass), &["mode-disparity"]);
+    }
+
+    #[test]
+    fn the_same_fault_in_another_framing_is_a_pair() {
+        let stream = made("stream-html", Mode::Stream, Verdict::Fail, &[]);
+        let unary = made("shape-html", Mode::Unary, Verdict::Pass, &[]);
+        let found = judge(&[unary, stream.clone()]);
+        assert_eq!(found[0].code, "mode-disparity");
+        assert!(found[0].seen.contains("shape-html: refused (pass) in unary mode"), "{found:?}");
+        check(&[stream], &[]);
+    }
+
+    #[test]
+    fn waits_have_to_grow_on_the_whole() {
+        check(&waits(&[&[400, 900], &[480, 800], &[430, 700]]), &[]);
+        check(&waits(&[&[200, 200], &[210, 205], &[190, 200]]), &["retry-backoff-flat"]);
+        // One that falls is chance where the others grow; two asks are too few to say.
+        check(&waits(&[&[500, 400], &[300, 900], &[400, 800]]), &[]);
+        check(&waits(&[&[200, 200], &[210, 200]]), &[]);
+        check(&waits(&[&[200], &[300], &[]]), &[]);
+    }
+
+    #[test]
+    fn waits_have_chance_in_them() {
+        check(&waits(&[&[500], &[501], &[503], &[500], &[502], &[501]]), &["retry-without-jitter"]);
+        check(&waits(&[&[500], &[501], &[470], &[500], &[502], &[501]]), &[]);
+        check(&waits(&[&[500], &[500], &[500], &[500], &[500]]), &[]);
+    }
+}
