@@ -7,7 +7,7 @@ use super::TextFile;
 /// Where codes are given.
 const JUDGE: &str = "crates/judge/src/";
 /// Whose literals are the ids of probes, which look like codes.
-const CATALOGUE: &str = "crates/judge/src/catalogue.rs";
+const CATALOGUE: &str = "crates/judge/src/catalogue";
 /// What stands before a code's literal: `Finding::new(Severity::Fail, "code", …` and the like.
 const BEFORE: &str = "Severity::";
 
@@ -18,7 +18,7 @@ pub(super) fn check(files: &[TextFile], problems: &mut Vec<String>) {
         .map(|file| file.text.as_str())
         .collect();
     let judges: Vec<&TextFile> = files.iter().filter(|file| file.path.starts_with(JUDGE)).collect();
-    let catalogue = judges.iter().filter(|file| file.path == CATALOGUE);
+    let catalogue = judges.iter().filter(|file| file.path.starts_with(CATALOGUE));
     let probes: BTreeSet<&str> = catalogue.flat_map(|file| literals(&file.text)).collect();
     let mut codes = BTreeSet::new();
     for file in judges.iter().filter(|file| file.text.contains("Finding::new(")) {
@@ -93,7 +93,10 @@ mod tests {
         let judge = "let code = if late { \"retry-late\" } else { \"happy-live\" };\nFinding::new(severity, code)";
         let files = [
             file("crates/judge/src/attempts.rs", judge),
-            file(CATALOGUE, "pub const HAPPY_LIVE: &str = \"happy-live\";"),
+            file(
+                "crates/judge/src/catalogue/good.rs",
+                "pub const HAPPY_LIVE: &str = \"happy-live\";",
+            ),
         ];
         let mut problems = Vec::new();
         check(&files, &mut problems);
