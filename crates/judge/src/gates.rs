@@ -371,25 +371,22 @@ fn asked_only_earlier(
     bench: &mut Bench,
     wanted_group: &impl Fn(&str) -> bool,
 ) {
-    let is_planned = |wanted: &Planned| {
-        newest.iter().any(|item| match &item.fact {
-            Fact::Planned { probes } => probes.contains(wanted),
-            Fact::Probed(_)
-            | Fact::Compared { .. }
-            | Fact::Reviewed { .. }
-            | Fact::Stepped { .. }
-            | Fact::Withheld { .. } => false,
-        })
-    };
+    let planned: Vec<&Planned> = newest
+        .iter()
+        .filter_map(
+            |item| if let Fact::Planned { probes } = &item.fact { Some(probes) } else { None },
+        )
+        .flatten()
+        .collect();
     let mut latest: Vec<(&Probed, Timestamp)> = Vec::new();
     for item in items.iter().filter(|item| discounted(item, context).is_none()) {
         let Fact::Probed(probed) = &item.fact else { continue };
-        let planned = &probed.planned;
-        let counts = planned.role == role
-            && planned.phase == phase
+        let wanted = &probed.planned;
+        let counts = wanted.role == role
+            && wanted.phase == phase
             && wanted_group(&probed.group)
-            && !is_planned(planned);
-        match latest.iter_mut().find(|(known, _)| known.planned == *planned) {
+            && !planned.contains(&wanted);
+        match latest.iter_mut().find(|(known, _)| known.planned == *wanted) {
             _ if !counts => {}
             Some(known) if known.1 <= item.at => *known = (probed, item.at),
             Some(_) => {}
