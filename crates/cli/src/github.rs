@@ -31,8 +31,10 @@ fn annotation(finding: &Finding) -> String {
     place.extend(finding.release.map(judge::Role::as_str));
     place.extend(finding.probe.as_deref());
     place.extend(finding.mode.map(contract::Mode::as_str));
+    let breaks = contract::broken_clients_line(&finding.breaks());
+    let breaks = if breaks.is_empty() { breaks } else { format!("breaks: {breaks}\n") };
     let text = format!(
-        "{}\nexpected: {}\nseen: {}\n{}",
+        "{}\nexpected: {}\nseen: {}\n{breaks}{}",
         place.join(", "),
         finding.expected,
         finding.seen,

@@ -128,6 +128,10 @@ fn findings(findings: &[Finding], paint: Paint, out: &mut String) -> std::fmt::R
         if all.len() > PLACES_SHOWN {
             writeln!(out, "            and in {} more probes", all.len() - PLACES_SHOWN)?;
         }
+        let breaks = contract::broken_clients_line(&first.breaks());
+        if !breaks.is_empty() {
+            writeln!(out, "  breaks    {breaks}")?;
+        }
         writeln!(out, "  do        {}", first.advice)?;
         writeln!(out)?;
     }

@@ -140,7 +140,7 @@ impl Outcome {
             "exit_code": self.exit_code,
             "gates": self.decided.gates.iter().map(|gate| self.gate_json(gate)).collect::<Vec<_>>(),
             "releases": { "new": release_json(&self.new), "rollback": release_json(&self.rollback) },
-            "findings": self.findings,
+            "findings": self.findings.iter().map(finding_json).collect::<Vec<_>>(),
             "steps": self.steps.iter().map(|step| json!({
                 "step": step.step, "name": step.name, "verdict": step.verdict, "percent_new": step.percent_new,
             })).collect::<Vec<_>>(),
@@ -161,6 +161,21 @@ impl Outcome {
     }
 }
 
+/// Returns a finding's public form: what it tells, and the known clients that break on the reply that it is about.
+fn finding_json(finding: &Finding) -> Value {
+    json!({
+        "code": finding.code,
+        "severity": finding.severity,
+        "release": finding.release,
+        "probe": finding.probe,
+        "mode": finding.mode,
+        "expected": finding.expected,
+        "seen": finding.seen,
+        "advice": finding.advice,
+        "breaks": finding.breaks(),
+    })
+}
+
 /// Returns the shares of a route.
 pub(crate) fn share_json(percent_new: u8) -> Value {
     json!({ "share": { "new": percent_new, "rollback": 100_u8.saturating_sub(percent_new) } })
@@ -176,7 +191,7 @@ fn release_json(release: &ReleaseResult) -> Value {
 
 fn probe_json(probe: &ProbeResult) -> Value {
     let probed = &probe.probed;
-    let findings: Vec<&Finding> = probed.findings.iter().chain(&probed.log_findings).collect();
+    let findings = probed.findings.iter().chain(&probed.log_findings);
     json!({
         "id": probed.planned.probe,
         "mode": probed.planned.mode,
@@ -187,7 +202,7 @@ fn probe_json(probe: &ProbeResult) -> Value {
         "verdict": probe.verdict,
         "outcome": probed.outcome,
         "attempts": probed.attempts,
-        "findings": findings,
+        "findings": findings.map(finding_json).collect::<Vec<_>>(),
         "repeats": probed.repeats,
     })
 }

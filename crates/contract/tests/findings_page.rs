@@ -17,7 +17,7 @@ fn page() -> String {
          Who is known to break is measured: pinned versions of the official Python and Node SDKs and of async-openai read each of the\n\
          replies that we collected (`crates/contract/data/clients.tsv`), and a test compares. *Silent*: no error, and a wrong or\n\
          missing value. *In the caller's code*: the SDK returns something that breaks whoever reads it as documented. *None of its\n\
-         own*: an error that a handler of the SDK's errors misses. Of an unusable reply an SDK's own error is as it should be, and\n\
+         own*: an error that a handler of the SDK's errors misses. *Ends the process*: by a promise that no caller can catch. Of an unusable reply an SDK's own error is as it should be, and\n\
          not listed.\n\n\
          This page is written from `crates/contract/src/rule.rs` and those data; a test compares them.\n\n\
          | code | verdict | the contract asks for | what to do | known to break |\n|---|---|---|---|---|\n",

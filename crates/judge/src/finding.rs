@@ -1,5 +1,6 @@
 //! One judged fact.
 
+use contract::{BrokenClient, Mode, Surface, broken_clients};
 use serde::{Deserialize, Serialize};
 
 use crate::Role;
@@ -30,13 +31,29 @@ pub struct Finding {
     /// The probe that showed it.
     pub probe: Option<String>,
     /// The mode of that probe.
-    pub mode: Option<contract::Mode>,
+    pub mode: Option<Mode>,
     /// What had to be.
     pub expected: String,
     /// What was.
     pub seen: String,
     /// What to do.
     pub advice: String,
+    /// How the reply that it is about deviated from the contract. Which known clients that breaks is looked up for a report.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub deviations: Vec<Deviation>,
+}
+
+/// How a reply deviated from the contract: a finding of the contract, with its place.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Deviation {
+    /// The contract's code.
+    pub code: String,
+    /// The surface that was asked.
+    pub surface: Surface,
+    /// The mode in which it was asked.
+    pub mode: Mode,
+    /// What was there: types and classes, never values.
+    pub seen: String,
 }
 
 impl Finding {
@@ -57,7 +74,22 @@ impl Finding {
             expected: expected.into(),
             seen: seen.into(),
             advice: advice.into(),
+            deviations: Vec::new(),
         }
+    }
+
+    /// Looks up the known clients that break on the reply that this is about.
+    pub fn breaks(&self) -> Vec<BrokenClient> {
+        let mut broken: Vec<BrokenClient> = Vec::new();
+        for deviation in &self.deviations {
+            let place = (deviation.surface, deviation.mode);
+            for one in broken_clients(&deviation.code, Some(place), Some(&deviation.seen)) {
+                if !broken.contains(&one) {
+                    broken.push(one);
+                }
+            }
+        }
+        broken
     }
 
     /// Says which release it is about.
@@ -68,7 +100,7 @@ impl Finding {
 
     /// Says which probe showed it.
     #[must_use]
-    pub fn at_probe(self, probe: &str, mode: contract::Mode) -> Self {
+    pub fn at_probe(self, probe: &str, mode: Mode) -> Self {
         Self { probe: Some(probe.to_owned()), mode: Some(mode), ..self }
     }
 }

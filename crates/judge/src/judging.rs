@@ -1,11 +1,11 @@
 //! Judges one probe: observation, outcome and logs in; findings out.
 
-use contract::{Completion, ContractVerdict, Surface};
+use contract::{Completion, ContractFinding, ContractVerdict, Mode, Surface};
 
 use crate::logs::LogReading;
 use crate::{
-    AnswerRelation, AnsweredBy, AuthScheme, Exchange, Expect, Finding, Observation, Outcome,
-    OutcomeKind, Probe, Role, Severity, attempts,
+    AnswerRelation, AnsweredBy, AuthScheme, Deviation, Exchange, Expect, Finding, Observation,
+    Outcome, OutcomeKind, Probe, Role, Severity, attempts,
 };
 
 mod client;
@@ -20,6 +20,9 @@ mod wire;
 pub use fields::required_fields_found;
 pub use live::Control;
 pub use observability::{LeakKind, LeakSeen, LogEvidence, leaked};
+
+/// Deviations of a reply that a finding names at most: the heaviest say enough.
+const DEVIATIONS_MAX: usize = 4;
 
 /// What a release has to keep to, as configured.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -151,6 +154,16 @@ fn judge_probe(case: &Case<'_>, findings: &mut Vec<Finding>) {
     }
     wire::judge(case, findings);
     fields::judge(case, findings);
+    let before = findings.len();
+    judge_reply(case, findings);
+    if let Some(about_the_reply) = findings.get_mut(before..).filter(|some| !some.is_empty()) {
+        let deviations = deviations(case);
+        about_the_reply.iter_mut().for_each(|finding| finding.deviations.clone_from(&deviations));
+    }
+}
+
+/// Judges what the release made of what it got.
+fn judge_reply(case: &Case<'_>, findings: &mut Vec<Finding>) {
     // How often a release calls a provider in trouble says nothing about what it does when an error is its own.
     if case.probe.stimulus.is_live() && live::judge(case, findings) == live::Blame::NotTheRelease {
         return;
@@ -162,6 +175,22 @@ fn judge_probe(case: &Case<'_>, findings: &mut Vec<Finding>) {
     attempts::judge(case, findings);
     fallback::judge(case, findings);
     outcome::judge(case, findings);
+}
+
+/// Returns how the last reply deviated from the contract, by what weighs most.
+fn deviations(case: &Case<'_>) -> Vec<Deviation> {
+    let Some(call) = last_call(case) else { return Vec::new() };
+    let Some(response) = &call.response else { return Vec::new() };
+    let mode = if call.request.stream { Mode::Stream } else { Mode::Unary };
+    let mut found: Vec<_> = response.judgement.findings.iter().collect();
+    found.sort_by_key(|finding| std::cmp::Reverse(finding.verdict));
+    let deviation = |finding: &ContractFinding| Deviation {
+        code: finding.code.to_owned(),
+        surface: case.policy.surface,
+        mode,
+        seen: finding.seen.clone(),
+    };
+    found.into_iter().take(DEVIATIONS_MAX).map(deviation).collect()
 }
 
 /// No call arrived at the tap.

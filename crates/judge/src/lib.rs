@@ -25,7 +25,7 @@ mod verdict;
 
 pub use answer::{AnswerRelation, relate};
 pub use fact::{Fact, Item, Phase, Planned, Probed, ReleaseIdentity, Repeat, Subject};
-pub use finding::{Finding, Severity};
+pub use finding::{Deviation, Finding, Severity};
 pub use identity::{AskId, Fingerprint, Lane, Marker, RequestType, Role};
 pub use observation::{
     AnsweredBy, AuthScheme, BESIDE, End, Exchange, Observation, RequestSeen, ResponseSeen, Tunnel,

@@ -122,7 +122,7 @@ fn release(verdict: &Value) -> Value {
 fn finding() -> Value {
     json!({
         "type": "object",
-        "required": ["code", "severity", "release", "probe", "mode", "expected", "seen", "advice"],
+        "required": ["code", "severity", "release", "probe", "mode", "expected", "seen", "advice", "breaks"],
         "properties": {
             "code": { "type": "string", "pattern": "^[a-z0-9-]+$" },
             "severity": { "enum": ["info", "warn", "ambiguous", "fail"] },
@@ -132,6 +132,19 @@ fn finding() -> Value {
             "expected": { "type": "string" },
             "seen": { "type": "string" },
             "advice": { "type": "string" },
+            "breaks": {
+                "type": "array",
+                "description": "known clients that break on the reply that the finding is about",
+                "items": {
+                    "type": "object",
+                    "required": ["client", "versions", "how"],
+                    "properties": {
+                        "client": { "type": "string" },
+                        "versions": { "type": "array", "items": { "type": "string" } },
+                        "how": { "type": "string" },
+                    },
+                },
+            },
         },
     })
 }

@@ -2,6 +2,7 @@
 // client.py, which does the same.
 // SDK_HOME names the folder whose node_modules hold the SDK.
 
+import { AsyncLocalStorage } from "node:async_hooks";
 import { readFileSync, writeSync } from "node:fs";
 import { createRequire } from "node:module";
 
@@ -142,8 +143,9 @@ async function put(reader, client, reason) {
   }
 }
 
-// A stream helper rejects promises that nobody asked for.
-process.on("unhandledRejection", () => {});
+// A promise that is rejected and that nobody can have in hand ends the process, whatever its caller catches.
+const under = new AsyncLocalStorage();
+process.on("unhandledRejection", () => under.getStore()?.({ outcome: "ends" }));
 
 const order = JSON.parse(readFileSync(0, "utf8"));
 const jobs = order.cases.flatMap((one) =>
@@ -174,7 +176,10 @@ async function work(queue) {
       timeout: 300_000,
       maxRetries: job.one.retries ? 2 : 0,
     });
-    say(job, await put(job.reader, client, job.one.reason));
+    const made = new Promise((ended) => {
+      under.run(ended, () => put(job.reader, client, job.one.reason).then(ended));
+    });
+    say(job, await made);
   }
 }
 

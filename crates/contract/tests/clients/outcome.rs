@@ -37,6 +37,8 @@ enum Outcome {
     Escaped,
     /// The caller's code failed at what it returned.
     Crashed,
+    /// It ended the caller's process.
+    Ends,
     /// No outcome at all.
     Hangs,
 }
@@ -67,6 +69,7 @@ impl Told {
             Outcome::Refused => format!("raises {}", self.class),
             Outcome::Escaped => format!("raises {}, none of its own", self.class),
             Outcome::Crashed => format!("{} in the caller's code", self.class),
+            Outcome::Ends => "ends the process".to_owned(),
             Outcome::Hangs => "hangs".to_owned(),
         };
         let words = if requests > 1 { format!("{words} after {requests} requests") } else { words };
@@ -150,16 +153,21 @@ fn lost_call_words(calls: &[Value], wanted: &[Value]) -> Option<String> {
 
 fn finish_words(finish: &Value, wanted: Option<&str>) -> Option<String> {
     const GOOD: [&str; 3] = ["stop", "tool_calls", "completed"];
-    match finish {
-        Value::String(word)
-            if wanted.map_or(GOOD.contains(&word.as_str()), |wanted| word == wanted) =>
-        {
-            None
-        }
-        Value::String(word) if word.is_empty() => Some("an empty finish reason".to_owned()),
-        Value::String(word) => Some(format!("finish reason `{word}`")),
-        _ => Some("no finish reason".to_owned()),
+    // Documented words, by which a caller knows that the answer is not whole.
+    const BAD: [&str; 6] =
+        ["length", "content_filter", "failed", "incomplete", "queued", "in_progress"];
+    let Value::String(word) = finish else { return Some("no finish reason".to_owned()) };
+    let word = word.as_str();
+    if wanted.map_or(GOOD.contains(&word), |wanted| word == wanted) {
+        return None;
     }
+    Some(match word {
+        "" => "an empty finish reason".to_owned(),
+        _ if BAD.contains(&word) => format!("finish reason `{word}`"),
+        // Of an event that says so.
+        "error" => "finish reason `error`".to_owned(),
+        _ => "a finish reason of no API".to_owned(),
+    })
 }
 
 fn has_odd_usage(usage: &Value) -> bool {

@@ -32,6 +32,7 @@ pub(crate) fn record(run: &str, n: u32) -> Record {
         expected: "the provider's request id".to_owned(),
         seen: "none".to_owned(),
         advice: "log it".to_owned(),
+        deviations: Vec::new(),
     };
     Record {
         check_id: CheckId::at(time),

@@ -8,6 +8,7 @@ use super::*;
 use crate::logs::LogReading;
 use crate::{End, PlanContext, RequestSeen, ResponseSeen, catalogue};
 
+mod deviations;
 mod trouble;
 
 fn plan(mode: Mode, own_port: bool) -> Vec<Probe> {

@@ -1,0 +1,56 @@
+//! A finding about a reply knows how that deviated, and so whom it breaks.
+
+use contract::ContractFinding;
+
+use super::*;
+
+/// A call whose reply deviates by these codes.
+fn deviating(findings: &[(&'static str, ContractVerdict)]) -> Exchange {
+    let mut exchange = streamed(call(1, 0, 200));
+    let judgement = &mut exchange.response.as_mut().expect("it was answered").judgement;
+    judgement.verdict = ContractVerdict::Hold;
+    judgement.completion = Completion::Truncated;
+    judgement.findings = findings
+        .iter()
+        .map(|&(code, verdict)| ContractFinding {
+            code,
+            verdict,
+            at: "/".to_owned(),
+            expected: String::new(),
+            seen: "none".to_owned(),
+        })
+        .collect();
+    exchange
+}
+
+#[test]
+fn finding_about_a_reply_names_the_clients_that_it_breaks() {
+    let deviations =
+        [("usage-odd", ContractVerdict::Warn), ("finish-reason-missing", ContractVerdict::Hold)];
+    let scene = Scene {
+        probe: probe("stream-done-after-cut", Mode::Stream),
+        ..scene("happy-live", vec![deviating(&deviations)], answered(), A::Partial)
+    };
+    scene.check(&[("incomplete-reply-accepted", Fail)]);
+    let judged = scene.judged();
+    let codes: Vec<_> = judged.findings[0].deviations.iter().map(|one| one.code.as_str()).collect();
+    assert_eq!(codes, ["finish-reason-missing", "usage-odd"]);
+    let breaks = judged.findings[0].breaks();
+    let python = breaks.iter().find(|one| one.client == "openai-python").expect("it is silent");
+    assert_eq!(python.how, "silent: no finish reason");
+    assert_eq!(python.versions.len(), 2);
+}
+
+#[test]
+fn finding_about_something_else_than_the_reply_names_none() {
+    let mut exchange = deviating(&[("finish-reason-missing", ContractVerdict::Hold)]);
+    exchange.request.model = Some("m-2".to_owned());
+    exchange.answered_by = AnsweredBy::Provider;
+    let judged = scene("happy-live", vec![exchange], refused(), A::None).judged();
+    let breaks = |code: &str| {
+        let finding = judged.findings.iter().find(|one| one.code == code);
+        !finding.unwrap_or_else(|| panic!("no {code}")).breaks().is_empty()
+    };
+    assert!(!breaks("wrong-model"));
+    assert!(breaks("provider-reply-off-contract"));
+}
