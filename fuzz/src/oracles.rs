@@ -204,7 +204,7 @@ fn is_json(document: &[u8]) -> Option<bool> {
 pub fn dump(data: &[u8]) {
     let data = plant(data);
     let dump = Dump::parse(&data);
-    assert!(!format!("{dump:?}").contains(&format!("{PLANTED}{PLANTED}")), "Debug shows payload");
+    assert!(!format!("{dump:?}").contains(PLANTED), "Debug shows payload");
     assert!(data.ends_with(&dump.body), "the body is the end of the dump");
     assert!(!dump.bare || dump.body == data, "a bare body is all of it");
     assert!((100..1000).contains(&dump.status));
@@ -278,7 +278,11 @@ pub fn shape(data: &[u8]) {
                 "merging loses a path"
             );
             let (there, back) = (shape_diff(a, b, &[]), shape_diff(b, a, &[]));
-            assert_eq!(there.is_empty(), back.is_empty(), "a difference in one direction only");
+            // What was empty and is not any more is no change that is told; the other way it is.
+            let is_full = |shape: &Shape| shape.paths.values().all(|kind| kind.types() == *kind);
+            if is_full(a) && is_full(b) {
+                assert_eq!(there.is_empty(), back.is_empty(), "a difference in one direction only");
+            }
             assert!(
                 !there.is_empty() || a.paths.keys().eq(b.paths.keys()),
                 "a path came or went unnoticed"

@@ -16,9 +16,13 @@ pub struct Dump {
 }
 
 impl std::fmt::Debug for Dump {
-    /// Shows no payload.
+    /// Shows no payload; what stands before a colon in a broken head may be some, so only names that a header may have are shown.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let names: Vec<_> = self.headers.iter().map(|(name, _)| name).collect();
+        let is_name = |name: &str| {
+            name.len() <= 64 && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+        };
+        let names = self.headers.iter().map(|(name, _)| name.as_str());
+        let names: Vec<_> = names.map(|name| if is_name(name) { name } else { "(odd)" }).collect();
         f.debug_struct("Dump")
             .field("status", &self.status)
             .field("headers", &names)

@@ -145,6 +145,7 @@ rules! {
     SSE_BOM = "sse-byte-order-mark", Warn, "no byte order mark", "legal; let the proxy drop it";
     SSE_STRAY = "sse-stray-line", Warn, "only fields and comments", "parsers ignore it: what it says is lost";
     EVENT_TOO_LONG = "event-too-large", Hold, "at most 4 MiB in one event", "it was not judged";
+    EVENTS_TOO_MANY = "too-many-events", Hold, "at most a million events", "what followed was not judged";
     EVENT_EMPTY = "event-empty", Warn, "data in each event", "skip it";
     EVENT_NOT_JSON = "event-not-json", Hold, "JSON in each event", "treat it as a failed stream";
     EVENT_NOT_OBJECT = "event-not-object", Hold, "an object in each event", "treat it as a failed stream";

@@ -20,6 +20,8 @@ pub(crate) struct Scene {
     pub(crate) error: Option<ErrorParts>,
     pub(crate) response_id: Option<String>,
     pub(crate) model: Option<String>,
+    /// How many bytes of tool-call arguments came in deltas, of all calls of all choices.
+    pub(crate) n_argument_bytes: usize,
     /// Whether what repeats may be recognised instead of read again.
     pub(crate) takes_shortcuts: bool,
 }
@@ -33,6 +35,7 @@ impl Scene {
             error: None,
             response_id: None,
             model: None,
+            n_argument_bytes: 0,
             takes_shortcuts: true,
         }
     }

@@ -48,6 +48,14 @@ pub(crate) fn check(surface: Surface, usage: Value<'_>, report: &mut Report) -> 
             );
         }
     }
+    let is_beyond = |name: &&str| {
+        usage.get(name).is_some_and(|v| v.kind() == Kind::INTEGER && v.integer().is_none())
+    };
+    if names.iter().any(is_beyond) {
+        // Parsers overflow, or take it as a float.
+        let what = "an integer beyond 64 bits";
+        report.add(&rule::USAGE_ODD, format_args!("/usage"), format_args!("{what}"));
+    }
     let [input, output, total] = names.map(|name| usage.get(name).and_then(Value::integer));
     let (input, output, total) = (input?, output?, total?);
     if input < 0 || output < 0 || total < 0 {

@@ -11,6 +11,9 @@ use crate::scene::Scene;
 use crate::sse::{SseItem, SseReader, Tail};
 use crate::{BodyKind, Completion, Surface, rule};
 
+/// Most events judged: eight times as many as the longest answers have tokens.
+const EVENTS_MAX: u64 = 1_000_000;
+
 /// The events of one body.
 #[derive(Debug)]
 pub(super) struct Events {
@@ -129,17 +132,17 @@ impl Grammar {
     }
 
     fn event(&mut self, name: &str, data: &[u8], n_lines: usize, scene: &mut Scene) {
+        if self.n_events == EVENTS_MAX {
+            return scene.report.add(
+                &rule::EVENTS_TOO_MANY,
+                format_args!("event {EVENTS_MAX}"),
+                format_args!("more"),
+            );
+        }
         self.n_events += 1;
         let number = self.n_events;
-        if !self.is_done && scene.takes_shortcuts {
-            let is_taken = match &mut self.stream {
-                Stream::Chat(chat) => chat.take_repeat(number, name, data, scene),
-                Stream::Responses(responses) => responses.take_repeat(number, name, data, scene),
-                Stream::Unasked { .. } => false,
-            };
-            if is_taken {
-                return;
-            }
+        if self.is_repeat(name, data, scene) {
+            return;
         }
         let trimmed = data.trim_ascii();
         if is_done_mark(trimmed) {
@@ -207,6 +210,18 @@ impl Grammar {
         }
         self.failed = true;
         self.not_json(number, name, data, fault, scene);
+    }
+
+    /// Takes an event that repeats an earlier one but for its text, without reading it in full. Returns whether it did.
+    fn is_repeat(&mut self, name: &str, data: &[u8], scene: &mut Scene) -> bool {
+        let number = self.n_events;
+        !self.is_done
+            && scene.takes_shortcuts
+            && match &mut self.stream {
+                Stream::Chat(chat) => chat.take_repeat(number, name, data, scene),
+                Stream::Responses(responses) => responses.take_repeat(number, name, data, scene),
+                Stream::Unasked { .. } => false,
+            }
     }
 
     /// Whether the first line of several is a document by itself.

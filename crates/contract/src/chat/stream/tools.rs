@@ -11,7 +11,7 @@ const CALLS_MAX: usize = 256;
 const ARGUMENTS_BYTES_MAX: usize = 1024 * 1024;
 /// Longest id kept: some providers put a signature into it.
 const ID_BYTES_MAX: usize = 4096;
-/// Most bytes of arguments kept of all calls of a choice.
+/// Most bytes of arguments and ids kept of all calls of all choices.
 const ALL_ARGUMENTS_BYTES_MAX: usize = 4 * ARGUMENTS_BYTES_MAX;
 
 #[derive(Debug, Default)]
@@ -31,7 +31,6 @@ struct Call {
 #[derive(Debug, Default)]
 pub(super) struct ToolCalls {
     calls: Vec<Call>,
-    n_bytes: usize,
 }
 
 impl ToolCalls {
@@ -95,10 +94,7 @@ impl ToolCalls {
             );
             return 0;
         }
-        let n_bytes = &mut self.n_bytes;
-        self.calls
-            .get_mut(place)
-            .map_or(0, |call| call.delta(number, delta, id.as_deref(), n_bytes, scene))
+        self.calls.get_mut(place).map_or(0, |call| call.delta(number, delta, id.as_deref(), scene))
     }
 
     /// Returns the arguments of a delta that was judged, the place of its call, and whether it has an id, if a repetition of
@@ -136,10 +132,7 @@ impl ToolCalls {
         number: u64,
         scene: &mut Scene,
     ) -> u64 {
-        let n_bytes = &mut self.n_bytes;
-        self.calls
-            .get_mut(place)
-            .map_or(0, |call| call.more_arguments(text, number, n_bytes, scene))
+        self.calls.get_mut(place).map_or(0, |call| call.more_arguments(text, number, scene))
     }
 
     fn is_other_call(&self, place: usize, id: Option<&str>) -> bool {
@@ -181,16 +174,11 @@ impl ToolCalls {
 }
 
 impl Call {
-    fn delta(
-        &mut self,
-        number: u64,
-        delta: Value<'_>,
-        id: Option<&str>,
-        n_bytes: &mut usize,
-        scene: &mut Scene,
-    ) -> u64 {
+    fn delta(&mut self, number: u64, delta: Value<'_>, id: Option<&str>, scene: &mut Scene) -> u64 {
         let mut is_repeated = id.is_some() && self.id.is_some();
-        if let Some(id) = id.filter(|id| self.id.is_none() && id.len() <= ID_BYTES_MAX) {
+        if let Some(id) = id.filter(|id| self.id.is_none() && id.len() <= ID_BYTES_MAX)
+            && is_within_budget(id, number, scene)
+        {
             self.id = Some(id.to_owned());
         }
         self.has_type |= seen(delta.get("type")) == Kind::STRING;
@@ -221,32 +209,22 @@ impl Call {
             check_arguments_value(Some(arguments), &mut scene.report, at);
             return 0;
         };
-        self.more_arguments(&text, number, n_bytes, scene)
+        self.more_arguments(&text, number, scene)
     }
 
-    fn more_arguments(
-        &mut self,
-        text: &str,
-        number: u64,
-        n_bytes: &mut usize,
-        scene: &mut Scene,
-    ) -> u64 {
-        *n_bytes += text.len();
-        if *n_bytes > ALL_ARGUMENTS_BYTES_MAX {
-            scene.report.add(
-                &rule::ARGUMENTS_UNCHECKED,
-                format_args!("event {number} /tool_calls"),
-                format_args!("more than 4 MiB"),
-            );
-        } else if !self.is_custom {
+    fn more_arguments(&mut self, text: &str, number: u64, scene: &mut Scene) -> u64 {
+        if !self.is_custom {
             append(&mut self.arguments, text, number, scene);
         }
         text.len() as u64
     }
 }
 
-/// Appends arguments up to the limit.
+/// Appends arguments up to the limits.
 pub(super) fn append(arguments: &mut Vec<u8>, text: &str, number: u64, scene: &mut Scene) {
+    if !is_within_budget(text, number, scene) {
+        return;
+    }
     if arguments.len() + text.len() > ARGUMENTS_BYTES_MAX {
         let what = "more than 1 MiB";
         return scene.report.add(
@@ -256,4 +234,18 @@ pub(super) fn append(arguments: &mut Vec<u8>, text: &str, number: u64, scene: &m
         );
     }
     arguments.extend_from_slice(text.as_bytes());
+}
+
+/// Whether a part of a call may be kept. Choices and calls are many: without a common budget their sum would be half a gigabyte.
+fn is_within_budget(text: &str, number: u64, scene: &mut Scene) -> bool {
+    scene.n_argument_bytes = scene.n_argument_bytes.saturating_add(text.len());
+    let fits = scene.n_argument_bytes <= ALL_ARGUMENTS_BYTES_MAX;
+    if !fits {
+        scene.report.add(
+            &rule::ARGUMENTS_UNCHECKED,
+            format_args!("event {number} /tool_calls"),
+            format_args!("more than 4 MiB"),
+        );
+    }
+    fits
 }
