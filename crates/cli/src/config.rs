@@ -5,6 +5,7 @@
 
 mod forward;
 mod keys;
+mod logs;
 mod masking;
 mod problem;
 mod provider;

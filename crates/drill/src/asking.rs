@@ -298,6 +298,7 @@ fn log_context<T: Tap, R: Releases, C: ControlPort>(
 ) -> LogContext {
     let mut context = LogContext {
         version: bench.settings.release(role).version.clone(),
+        fields: bench.settings.release(role).log_fields.clone(),
         ..LogContext::default()
     };
     let mut reply_ids = Vec::new();

@@ -8,6 +8,7 @@ use std::time::Duration;
 use contract::{Mode, Profile, Surface};
 use judge::Role;
 use judge::drift::SettingChange;
+use judge::logs::LogFields;
 use judge::reviews::Review;
 
 /// Everything a run needs to know.
@@ -165,6 +166,8 @@ pub struct Release {
     pub fallback_models: Vec<String>,
     /// Where its logs are.
     pub logs: Vec<LogSource>,
+    /// Which of their fields hold what they must carry.
+    pub log_fields: LogFields,
 }
 
 /// How a release's calls reach the tap.
@@ -218,7 +221,7 @@ pub enum LogSource {
     Stderr,
     /// Standard output.
     Stdout,
-    /// A file, absolute.
+    /// A file, absolute; `*` and `?` in it stand for any name.
     File(PathBuf),
 }
 

@@ -61,6 +61,7 @@ async fn hold(folder: OsString) -> ExitCode {
         models: Vec::new(),
         fallback_models: Vec::new(),
         logs: vec![LogSource::Stderr],
+        log_fields: Default::default(),
     };
     let start = Start {
         role: judge::Role::New,

@@ -19,7 +19,8 @@ use tokio::time::{Instant, timeout_at};
 use crate::capture::{HeadAndTail, lock, read_available, read_to_end};
 use crate::cpu::CpuWaits;
 use crate::environment::{self, Variables};
-use crate::logs::{FileLog, Ring};
+use crate::log_files::FileLog;
+use crate::logs::Ring;
 use crate::mapped::text_at;
 use crate::outcome::{Reply, crash_kind, crashed, timed_out};
 use crate::placeholders::Placeholders;
@@ -364,7 +365,7 @@ impl FileMarks {
 
     fn since(&self, wanted: &std::path::Path) -> (String, bool) {
         self.0.iter().find(|(path, _)| path == wanted).map_or_else(Default::default, |(_, log)| {
-            let (bytes, _, cut) = log.since(log.start());
+            let (bytes, _, cut) = log.since(0);
             (String::from_utf8_lossy(&bytes).into_owned(), cut)
         })
     }

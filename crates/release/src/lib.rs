@@ -16,6 +16,7 @@ mod environment;
 mod front;
 mod gateway;
 mod http;
+mod log_files;
 mod logs;
 mod mapped;
 mod outcome;

@@ -1,10 +1,6 @@
 //! What a release has written to its log sources, by position.
 
 use std::collections::VecDeque;
-use std::fs::File;
-use std::io::{Read as _, Seek as _, SeekFrom};
-use std::os::unix::fs::MetadataExt as _;
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use drill::ports::LogPosition;
@@ -13,6 +9,7 @@ use evidence::Sensitive;
 use tokio::net::unix::pipe;
 
 use crate::capture::{lock, push_bounded, read_available, read_to_end};
+use crate::log_files::FileLog;
 
 /// Kept of each log source: a chatty service writes some kilobytes for each ask, and a drill reads after every ask.
 const KEPT_BYTES_MAX: usize = 4 * 1024 * 1024;
@@ -68,7 +65,7 @@ impl LogSources {
                 OpenSource::Stdout => output(outputs.map(|outputs| &outputs.stdout)),
                 OpenSource::Stderr => output(outputs.map(|outputs| &outputs.stderr)),
                 OpenSource::File(log) => {
-                    let (bytes, end, _) = log.since(position.unwrap_or(log.start()));
+                    let (bytes, end, _) = log.since(position.unwrap_or_default());
                     (bytes, end)
                 }
             };
@@ -93,6 +90,11 @@ impl Ring {
     pub(crate) fn push(&mut self, bytes: &[u8]) {
         let dropped = push_bounded(&mut self.bytes, bytes, KEPT_BYTES_MAX);
         self.start += u64::try_from(dropped).unwrap_or(u64::MAX);
+    }
+
+    /// Tells whether the next bytes begin a line.
+    pub(crate) fn ends_line(&self) -> bool {
+        self.bytes.back().is_none_or(|byte| *byte == b'\n')
     }
 
     /// Returns what was written at and after `position`, as far as it is kept, and the position of the end.
@@ -132,78 +134,8 @@ impl PipeLog {
     }
 }
 
-/// A file that something else writes; read when asked, from where it ended when this was made.
-#[derive(Debug)]
-pub(crate) struct FileLog {
-    path: PathBuf,
-    start: u64,
-    state: Mutex<FileState>,
-}
-
-/// Positions go on over a rotation: they are offsets into all files that have stood at the path, one behind the other.
-#[derive(Clone, Copy, Debug, Default)]
-struct FileState {
-    inode: u64,
-    /// Position of the present file's first byte.
-    base: u64,
-    /// The size at the last look.
-    size: u64,
-}
-
-impl FileLog {
-    pub(crate) fn from_its_end(path: PathBuf) -> Self {
-        // No such file yet: then all that will be in it is new.
-        let state = std::fs::metadata(&path).map_or_else(
-            |_| FileState::default(),
-            |found| FileState { inode: found.ino(), base: 0, size: found.len() },
-        );
-        Self { path, start: state.size, state: Mutex::new(state) }
-    }
-
-    /// Returns the position where the file ended when this was made.
-    pub(crate) fn start(&self) -> u64 {
-        self.start
-    }
-
-    /// Returns all text since `position` and whether its beginning was left out, and the position of the end.
-    pub(crate) fn since(&self, position: u64) -> (Vec<u8>, u64, bool) {
-        let mut state = lock(&self.state);
-        let mut bytes = Vec::new();
-        let Ok(mut file) = File::open(&self.path) else {
-            return (bytes, state.base + state.size, false);
-        };
-        let Ok(found) = file.metadata() else {
-            return (bytes, state.base + state.size, false);
-        };
-        state.follow(found.ino(), found.len());
-        let wanted = position.saturating_sub(state.base).min(state.size);
-        let kept_bytes_max = u64::try_from(KEPT_BYTES_MAX).unwrap_or(u64::MAX);
-        let offset = wanted.max(state.size.saturating_sub(kept_bytes_max));
-        // A file that cannot be read gives no text, and logs without text are judged as such.
-        if file.seek(SeekFrom::Start(offset)).is_err()
-            || file.take(state.size - offset).read_to_end(&mut bytes).is_err()
-        {
-            bytes.clear();
-        }
-        (bytes, state.base + state.size, offset > wanted)
-    }
-}
-
-impl FileState {
-    fn follow(&mut self, inode: u64, size: u64) {
-        // A file that shrank was emptied and begun anew.
-        if self.inode != inode || size < self.size {
-            self.base += self.size;
-            self.inode = inode;
-        }
-        self.size = size;
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use std::io::Write as _;
-
     use super::*;
 
     #[test]
@@ -215,21 +147,5 @@ mod tests {
         let (bytes, end) = ring.since(0);
         assert_eq!((bytes.len(), bytes[0]), (KEPT_BYTES_MAX, b'x'));
         assert_eq!(ring.since(end), (Vec::new(), end));
-    }
-
-    #[test]
-    fn a_file_is_followed_from_its_end_and_over_rotation() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("app.log");
-        std::fs::write(&path, "old\n").unwrap();
-        let log = FileLog::from_its_end(path.clone());
-        let start = log.start();
-        std::fs::OpenOptions::new().append(true).open(&path).unwrap().write_all(b"one\n").unwrap();
-        let (bytes, end, cut) = log.since(start);
-        assert_eq!((bytes.as_slice(), cut), (b"one\n".as_slice(), false));
-
-        std::fs::rename(&path, folder.path().join("app.log.1")).unwrap();
-        std::fs::write(&path, "a new file that is longer\n").unwrap();
-        assert_eq!(log.since(end).0, b"a new file that is longer\n");
     }
 }

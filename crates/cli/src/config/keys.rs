@@ -7,7 +7,7 @@ pub(super) mod release;
 mod run;
 pub(super) mod top;
 
-pub(crate) use release::TAP;
+pub(crate) use release::{LOGS, TAP};
 pub(crate) use run::{ASK, COMMAND_STREAM, GATEWAY, REFUSED, RUN, STREAM};
 pub(crate) use top::{CHANGE, REVIEW, ROOT};
 

@@ -5,16 +5,16 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use drill::settings::{
-    Forward, HttpAsk, LogSource, Provider, Release, RetryPolicy, Run, SecretSource, TapMode,
+    Forward, HttpAsk, Provider, Release, RetryPolicy, Run, SecretSource, TapMode,
 };
 
 use super::keys;
+use super::masking;
 use super::problem::Problem;
 use super::reader::{Fields, Reader};
 use super::secret::ControlKey;
 use super::substitution::is_variable_name;
 use super::tree::{Node, Value};
-use super::{masking, scalar};
 
 const DEADLINE: Duration = Duration::from_secs(30);
 const RETRY: RetryPolicy =
@@ -73,7 +73,7 @@ impl Reader<'_> {
         let calls_per_ask = self.integer(fields, "calls_per_ask").unwrap_or(1);
         let models = self.texts(fields, "models").unwrap_or_default();
         let fallback_models = self.texts(fields, "fallback_models").unwrap_or_default();
-        let logs = self.logs(fields, &directory, run.as_ref());
+        let (logs, log_fields) = self.logs(fields, &directory, run.as_ref());
         if let Some(run) = &run {
             self.look_at_unused(fields, run);
             self.require_tap(fields, run, &env, tap.as_ref());
@@ -106,6 +106,7 @@ impl Reader<'_> {
             models,
             fallback_models,
             logs,
+            log_fields,
         })
     }
 
@@ -313,60 +314,6 @@ impl Reader<'_> {
             max_attempts: self.integer(&retry, "max_attempts").unwrap_or(RETRY.max_attempts),
             max_elapsed: self.duration(&retry, "max_elapsed").unwrap_or(RETRY.max_elapsed),
             is_declared: true,
-        }
-    }
-
-    fn logs(
-        &mut self,
-        fields: &Fields<'_>,
-        directory: &std::path::Path,
-        run: Option<&Run>,
-    ) -> Vec<LogSource> {
-        let started = !matches!(run, Some(Run::Url { .. }));
-        if fields.get("logs").is_none() {
-            return if started { vec![LogSource::Stderr] } else { Vec::new() };
-        }
-        let path = fields.path("logs");
-        let mut logs = Vec::new();
-        for node in self.items(fields, "logs").unwrap_or_default() {
-            let Some(text) = self.text_of(node, &path) else { continue };
-            let Some(source) = self.log_source(node, &path, &text, directory) else { continue };
-            if !started && !matches!(source, LogSource::File(_)) {
-                self.report(
-                    Problem::new(node.span.clone(), format!("`{path}`: surestep does not start this instance and cannot read its {text}"))
-                        .help("write `file:PATH`"),
-                );
-            } else if logs.contains(&source) {
-                self.warn(Problem::new(
-                    node.span.clone(),
-                    format!("`{text}` stands twice in `{path}`"),
-                ));
-            } else {
-                logs.push(source);
-            }
-        }
-        logs
-    }
-
-    fn log_source(
-        &mut self,
-        node: &Node,
-        path: &str,
-        text: &str,
-        directory: &std::path::Path,
-    ) -> Option<LogSource> {
-        match (text, text.strip_prefix("file:")) {
-            ("stderr", _) => Some(LogSource::Stderr),
-            ("stdout", _) => Some(LogSource::Stdout),
-            (_, Some(file)) if !file.is_empty() => {
-                Some(LogSource::File(directory.join(file).components().collect()))
-            }
-            _ => {
-                let close = scalar::closest(text, ["stderr", "stdout"]);
-                let help = close.map(|close| format!("did you mean `{close}`?"));
-                self.expected(node, path, "a list of `stderr`, `stdout` and `file:PATH`", help);
-                None
-            }
         }
     }
 

@@ -9,6 +9,7 @@ use contract::{Mode, Surface};
 use drill::settings::{
     AnswerAt, EventMark, HttpAsk, LogSource, ProviderEndpoint, RefusedBy, Run, SecretSource,
 };
+use judge::logs::LogFields;
 
 use super::*;
 
@@ -262,6 +263,28 @@ fn the_demonstration_loads() {
     assert_eq!(lines_of(&loaded.warnings), "");
 }
 
+#[test]
+fn logs_are_a_list_or_a_mapping() {
+    let logs = |logs: &str| {
+        let text = spoilt("version: 2.9", &format!("version: 2.9\n    logs: {logs}"));
+        let release = settings_of(&text).rollback;
+        (release.logs, release.log_fields)
+    };
+    let none = LogFields::default();
+    let file = || LogSource::File("/logs/*.log".into());
+    assert_eq!(logs("[stdout]"), (vec![LogSource::Stdout], none.clone()));
+    assert_eq!(logs("{ sources: [\"file:logs/*.log\"] }"), (vec![file()], none));
+    let fields = LogFields {
+        version: Some("app.release".to_owned()),
+        request_id: Some("upstream.request_id".to_owned()),
+        ..LogFields::default()
+    };
+    assert_eq!(
+        logs("{ fields: { version: app.release, request_id: upstream.request_id } }"),
+        (vec![LogSource::Stderr], fields)
+    );
+}
+
 /// A key that the table has and no reader reads would be accepted and do nothing.
 #[test]
 fn every_key_of_the_table_is_read() {
@@ -273,6 +296,8 @@ fn every_key_of_the_table_is_read() {
         json!({"pointer": "/a", "equals": 1});
     let mut forward = example.clone();
     forward["releases"]["new"]["tap"] = json!({"forward": {}});
+    example["releases"]["new"]["logs"] =
+        json!({"sources": ["stderr"], "fields": {"version": "app.release"}});
     let mut gateway = example.clone();
     gateway["releases"]["rollback"]["run"] =
         json!({"url": "http://a", "ask": {"openai": "/v1", "key": "env:A", "model": "m"}});
@@ -296,6 +321,13 @@ fn every_key_of_the_table_is_read() {
             "/releases/new/tap/forward",
             "releases.new.tap.forward",
             &keys::release::FORWARD,
+        ),
+        (&example, "/releases/new/logs", "releases.new.logs", &keys::LOGS),
+        (
+            &example,
+            "/releases/new/logs/fields",
+            "releases.new.logs.fields",
+            &keys::release::LOG_FIELDS,
         ),
         (&example, "/releases/new/run", "releases.new.run", &keys::RUN),
         (&example, "/releases/new/run/stream", "releases.new.run.stream", &keys::COMMAND_STREAM),

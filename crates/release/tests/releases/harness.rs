@@ -72,6 +72,7 @@ impl Bench {
             models: Vec::new(),
             fallback_models: Vec::new(),
             logs: vec![LogSource::Stderr],
+            log_fields: Default::default(),
         }
     }
 

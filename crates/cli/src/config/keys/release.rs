@@ -139,13 +139,56 @@ pub(crate) static RELEASE: Section = Section {
         ),
         key(
             "logs",
-            Kind::List(&Kind::Text),
+            Kind::Either(&[Kind::List(&Kind::Text), Kind::Section(&LOGS)]),
             Value("[stderr]"),
-            "Where its logs are: `stderr`, `stdout` or `file:PATH`.",
+            "Where its logs are, as a list; or as a mapping, together with the names of their fields.",
             "[stderr, \"file:logs/app.log\"]",
         ),
     ],
 };
+
+/// `logs: { sources: …, fields: … }`.
+pub(crate) static LOGS: Section = Section {
+    title: "releases.*.logs",
+    about: "Where its logs are, and which of their fields hold what an incident review needs.",
+    keys: &[
+        key(
+            "sources",
+            Kind::List(&Kind::Text),
+            Value("[stderr]"),
+            "`stderr`, `stdout` or `file:PATH`. `*` and `?` in a path stand for any name; files that are made late and files that rotate are followed.",
+            "[stderr, \"file:logs/*.log\"]",
+        ),
+        key(
+            "fields",
+            Kind::Section(&LOG_FIELDS),
+            Otherwise("known by the usual names"),
+            "Names of fields, where the usual ones are not used.",
+            "{ version: app.release }",
+        ),
+    ],
+};
+
+/// `logs: { fields: … }`.
+pub(crate) static LOG_FIELDS: Section = Section {
+    title: "releases.*.logs.fields",
+    about: "Names of fields in the logs, as paths with dots (`app.release` is `{\"app\": {\"release\": …}}` and `app.release=…`). What is named here is looked for in that field and nowhere else; what is not is known by the usual names of common loggers.",
+    keys: &[
+        key("version", Kind::Text, Otherwise(USUAL), "The release's version.", "app.release"),
+        key("route", Kind::Text, Otherwise(USUAL), "The route or path of the call.", "http.route"),
+        key("timestamp", Kind::Text, Otherwise(USUAL), "When it was.", "ts"),
+        key("status", Kind::Text, Otherwise(USUAL), "How the call ended.", "http.status_code"),
+        key(
+            "request_id",
+            Kind::Text,
+            Otherwise("anywhere in the line"),
+            "The provider's request id.",
+            "upstream.request_id",
+        ),
+    ],
+};
+
+const USUAL: &str = "the usual names";
 
 /// `tap` as a mapping.
 pub(crate) static TAP: Section = Section {

@@ -123,6 +123,18 @@ fn words_are_checked() {
         "15:12: `releases.rollback.logs` must be a list of `stderr`, `stdout` and `file:PATH`, not `stderror` (did you mean `stderr`?)",
     );
     check(
+        &in_rollback("logs: { sources: [stderr, sdtout] }"),
+        "15:31: `releases.rollback.logs.sources` must be a list of `stderr`, `stdout` and `file:PATH`, not `sdtout` (did you mean `stdout`?)",
+    );
+    check(
+        &in_rollback("logs: { fields: { version: /app/release } }"),
+        "15:32: `releases.rollback.logs.fields.version`: `/app/release` is no name of a field (write the names that lead to it with dots between: `app.release`)",
+    );
+    check(
+        &in_rollback("logs: { fields: { versoin: a } }"),
+        "15:23: unknown key `versoin` in `releases.rollback.logs.fields` (did you mean `version`?)",
+    );
+    check(
         &spoilt("service: bot", "service: bot\ncontract: { required_fields: [choices.0] }"),
         "2:31: `contract.required_fields`: `choices.0` is not a JSON pointer: it does not begin with `/` (did you mean `/choices/0`?)",
     );
