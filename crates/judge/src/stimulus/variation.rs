@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::body::set;
 use super::simulate::{context, json_headers, pieces_answer, whole};
-use super::{Act, Answer, AnswerEnd, RequestContext};
+use super::{Act, Answer, AnswerEnd, Piece, RequestContext};
 
 /// A legal variation of the documented reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -127,7 +127,12 @@ fn stream(variation: Variation, request: &RequestContext) -> Act {
         | Variation::UsageAbsent
         | Variation::LeadingSpace => {}
     }
-    Act::Answer(pieces_answer(request, frame(variation, &events), AnswerEnd::Complete))
+    let mut answer = pieces_answer(request, frame(variation, &events), AnswerEnd::Complete);
+    if variation == Variation::ByteByByte {
+        // A wait behind each byte would make a slow reply of it, which is another probe.
+        answer.pieces.retain(|piece| matches!(piece, Piece::Bytes(_)));
+    }
+    Act::Answer(answer)
 }
 
 /// Frames events in the variation's way.
