@@ -9,7 +9,9 @@ use ::contract::{Mode, Surface};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use judge::Role;
 
-pub(crate) use self::contract::{ContractCommand, JudgeArgs, LearnArgs, ReviewArgs};
+pub(crate) use self::contract::{
+    ContractCommand, DiffArgs, JudgeArgs, LearnArgs, ReviewArgs, ShowArgs,
+};
 use crate::config::FILE_NAME;
 
 /// Decides whether a service that calls an LLM API may take its next small step, and proves the way back.

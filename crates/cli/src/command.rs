@@ -80,12 +80,7 @@ impl Call {
                 }
                 Ok(loaded.settings)
             }
-            Err(errors) => Err(Failure {
-                code: exit_code::USAGE,
-                message: errors.render(false),
-                advice: None,
-                problems: Some(Box::new(problems_json(&errors))),
-            }),
+            Err(errors) => Err(refused(&errors)),
         }
     }
 
@@ -134,18 +129,33 @@ impl Call {
     }
 }
 
+/// Makes a failure of what is wrong in files: everything, each with its place.
+pub(crate) fn refused(errors: &config::ConfigErrors) -> Failure {
+    Failure {
+        code: exit_code::USAGE,
+        message: errors.render(false),
+        advice: None,
+        problems: Some(Box::new(problems_json(errors))),
+    }
+}
+
 /// Returns each problem of a configuration with its place.
 fn problems_json(errors: &config::ConfigErrors) -> serde_json::Value {
-    let one = |problem: &config::Problem| {
-        let place = errors.0.position(problem);
+    let one = |report: &config::Report, problem: &config::Problem| {
+        let place = report.position(problem);
         serde_json::json!({
+            "file": report.file(),
             "message": problem.message,
             "help": problem.help,
             "line": place.map(|(line, _)| line),
             "column": place.map(|(_, column)| column),
         })
     };
-    errors.problems().iter().map(one).collect()
+    let of_file = |report| {
+        let problems = config::Report::problems(report).iter();
+        problems.map(|problem| one(report, problem)).collect::<Vec<_>>()
+    };
+    errors.reports().flat_map(of_file).collect()
 }
 
 /// Writes JSON for people and programs.

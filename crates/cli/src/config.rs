@@ -7,7 +7,9 @@ mod forward;
 mod keys;
 mod logs;
 mod masking;
+mod openapi;
 mod problem;
+mod profile;
 mod provider;
 mod reader;
 mod release;
@@ -29,7 +31,9 @@ use crate::environment::Environment;
 use reader::{Fields, Reader};
 
 pub(crate) use keys::{Absent, GATES, Kind, ROOT, Section};
+pub(crate) use openapi::{load_openapi, with_requirement};
 pub(crate) use problem::{ConfigErrors, Problem, Report, Severity};
+pub(crate) use profile::load_profile;
 pub(crate) use resolving::{SecretProblem, blemishes, resolve, resolve_control};
 
 /// The file that every command reads unless told otherwise.
@@ -59,7 +63,8 @@ pub(crate) fn load_with_warnings(
     environment: &Environment,
 ) -> Result<Loaded, ConfigErrors> {
     let file = path.display().to_string();
-    let fail = |problem| ConfigErrors(Report::new(file.clone(), "", vec![problem], &[]));
+    let fail =
+        |problem| ConfigErrors(Report::new(file.clone(), "", vec![problem], &[]), Vec::new());
     let base = folder_of(path).map_err(&fail)?;
     let source = read(path).map_err(&fail)?;
     parse(&file, &source, &base, environment)
@@ -81,6 +86,7 @@ pub(crate) fn parse(
         problems: Vec::new(),
         warnings: Vec::new(),
         hidden: Vec::new(),
+        others: Vec::new(),
     };
     let settings = match tree::parse(&source, &mut reader.problems) {
         Ok(Some(root)) => {
@@ -98,18 +104,18 @@ pub(crate) fn parse(
             None
         }
     };
-    let Reader { problems, warnings, hidden, .. } = reader;
+    let Reader { problems, warnings, hidden, others, .. } = reader;
     let report = |problems| Report::new(file, &source, problems, &hidden);
     match settings {
-        Some(settings) if problems.is_empty() => {
+        Some(settings) if problems.is_empty() && others.is_empty() => {
             Ok(Loaded { settings, warnings: report(warnings) })
         }
-        None if problems.is_empty() => {
+        None if problems.is_empty() && others.is_empty() => {
             let bug =
                 "surestep could not read this and does not know why: this is a bug of surestep";
-            Err(ConfigErrors(report(vec![Problem::of_file(bug)])))
+            Err(ConfigErrors(report(vec![Problem::of_file(bug)]), others))
         }
-        _ => Err(ConfigErrors(report(problems))),
+        _ => Err(ConfigErrors(report(problems), others)),
     }
 }
 
@@ -121,18 +127,23 @@ fn folder_of(path: &Path) -> Result<PathBuf, Problem> {
 }
 
 fn read(path: &Path) -> Result<String, Problem> {
+    let help = "`surestep init` writes a commented one; `--config FILE` names another";
+    read_within(path, FILE_BYTES_MAX, help)
+}
+
+/// Reads a file up to a size. `absent`: what to do when there is none.
+fn read_within(path: &Path, bytes_max: u64, absent: &str) -> Result<String, Problem> {
     use std::io::Read as _;
     let file = std::fs::File::open(path).map_err(|error| match error.kind() {
-        std::io::ErrorKind::NotFound => Problem::of_file("there is no such file")
-            .help("`surestep init` writes a commented one; `--config FILE` names another"),
+        std::io::ErrorKind::NotFound => Problem::of_file("there is no such file").help(absent),
         _ => Problem::of_file(format!("the file cannot be read: {error}")),
     })?;
     let mut bytes = Vec::new();
-    file.take(FILE_BYTES_MAX + 1)
+    file.take(bytes_max + 1)
         .read_to_end(&mut bytes)
         .map_err(|error| Problem::of_file(format!("the file cannot be read: {error}")))?;
-    if bytes.len() as u64 > FILE_BYTES_MAX {
-        return Err(Problem::of_file(format!("the file is larger than {FILE_BYTES_MAX} bytes"))
+    if bytes.len() as u64 > bytes_max {
+        return Err(Problem::of_file(format!("the file is larger than {bytes_max} bytes"))
             .help("is it the right file?"));
     }
     String::from_utf8(bytes).map_err(|error| {
@@ -150,7 +161,13 @@ impl Reader<'_> {
             None => None,
         };
         let model = self.text(fields, "model");
-        let contract = self.contract(fields);
+        let (contract, openapi) = self.contract(fields);
+        let provider = provider.map(|mut provider| {
+            if let Some(named) = openapi {
+                provider.profile = self.required_by(&named, &provider);
+            }
+            provider
+        });
         let (mut new, mut rollback) = (None, None);
         if let Some(releases) = self.section(fields, "releases") {
             if let Some(own) = self.section(&releases, "new") {

@@ -87,15 +87,18 @@ pub(crate) async fn doctor(
 
 /// What there is to say when the configuration cannot be read.
 pub(crate) fn of_errors(errors: &ConfigErrors) -> Vec<Checkup> {
-    let one = |problem: &crate::config::Problem| Checkup {
-        state: State::Broken,
-        what: match errors.0.position(problem) {
+    let one = |report: &Report, problem: &crate::config::Problem| {
+        let what = match report.position(problem) {
             Some((line, column)) => format!("line {line}, column {column}: {}", problem.message),
             None => problem.message.clone(),
-        },
-        fix: problem.help.clone(),
+        };
+        let is_own = std::ptr::eq(report, &raw const errors.0);
+        let what = if is_own { what } else { format!("{}: {what}", report.file()) };
+        Checkup { state: State::Broken, what, fix: problem.help.clone() }
     };
-    errors.problems().iter().map(one).collect()
+    let of_file =
+        |report| Report::problems(report).iter().map(|p| one(report, p)).collect::<Vec<_>>();
+    errors.reports().flat_map(of_file).collect()
 }
 
 /// Returns the worst state.

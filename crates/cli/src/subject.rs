@@ -11,9 +11,6 @@ use sha2::{Digest as _, Sha256};
 /// A program or script larger than this is told by its size and time of change instead of by its content.
 const CONTENT_MAX: u64 = 64 * 1024 * 1024;
 
-/// The version of the built-in contract: evidence made under another one does not count.
-const CONTRACT_VERSION: &str = "2026-11-22";
-
 /// Returns what the evidence of these settings is about.
 pub(crate) fn subject(
     settings: &Settings,
@@ -37,7 +34,8 @@ pub(crate) fn subject(
             (&settings.gates.require, settings.gates.strict),
         )
     );
-    let contract = format!("{CONTRACT_VERSION} {:?}", settings.contract);
+    let version = &contract::ContractDocument::of(provider.surface).version;
+    let contract = format!("{version} {:?} {:?}", settings.contract, provider.profile);
     Subject {
         service: settings.service.clone(),
         environment: settings.environment.clone(),

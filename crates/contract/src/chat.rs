@@ -5,5 +5,6 @@ mod finish;
 mod stream;
 mod unary;
 
+pub(crate) use finish::may_mean;
 pub(crate) use stream::ChatStream;
 pub(crate) use unary::judge_document;

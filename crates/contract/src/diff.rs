@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use crate::outline::ANY;
 use crate::{Kind, Shape};
 
 /// How much a change matters.
@@ -19,7 +20,7 @@ pub enum ShapeChangeLevel {
 /// One change of a path.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ShapeChange {
-    /// Stable kebab-case rule, for example `field-removed`.
+    /// Stable kebab-case rule, for example `response-property-removed`.
     pub rule: &'static str,
     /// How much it matters.
     pub level: ShapeChangeLevel,
@@ -29,12 +30,14 @@ pub struct ShapeChange {
     pub before: Kind,
     /// The types after; none where the path is not there.
     pub after: Kind,
+    /// Whether the application reads it, or something in it.
+    pub required: bool,
 }
 
 /// Compares two shapes. `required` are the JSON pointers that the application reads, such as `/choices/0/message/content`:
 /// a change of these, or of what they are in, may break it; a change elsewhere does not.
 pub fn shape_diff(before: &Shape, after: &Shape, required: &[String]) -> Vec<ShapeChange> {
-    let required: Vec<_> = required.iter().map(|pointer| fold(pointer)).collect();
+    let required: Vec<_> = required.iter().map(|pointer| folded(pointer)).collect();
     let mut paths: Vec<_> =
         before.paths.keys().chain(after.paths.keys()).map(String::as_str).collect();
     paths.extend(required.iter().map(String::as_str));
@@ -43,7 +46,7 @@ pub fn shape_diff(before: &Shape, after: &Shape, required: &[String]) -> Vec<Sha
     let kind = |shape: &Shape, path: &str| shape.paths.get(path).copied().unwrap_or(Kind::NONE);
     let mut changes = Vec::new();
     for path in paths {
-        let (was, is) = (kind(before, path), kind(after, path));
+        let (was, is) = said(kind(before, path), kind(after, path));
         // A change below a path that came or went is told at that path.
         let parent = path.rsplit_once('/').map(|(parent, _)| parent);
         let has_parent = |shape: &Shape| {
@@ -62,8 +65,9 @@ pub fn shape_diff(before: &Shape, after: &Shape, required: &[String]) -> Vec<Sha
                 rule,
                 level,
                 path: path.to_owned(),
-                before: was,
-                after: is,
+                before: shown(was),
+                after: shown(is),
+                required: is_required,
             });
         };
         for (rule, level) in compare(was, is, is_required) {
@@ -73,16 +77,41 @@ pub fn shape_diff(before: &Shape, after: &Shape, required: &[String]) -> Vec<Sha
     changes
 }
 
+/// Leaves out that a text or a list may be empty, where it need not be.
+fn shown(kind: Kind) -> Kind {
+    let mut shown = kind;
+    for (empty, whole) in [(Kind::EMPTY_STRING, Kind::STRING), (Kind::EMPTY_ARRAY, Kind::ARRAY)] {
+        if kind.intersects(whole) {
+            shown = shown.without(empty);
+        }
+    }
+    shown
+}
+
+/// Where a document says nothing of the types, there is no difference between them.
+fn said(was: Kind, is: Kind) -> (Kind, Kind) {
+    let types = |of: Kind, of_other: Kind| {
+        if of.contains(ANY) && !of_other.without(Kind::ABSENT).is_none() {
+            of_other.without(Kind::ABSENT) | of.intersection(Kind::ABSENT)
+        } else {
+            of
+        }
+    };
+    (types(was, is), types(is, was))
+}
+
 /// Returns the rules by which two sets of types of one path differ.
 fn compare(was: Kind, is: Kind, is_required: bool) -> Vec<(&'static str, ShapeChangeLevel)> {
     use ShapeChangeLevel::{Breaking, Compatible, Info};
     let weigh = |otherwise| if is_required { Breaking } else { otherwise };
     let (old, new) = (was.without(Kind::ABSENT), is.without(Kind::ABSENT));
     match (old.is_none(), new.is_none()) {
-        (true, true) if is_required => return vec![("required-field-absent", Breaking)],
+        (true, true) if is_required => {
+            return vec![("response-required-property-absent", Breaking)];
+        }
         (true, true) => return Vec::new(),
-        (true, false) => return vec![("field-added", Compatible)],
-        (false, true) => return vec![("field-removed", weigh(Info))],
+        (true, false) => return vec![("response-property-added", Compatible)],
+        (false, true) => return vec![("response-property-removed", weigh(Info))],
         (false, false) => {}
     }
     let mut rules = Vec::new();
@@ -91,27 +120,34 @@ fn compare(was: Kind, is: Kind, is_required: bool) -> Vec<(&'static str, ShapeCh
     let is_widened_number =
         new_values.without(old_values) == Kind::FLOAT && old_values.intersects(Kind::INTEGER);
     if !old_values.is_none() && !new_values.is_none() && !old_values.intersects(new_values) {
-        rules.push(("type-changed", weigh(Info)));
-    } else if is_widened_number {
-        rules.push(("integer-became-float", weigh(Info)));
-    } else if !new_values.without(old_values).is_none() && !old_values.is_none() {
-        rules.push(("type-added", weigh(Info)));
+        rules.push(("response-property-type-changed", weigh(Info)));
+    } else if is_widened_number
+        || !new_values.without(old_values).is_none() && !old_values.is_none()
+    {
+        rules.push(("response-property-type-widened", weigh(Info)));
     } else if !old_values.without(new_values).is_none() && !new_values.is_none() {
-        rules.push(("type-removed", Compatible));
+        rules.push(("response-property-type-narrowed", Compatible));
     }
     if new.intersects(Kind::NULL) && !old.intersects(Kind::NULL) {
-        rules.push((if new_values.is_none() { "became-null" } else { "null-added" }, weigh(Info)));
+        rules.push((
+            if new_values.is_none() {
+                "response-property-became-null"
+            } else {
+                "response-property-became-nullable"
+            },
+            weigh(Info),
+        ));
     } else if old.intersects(Kind::NULL) && !new.intersects(Kind::NULL) {
-        rules.push(("null-removed", Compatible));
+        rules.push(("response-property-became-not-nullable", Compatible));
     }
     if is.intersects(Kind::ABSENT) && !was.intersects(Kind::ABSENT) {
-        rules.push(("became-optional", weigh(Info)));
+        rules.push(("response-property-became-optional", weigh(Info)));
     } else if was.intersects(Kind::ABSENT) && !is.intersects(Kind::ABSENT) {
-        rules.push(("became-present", Compatible));
+        rules.push(("response-property-became-required", Compatible));
     }
     for (empty, whole, rule) in [
-        (Kind::EMPTY_STRING, Kind::STRING, "became-empty"),
-        (Kind::EMPTY_ARRAY, Kind::ARRAY, "became-empty"),
+        (Kind::EMPTY_STRING, Kind::STRING, "response-property-became-empty"),
+        (Kind::EMPTY_ARRAY, Kind::ARRAY, "response-property-became-empty"),
     ] {
         if old.intersects(whole) && !new.intersects(whole) && new.intersects(empty) {
             rules.push((rule, weigh(Info)));
@@ -121,7 +157,7 @@ fn compare(was: Kind, is: Kind, is_required: bool) -> Vec<(&'static str, ShapeCh
 }
 
 /// Writes a JSON pointer with all its indexes folded, as shapes have them.
-fn fold(pointer: &str) -> String {
+pub fn folded(pointer: &str) -> String {
     let is_index =
         |segment: &str| !segment.is_empty() && segment.bytes().all(|byte| byte.is_ascii_digit());
     pointer
@@ -148,19 +184,45 @@ mod tests {
     fn changes_are_told_against_required_fields() {
         let good = r#"{"a":[{"b":"x"}],"c":1}"#;
         check(good, good, &[]);
-        check(good, r#"{"a":[{"b":"x","d":{"e":1}}],"c":1}"#, &["Compatible field-added /a/[]/d"]);
-        check(good, r#"{"a":[{"b":"x"}]}"#, &["Info field-removed /c"]);
-        check(good, r#"{"a":[{"b":"x"}],"c":1.5}"#, &["Info type-changed /c"]);
-        check(good, r#"{"a":[{}],"c":1}"#, &["Breaking field-removed /a/[]/b"]);
-        check(good, r#"{"a":[{"b":null}],"c":1}"#, &["Breaking became-null /a/[]/b"]);
+        check(
+            good,
+            r#"{"a":[{"b":"x","d":{"e":1}}],"c":1}"#,
+            &["Compatible response-property-added /a/[]/d"],
+        );
+        check(good, r#"{"a":[{"b":"x"}]}"#, &["Info response-property-removed /c"]);
+        check(good, r#"{"a":[{"b":"x"}],"c":1.5}"#, &["Info response-property-type-changed /c"]);
+        check(good, r#"{"a":[{}],"c":1}"#, &["Breaking response-property-removed /a/[]/b"]);
+        check(
+            good,
+            r#"{"a":[{"b":null}],"c":1}"#,
+            &["Breaking response-property-became-null /a/[]/b"],
+        );
         check(
             good,
             r#"{"a":[{"b":["x"]}],"c":1}"#,
-            &["Breaking type-changed /a/[]/b", "Compatible field-added /a/[]/b/[]"],
+            &[
+                "Breaking response-property-type-changed /a/[]/b",
+                "Compatible response-property-added /a/[]/b/[]",
+            ],
         );
-        check(good, r#"{"a":[{"b":"x"},{}],"c":1}"#, &["Breaking became-optional /a/[]/b"]);
-        check(good, r#"{"a":[{"b":""}],"c":1}"#, &["Breaking became-empty /a/[]/b"]);
-        check(good, r#"{"c":1}"#, &["Breaking field-removed /a", "Breaking field-removed /a/[]/b"]);
-        check("{}", "{}", &["Breaking required-field-absent /a/[]/b"]);
+        check(
+            good,
+            r#"{"a":[{"b":"x"},{}],"c":1}"#,
+            &["Breaking response-property-became-optional /a/[]/b"],
+        );
+        check(
+            good,
+            r#"{"a":[{"b":""}],"c":1}"#,
+            &["Breaking response-property-became-empty /a/[]/b"],
+        );
+        check(
+            good,
+            r#"{"c":1}"#,
+            &[
+                "Breaking response-property-removed /a",
+                "Breaking response-property-removed /a/[]/b",
+            ],
+        );
+        check("{}", "{}", &["Breaking response-required-property-absent /a/[]/b"]);
     }
 }

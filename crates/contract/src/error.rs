@@ -7,9 +7,12 @@ mod words;
 
 pub(crate) use words::reads_like_an_error;
 
+use std::borrow::Cow;
+
 use crate::json::{Tape, Value};
+use crate::profile::at;
 use crate::report::Report;
-use crate::{ErrorClass, ErrorFacts, Kind, rule};
+use crate::{Code, Envelope, ErrorClass, ErrorFacts, Kind, rule};
 
 /// Longest message that is looked at.
 const MESSAGE_BYTES_MAX: usize = 8 * 1024;
@@ -21,14 +24,54 @@ pub(crate) struct ErrorParts {
     kind: Option<String>,
     message: String,
     request_id: Option<String>,
+    /// What a profile declares about the code.
+    declared: Option<Code>,
 }
 
 impl ErrorParts {
     /// Reads the parts of an error body in any known envelope, and says what is odd about it.
     pub(crate) fn read(body: Value<'_>, report: &mut Report) -> Self {
+        let custom = report.profile().custom();
+        let own = custom
+            .and_then(|custom| custom.envelope.as_ref())
+            .and_then(|envelope| Self::own(body, envelope));
+        let mut parts = match own {
+            Some(mut parts) => {
+                parts.take_nested(report);
+                parts
+            }
+            None => Self::common(body, report),
+        };
+        let words = [&parts.code, &parts.kind];
+        parts.declared = custom
+            .and_then(|custom| words.into_iter().flatten().find_map(|word| custom.codes.get(word)))
+            .copied();
+        parts
+    }
+
+    /// Reads the provider's own envelope, if the body has a part of it.
+    fn own(body: Value<'_>, envelope: &Envelope) -> Option<Self> {
+        let part = |pointer: &Option<String>| at(body, pointer.as_deref()?);
+        let word = |pointer: &Option<String>| {
+            let value = part(pointer)?;
+            let text = value.text().filter(|text| !text.is_empty()).map(Cow::into_owned);
+            text.or_else(|| value.integer().map(|number| number.to_string()))
+        };
+        let mut parts =
+            Self { code: word(&envelope.code), kind: word(&envelope.kind), ..Self::default() };
+        if let Some(message) = part(&envelope.message).and_then(Value::text) {
+            parts.set_message(&message);
+        }
+        parts.request_id = word(&envelope.request_id).as_deref().and_then(identifier);
+        let is_there = parts.code.is_some() || parts.kind.is_some() || !parts.message.is_empty();
+        is_there.then_some(parts)
+    }
+
+    /// Reads any common envelope.
+    fn common(body: Value<'_>, report: &mut Report) -> Self {
         if let Some(first) = body.items().next() {
             report.add(&rule::ERROR_ARRAY, format_args!("/"), format_args!("array"));
-            return Self::read(first, report);
+            return Self::common(first, report);
         }
         let mut parts = Self::default();
         if let Some(error) = body.get_some("error") {
@@ -185,8 +228,9 @@ impl ErrorParts {
             Some(code) if status < 400 && (400..600).contains(&code) => code,
             Some(_) | None => status,
         };
-        let class = self.class(status);
+        let class = self.declared.map_or_else(|| self.class(status), |code| code.class);
         let retry_safe = match class {
+            _ if self.declared.is_some() => self.declared.is_some_and(|code| code.retry_safe),
             ErrorClass::RateLimit | ErrorClass::Overloaded | ErrorClass::Timeout => true,
             // 501 and 505 do not heal; a conflict may have been executed once already.
             ErrorClass::Server => !matches!(status, 409 | 501 | 505 | 511),

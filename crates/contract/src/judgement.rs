@@ -111,6 +111,21 @@ pub enum ErrorClass {
     Unknown,
 }
 
+impl ErrorClass {
+    /// Whether sending the same request again may help, as far as the class alone tells.
+    pub fn is_retry_safe(self) -> bool {
+        match self {
+            Self::RateLimit | Self::Overloaded | Self::Timeout | Self::Server => true,
+            Self::Auth
+            | Self::Permission
+            | Self::InvalidRequest
+            | Self::NotFound
+            | Self::Quota
+            | Self::Unknown => false,
+        }
+    }
+}
+
 /// What an error reply says.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ErrorFacts {

@@ -8,11 +8,14 @@ pub mod change;
 mod chat;
 mod clients;
 mod diff;
+mod document;
 mod dump;
 mod error;
 mod json;
 mod judgement;
+mod outline;
 mod presence;
+mod profile;
 pub mod reply;
 mod report;
 mod request;
@@ -28,16 +31,24 @@ mod tool_call;
 mod usage;
 
 pub use clients::{BrokenClient, broken_clients, broken_clients_line};
-pub use diff::{ShapeChange, ShapeChangeLevel, shape_diff};
+pub use diff::{ShapeChange, ShapeChangeLevel, folded, shape_diff};
+pub use document::{
+    ContractDocument, ErrorClassDocument, ErrorDocument, EventDocument, Field, FieldPresence,
+    FinishReason, OrderRule, ProfileDocument, RequestDocument, Source, StreamDocument, Types,
+};
 pub use dump::{Dump, judge_dump};
 pub use judgement::{
     BodyKind, Completion, ContractFinding, ContractVerdict, ErrorClass, ErrorFacts, Judgement,
 };
+pub use outline::{OpenApi, OpenApiProblem, Outline};
 pub use presence::{Presence, carries_the_answer, presence, presence_of_event, required_field};
+pub use profile::{
+    BaseProfile, Code, CustomProfile, Envelope, FinishMeaning, Profile, ProfileFault, Requirement,
+};
 pub use request::{RequestFacts, RequestFault};
 pub use response::{BodyEnd, DeliveredText, ResponseJudge};
 pub use rule::{Rule, rules};
-pub use shape::{FieldState, Kind, Shape, UnknownKind};
+pub use shape::{FieldState, Kind, Shape, UnknownKind, places_of};
 #[doc(hidden)]
 pub use sse::read_events;
-pub use surface::{Mode, Profile, Surface};
+pub use surface::{Mode, Surface};

@@ -5,6 +5,9 @@ use std::fmt;
 use crate::rule::Rule;
 use crate::{ContractFinding, ContractVerdict, Profile};
 
+/// Most places told of one kind of finding.
+const EACH_MAX: usize = 50;
+
 /// The findings of one response.
 #[derive(Debug)]
 pub(crate) struct Report {
@@ -29,6 +32,28 @@ impl Report {
         {
             return;
         }
+        if let Some(custom) = self.profile.custom()
+            && rule.verdict == ContractVerdict::Warn
+            && custom.declares(&at.to_string(), &seen.to_string())
+        {
+            return;
+        }
+        self.push(rule, at, seen);
+    }
+
+    /// Adds a finding for each place, up to a limit: what a provider's own document says is wrong in many.
+    pub(crate) fn add_each(
+        &mut self,
+        rule: &Rule,
+        at: fmt::Arguments<'_>,
+        seen: fmt::Arguments<'_>,
+    ) {
+        if self.findings.iter().filter(|finding| finding.code == rule.code).count() < EACH_MAX {
+            self.push(rule, at, seen);
+        }
+    }
+
+    fn push(&mut self, rule: &Rule, at: fmt::Arguments<'_>, seen: fmt::Arguments<'_>) {
         self.findings.push(ContractFinding {
             code: rule.code,
             verdict: rule.verdict,

@@ -14,7 +14,9 @@ use head::Head;
 
 use crate::error::ErrorParts;
 use crate::scene::Scene;
-use crate::{BodyKind, Completion, ContractVerdict, Judgement, Mode, Profile, Surface, rule};
+use crate::{
+    BodyKind, Completion, ContractVerdict, Judgement, Mode, Profile, Requirement, Surface, rule,
+};
 
 /// Most bytes of delivered text that are kept, to compare with what a release answers.
 const TEXT_BYTES_MAX: usize = 256 * 1024;
@@ -75,6 +77,7 @@ pub struct ResponseJudge {
     body: Body,
     /// How many findings the head alone gave.
     n_head_findings: usize,
+    requirement: Option<&'static Requirement>,
 }
 
 impl ResponseJudge {
@@ -88,6 +91,7 @@ impl ResponseJudge {
             decoder: Decoder::default(),
             body: Body::new(surface, mode, false),
             n_head_findings: 0,
+            requirement: profile.custom().and_then(|custom| custom.requirement.as_ref()),
         }
     }
 
@@ -98,6 +102,11 @@ impl ResponseJudge {
     pub fn without_shortcuts(mut self) -> Self {
         self.scene.takes_shortcuts = false;
         self
+    }
+
+    /// Says that surestep made this reply: what the provider's own document says is not asked of it.
+    pub fn made_here(&mut self) {
+        self.requirement = None;
     }
 
     /// Takes the status and the headers.
@@ -124,7 +133,16 @@ impl ResponseJudge {
 
     /// Ends the body and judges. The text is what the model delivered, up to a limit.
     pub fn finish(self, end: BodyEnd) -> (Judgement, DeliveredText) {
-        let Self { surface, mode, head, mut scene, decoder, mut body, n_head_findings } = self;
+        let Self {
+            surface,
+            mode,
+            head,
+            mut scene,
+            decoder,
+            mut body,
+            n_head_findings,
+            requirement,
+        } = self;
         if decoder.is_broken() && scene.report.has(&rule::ENCODING_BROKEN) {
             // How much came out before the damage depends on how the bytes were cut, so none of it counts.
             scene.forget_body(n_head_findings);
@@ -161,6 +179,13 @@ impl ResponseJudge {
                 format_args!("U+FFFD"),
             );
         }
+        let shape = scene.shape.to_shape();
+        if let Some(requirement) = requirement
+            && head.is_success()
+            && completion != Completion::Error
+        {
+            requirement.check(surface, mode, &shape, &mut scene.report);
+        }
         if scene.shape.has_overflowed() {
             scene.report.add(&rule::SHAPE_TOO_WIDE, format_args!("/"), format_args!("more"));
         }
@@ -179,7 +204,7 @@ impl ResponseJudge {
             completion,
             error,
             body: outcome.body,
-            shape: scene.shape.to_shape(),
+            shape,
             events: outcome.n_events,
             response_id: scene.response_id,
             model: scene.model,

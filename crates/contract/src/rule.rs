@@ -70,6 +70,11 @@ rules! {
     NOT_FINISHED = "not-finished", Hold, "a finished answer", "the provider queued the call; this client does not poll";
     ERROR_IN_SUCCESS = "error-in-success", Hold, "an error status for an error", "look for `error` before reading the answer";
 
+    // What the provider's own OpenAPI document says, where one is declared.
+    OPENAPI_MISSING = "openapi-field-missing", Hold, "the fields that the provider's OpenAPI document requires", "ask the provider which of both is wrong; correct the document, or leave it out of the configuration";
+    OPENAPI_TYPE = "openapi-wrong-type", Hold, "the types that the provider's OpenAPI document names", "ask the provider which of both is wrong; correct the document, or leave it out of the configuration";
+    OPENAPI_UNKNOWN = "openapi-field-unknown", Warn, "no fields beside those of an object that the provider's OpenAPI document closes", "skip the field";
+
     // Error replies.
     ERROR_STATUS = "error-status", Hold, "a success status", "see the error class";
     ERROR_STATUS_MISLEADS = "error-status-misleads", Warn, "a status that agrees with the code", "classify by code: sending it again cannot help";

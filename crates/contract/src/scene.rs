@@ -83,6 +83,12 @@ impl Scene {
         self.error.get_or_insert(parts);
     }
 
+    /// Whether a document that came with a success status is an error in truth, in a common envelope or the provider's own.
+    pub(crate) fn is_error_body(&self, body: Value<'_>) -> bool {
+        is_error_body(body)
+            || self.report.profile().custom().is_some_and(|custom| custom.is_error(body))
+    }
+
     pub(crate) fn keep_id(&mut self, id: &str) {
         keep(&mut self.response_id, id);
     }
@@ -134,7 +140,7 @@ pub(crate) fn foreign_document(
     let is_response = surface == Surface::Responses
         && body.get("object").is_some_and(|object| object.is("response"))
         && has("status");
-    if !is_response && is_error_body(body) {
+    if !is_response && scene.is_error_body(body) {
         scene.take_error(&rule::ERROR_IN_SUCCESS, body, format_args!("/error"));
         return Some(Completion::Error);
     }

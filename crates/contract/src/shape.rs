@@ -12,8 +12,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::json::Value;
 
-pub use fields::FieldState;
-pub(crate) use trie::ShapeTrie;
+pub use fields::{FieldState, places_of};
+pub(crate) use trie::{ShapeTrie, segment};
 
 /// The type of a JSON value, as a set: a path may hold several types over several documents.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]

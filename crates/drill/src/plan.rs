@@ -15,7 +15,7 @@ pub fn probes(settings: &Settings, role: Role, depth: Depth) -> Vec<Probe> {
     let provider = settings.provider_of(role);
     let context = PlanContext {
         surface: provider.surface,
-        cometapi: provider.profile == contract::Profile::Cometapi,
+        cometapi: provider.profile.base() == contract::Profile::Cometapi,
         required_fields: &settings.contract.required_fields,
         model: settings.model_of(role),
         models: &release.models,

@@ -110,6 +110,9 @@ impl Recorder {
             retry_after_ms: response_seen::retry_after_ms(headers, clock::time_of_day()),
             head_ms: clock::millis_between(open.ask.since, clock::now()),
         });
+        if open.answered_by != AnsweredBy::Provider {
+            open.feed.made_here();
+        }
         open.feed.head(status, headers);
     }
 
@@ -278,6 +281,13 @@ impl Feed {
         let Some(decoder) = &mut self.decoder else { return };
         if !matches!(catch_unwind(AssertUnwindSafe(|| step(decoder))), Ok(Ok(()))) {
             self.decoder = None;
+        }
+    }
+
+    /// What the tap answers itself is not held to the provider's own document.
+    fn made_here(&mut self) {
+        if let Some(Decoder::Plain(Sink { judge: Some(judge), .. })) = &mut self.decoder {
+            judge.made_here();
         }
     }
 

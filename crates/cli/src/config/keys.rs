@@ -2,11 +2,13 @@
 
 #[cfg(test)]
 mod document;
+pub(super) mod profile;
 pub(super) mod provider;
 pub(super) mod release;
 mod run;
 pub(super) mod top;
 
+pub(crate) use profile::{CODE, PROFILE, SOURCE};
 pub(crate) use release::{LOGS, TAP};
 pub(crate) use run::{ASK, COMMAND_STREAM, GATEWAY, REFUSED, RUN, STREAM};
 pub(crate) use top::{CHANGE, REVIEW, ROOT};

@@ -68,6 +68,11 @@ impl Report {
         &self.problems
     }
 
+    /// Returns the file.
+    pub(crate) fn file(&self) -> &str {
+        &self.file
+    }
+
     /// Returns line and column, both from 1, of a problem that has a place.
     pub(crate) fn position(&self, problem: &Problem) -> Option<(usize, usize)> {
         let start = problem.span.as_ref()?.start.min(self.source.len());
@@ -142,22 +147,31 @@ pub(crate) enum Severity {
     Warning,
 }
 
-/// Everything that is wrong with a configuration.
+/// Everything that is wrong with a configuration: in the file itself, and in the files that it names.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) struct ConfigErrors(pub(crate) Report);
+pub(crate) struct ConfigErrors(pub(crate) Report, pub(crate) Vec<Report>);
 
 impl ConfigErrors {
-    /// Returns what is wrong, in the order of the places.
+    /// Returns what is wrong in the configuration itself, in the order of the places.
+    #[cfg(test)]
     pub(crate) fn problems(&self) -> &[Problem] {
         self.0.problems()
     }
 
+    /// Returns the files with something wrong in them, each with what it is.
+    pub(crate) fn reports(&self) -> impl Iterator<Item = &Report> {
+        std::iter::once(&self.0).chain(&self.1).filter(|report| !report.problems.is_empty())
+    }
+
     /// Shows everything to people, with a count at the end.
     pub(crate) fn render(&self, colour: bool) -> String {
-        let mut text = self.0.render(Severity::Error, colour);
-        let count = self.problems().len();
-        let plural = if count == 1 { "" } else { "s" };
-        text.push_str(&format!("{}: {count} problem{plural}; nothing was done\n", self.0.file));
+        let mut text = String::new();
+        for report in self.reports() {
+            text.push_str(&report.render(Severity::Error, colour));
+            let count = report.problems.len();
+            let plural = if count == 1 { "" } else { "s" };
+            text.push_str(&format!("{}: {count} problem{plural}; nothing was done\n", report.file));
+        }
         text
     }
 }

@@ -25,6 +25,7 @@ impl Reader<'_> {
         above: Option<&Provider>,
     ) -> Option<Provider> {
         let name = self.text(fields, "name").filter(|name| self.is_path_word(fields, name));
+        let profile = self.profile(fields);
         let endpoint = name.as_deref().and_then(|name| self.endpoint(fields, name));
         let surface = self.surface(fields).or(above.map(|p| p.surface)).unwrap_or(Surface::Chat);
         let modes = match fields.get("modes") {
@@ -50,7 +51,7 @@ impl Reader<'_> {
         let proxy = self.checked(fields, "proxy", proxy_url);
         let name = name?;
         Some(Provider {
-            profile: Profile::for_provider(&name),
+            profile: profile.unwrap_or_else(|| Profile::for_provider(&name)),
             name,
             endpoint: endpoint?,
             surface,

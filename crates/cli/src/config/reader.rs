@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::keys::{self, Kind, Section};
-use super::problem::Problem;
+use super::problem::{Problem, Report};
 use super::scalar::{self, Refusal};
 use super::tree::{Entry, Node, Value};
 use super::{masking, substitution};
@@ -29,6 +29,8 @@ pub(super) struct Reader<'a> {
     pub(super) warnings: Vec<Problem>,
     /// Places that no excerpt may show.
     pub(super) hidden: Vec<Range<usize>>,
+    /// What is wrong in the files that this one names.
+    pub(super) others: Vec<Report>,
 }
 
 /// A mapping whose keys have been checked.

@@ -9,10 +9,14 @@ use super::reader::{Fields, Reader};
 use super::{keys, scalar};
 
 impl Reader<'_> {
-    pub(super) fn contract(&mut self, root: &Fields<'_>) -> ContractSettings {
+    pub(super) fn contract(
+        &mut self,
+        root: &Fields<'_>,
+    ) -> (ContractSettings, Option<super::openapi::Named>) {
         let Some(fields) = self.section(root, "contract") else {
-            return ContractSettings::default();
+            return (ContractSettings::default(), None);
         };
+        let openapi = self.openapi(&fields);
         let path = fields.path("reviewed");
         let mut reviewed = Vec::new();
         for node in self.items(&fields, "reviewed").unwrap_or_default() {
@@ -39,7 +43,7 @@ impl Reader<'_> {
                 required_fields.push(pointer);
             }
         }
-        ContractSettings { reviewed, changes, required_fields }
+        (ContractSettings { reviewed, changes, required_fields }, openapi)
     }
 
     fn review(&mut self, fields: &Fields<'_>) -> Option<Review> {

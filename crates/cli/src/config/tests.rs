@@ -1,6 +1,7 @@
 //! The configuration as a whole: DESIGN's example, and what is said of configurations with problems.
 
 mod problems;
+mod profiles;
 mod secrets;
 
 use std::time::Duration;

@@ -16,6 +16,15 @@ const NODES_MAX: usize = 20_000;
 /// Nesting at most; the deepest documented key lies seven levels down, bodies of asks may go further.
 const DEPTH_MAX: usize = 40;
 
+/// How much of a document is read.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    /// Nodes at most, copies made by aliases included.
+    pub(crate) nodes: usize,
+    /// Nesting at most.
+    pub(crate) depth: usize,
+}
+
 /// A value with its place.
 #[derive(Clone, Debug)]
 pub(crate) struct Node {
@@ -100,11 +109,21 @@ impl Node {
 /// Parses a source. The tree is `None` for a document without content. Duplicate keys are put to `problems`; a source that is
 /// no YAML ends the work with its one problem.
 pub(crate) fn parse(source: &str, problems: &mut Vec<Problem>) -> Result<Option<Node>, Problem> {
+    parse_within(source, Limits { nodes: NODES_MAX, depth: DEPTH_MAX }, problems)
+}
+
+/// Like [`parse`], for documents of another size.
+pub(crate) fn parse_within(
+    source: &str,
+    limits: Limits,
+    problems: &mut Vec<Problem>,
+) -> Result<Option<Node>, Problem> {
     let mut composer = Composer {
         parser: Parser::new_from_str(source),
         source,
         anchors: BTreeMap::new(),
         nodes: 0,
+        limits,
         problems,
     };
     let mut root = None;
@@ -132,15 +151,16 @@ struct Composer<'s, 'p> {
     source: &'s str,
     anchors: BTreeMap<usize, Node>,
     nodes: usize,
+    limits: Limits,
     problems: &'p mut Vec<Problem>,
 }
 
 impl<'s> Composer<'s, '_> {
     fn node(&mut self, event: Event<'s>, span: &Span, depth: usize) -> Result<Node, Problem> {
-        if depth > DEPTH_MAX {
+        if depth > self.limits.depth {
             return Err(Problem::new(
                 range(span),
-                format!("nested more than {DEPTH_MAX} levels deep"),
+                format!("nested more than {} levels deep", self.limits.depth),
             ));
         }
         let (anchor, node) = match event {
@@ -171,8 +191,9 @@ impl<'s> Composer<'s, '_> {
             _ => return Err(Problem::new(range(span), "expected a value here")),
         };
         self.nodes += 1;
-        if self.nodes > NODES_MAX {
-            let message = format!("more than {NODES_MAX} values, copies made by aliases included");
+        if self.nodes > self.limits.nodes {
+            let message =
+                format!("more than {} values, copies made by aliases included", self.limits.nodes);
             return Err(Problem::new(range(span), message));
         }
         if anchor != 0 {

@@ -71,7 +71,12 @@ impl Choice {
             report.add(&rule::FINISH_EMPTY, at, format_args!("an empty string"));
             return None;
         }
-        let (finish, is_documented) = meaning(&text);
+        let declared =
+            report.profile().custom().and_then(|custom| custom.finish_reasons.get(&*text));
+        let (finish, is_documented) = match declared {
+            Some(declared) => (Finish::from(*declared), true),
+            None => meaning(&text),
+        };
         if !is_documented && matches!(finish, Finish::Stop | Finish::Length | Finish::Tools) {
             report.add(&rule::FINISH_ALIAS, at, format_args!("a word for {finish:?}"));
         }

@@ -1,5 +1,7 @@
 //! The words by which answers end.
 
+use crate::FinishMeaning;
+
 /// What a `finish_reason` means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Finish {
@@ -10,6 +12,24 @@ pub(super) enum Finish {
     Refusal,
     Error,
     Unknown,
+}
+
+impl From<FinishMeaning> for Finish {
+    fn from(meaning: FinishMeaning) -> Self {
+        match meaning {
+            FinishMeaning::Stop => Self::Stop,
+            FinishMeaning::Length => Self::Length,
+            FinishMeaning::ToolCalls => Self::Tools,
+            FinishMeaning::ContentFilter => Self::Filter,
+            FinishMeaning::Error => Self::Error,
+        }
+    }
+}
+
+/// Whether a profile may declare that a reason means this: what the contract knows keeps its meaning.
+pub(crate) fn may_mean(reason: &str, declared: FinishMeaning) -> bool {
+    let (known, _) = meaning(reason);
+    known == Finish::Unknown || known == Finish::from(declared)
 }
 
 /// Returns the meaning of a reason, and whether the reason is in the contract.

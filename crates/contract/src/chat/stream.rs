@@ -3,11 +3,12 @@
 mod repeat;
 mod tools;
 
+use std::collections::BTreeSet;
+
 use repeat::{Part, repeatable};
 use tools::ToolCalls;
 
 use super::choice::{Choice, Content, End, check_created, check_role, worse};
-use crate::error::is_error_body;
 use crate::json::{Fit, Templates, Value};
 use crate::scene::{Scene, seen};
 use crate::{Completion, Kind, Surface, rule, usage};
@@ -105,7 +106,7 @@ impl ChatStream {
     }
 
     fn chunk_in_full(&mut self, number: u64, name: &str, chunk: Value<'_>, scene: &mut Scene) {
-        if name == "error" || is_error_body(chunk) {
+        if name == "error" || scene.is_error_body(chunk) {
             scene.take_error(&rule::STREAM_ERROR, chunk, format_args!("event {number}"));
             self.failed = true;
             return;
@@ -164,6 +165,11 @@ impl ChatStream {
             );
         }
         let is_named = !name.is_empty() && name != "message";
+        let is_declared =
+            |events: &BTreeSet<String>| events.contains(name) || events.contains(&*kind);
+        if scene.report.profile().custom().is_some_and(|custom| is_declared(&custom.events)) {
+            return;
+        }
         let rule = if is_named || !kind.is_empty() {
             &rule::EVENT_UNKNOWN
         } else {

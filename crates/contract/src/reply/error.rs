@@ -54,7 +54,7 @@ impl ErrorKind {
             Self::MissingKey | Self::InvalidKey => 401,
             Self::Forbidden => 403,
             Self::BadRequest => 400,
-            Self::Fault(fault) => match (profile, fault) {
+            Self::Fault(fault) => match (profile.base(), fault) {
                 // Seen there: a request without `messages` comes back as 500, one without `model` as 400.
                 (Profile::Cometapi, RequestFault::Missing("messages" | "input")) => 500,
                 _ => 400,
@@ -85,7 +85,7 @@ pub struct ErrorReply {
 
 /// Returns the error reply of the context's provider, in its own words: some clients classify errors by them.
 pub fn error(kind: ErrorKind, ctx: &ReplyContext<'_>) -> ErrorReply {
-    let body = if ctx.profile == Profile::Cometapi {
+    let body = if ctx.profile.base() == Profile::Cometapi {
         cometapi_envelope(kind, ctx)
     } else {
         openai_envelope(kind, ctx)

@@ -148,7 +148,7 @@ fn text_part(text: &str) -> Value {
 /// Returns the usage. CometAPI's documented example has no `cache_write_tokens`, which newer types of OpenAI require.
 fn usage(ctx: &ReplyContext<'_>) -> Value {
     let output_tokens = output_tokens(ctx.text);
-    let input_details = if ctx.profile == Profile::Cometapi {
+    let input_details = if ctx.profile.base() == Profile::Cometapi {
         json!({ "cached_tokens": 0 })
     } else {
         json!({ "cached_tokens": 0, "cache_write_tokens": 0 })

@@ -302,7 +302,7 @@ impl Document<'_> {
         if end != BodyEnd::Complete {
             cut(scene);
         }
-        let is_error = body.is_object() && crate::error::is_error_body(body);
+        let is_error = body.is_object() && scene.is_error_body(body);
         if self.mode == Mode::Stream {
             scene.report.add(
                 &rule::MODE_DOCUMENT_ON_STREAM,

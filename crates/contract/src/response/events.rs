@@ -179,8 +179,7 @@ impl Grammar {
                         responses.event(number, name, data, value, scene);
                     }
                     Stream::Unasked { .. } => {
-                        if scene.error.is_none()
-                            && (name == "error" || crate::error::is_error_body(value))
+                        if scene.error.is_none() && (name == "error" || scene.is_error_body(value))
                         {
                             scene.error = Some(ErrorParts::read(value, &mut scene.report));
                         }

@@ -29,9 +29,14 @@ impl Head {
         report: &mut Report,
     ) -> Self {
         let mut head = Self { status, ..Self::default() };
+        let own_id =
+            report.profile().custom().and_then(|custom| custom.request_id_header.as_deref());
         for (name, value) in headers {
             let is = |other: &str| name.eq_ignore_ascii_case(other);
             let is_request_id = || {
+                if own_id.is_some_and(is) {
+                    return true;
+                }
                 let start = name.len().checked_sub(REQUEST_ID.len());
                 let end = start.and_then(|start| name.as_bytes().get(start..));
                 end.is_some_and(|end| end.eq_ignore_ascii_case(REQUEST_ID.as_bytes()))

@@ -6,7 +6,7 @@ use items::{Growth, Items};
 
 use super::output::Output;
 use super::unary::{check_head, check_usage, judge_output, status_completion};
-use crate::error::{ErrorParts, is_error_body};
+use crate::error::ErrorParts;
 use crate::json::{Fit, Hole, Holes, Templates, Value};
 use crate::report::Report;
 use crate::scene::{Scene, seen};
@@ -106,7 +106,7 @@ impl ResponsesStream {
             Some(kind) => &**kind,
             None => name,
         };
-        if name == "error" || kind == "error" || in_data.is_none() && is_error_body(event) {
+        if name == "error" || kind == "error" || in_data.is_none() && scene.is_error_body(event) {
             self.error(number, event, scene);
             return None;
         }

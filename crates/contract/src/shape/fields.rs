@@ -22,10 +22,7 @@ impl Shape {
     /// Tells about a field that the application requires. `pointer` is written for the unary reply, such as
     /// `/choices/0/message/content`; for a stream it is looked up where the stream has it.
     pub fn field(&self, surface: Surface, mode: Mode, pointer: &str) -> FieldState {
-        let places = match mode {
-            Mode::Unary => vec![pointer.to_owned()],
-            Mode::Stream => in_stream(surface, pointer),
-        };
+        let places = places_of(surface, mode, pointer);
         let kinds = places.iter().fold(Kind::NONE, |kinds, place| kinds | self.kind_at(place));
         let there = kinds.without(Kind::ABSENT);
         let values = there.without(Kind::NULL);
@@ -41,6 +38,14 @@ impl Shape {
         } else {
             FieldState::Present
         }
+    }
+}
+
+/// Returns the places where a reply of a mode carries a field, which is written for the unary reply.
+pub fn places_of(surface: Surface, mode: Mode, pointer: &str) -> Vec<String> {
+    match mode {
+        Mode::Unary => vec![pointer.to_owned()],
+        Mode::Stream => in_stream(surface, pointer),
     }
 }
 

@@ -152,7 +152,7 @@ impl ShapeTrie {
 }
 
 /// Returns a key as it may stand in a path.
-fn segment(key: &str) -> &str {
+pub(crate) fn segment(key: &str) -> &str {
     let is_name =
         |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.' | b':' | b'$' | b'@');
     if !key.is_empty() && key.len() <= KEY_BYTES_MAX && key.bytes().all(is_name) {

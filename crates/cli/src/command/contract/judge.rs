@@ -1,29 +1,33 @@
 //! `contract judge`: saved responses in, a verdict each out.
 
-use std::io::Read as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use contract::{
-    ContractVerdict, Dump, Judgement, Mode, Profile, Surface, broken_clients_line, judge_dump,
-};
+use contract::{ContractVerdict, Dump, Judgement, Mode, Surface, broken_clients_line, judge_dump};
 use evidence::Scanner;
 use serde_json::{Value, json};
 
 use crate::args::{Format, JudgeArgs};
 use crate::command::{Call, pretty};
-use crate::exit_code;
 use crate::failure::Failure;
-
-/// A response longer than this is none of a text API.
-const RESPONSE_MAX: u64 = 256 * 1024 * 1024;
+use crate::{config, exit_code};
 
 /// Judges each file. The exit code is the worst verdict's: a hold fails; an error status is a hold.
 pub(super) fn run(call: &Call, args: &JudgeArgs) -> Result<u8, Failure> {
-    let profile = profile(&args.profile)?;
+    let mut profile = super::profile(call, &args.profile)?;
+    if let Some(path) = &args.openapi {
+        let read = super::openapi(path, args.surface.into())?;
+        if read.outline(args.mode.into()).is_none() {
+            return Err(Failure::usage(
+                format!("{} says nothing of this mode's replies at {}", path.display(), read.path),
+                "Leave --openapi out, or describe application/json for unary, text/event-stream for stream.",
+            ));
+        }
+        profile = config::with_requirement(profile, read, args.surface.into());
+    }
     let mut text = String::new();
     let mut worst = ContractVerdict::Pass;
     let place = (args.surface.into(), args.mode.into());
-    let (files, many) = files(&args.files)?;
+    let (files, many) = super::files(&args.files)?;
     if files.is_empty() {
         return Err(Failure::usage(
             "there is no file to judge",
@@ -31,7 +35,7 @@ pub(super) fn run(call: &Call, args: &JudgeArgs) -> Result<u8, Failure> {
         ));
     }
     for file in &files {
-        let dump = Dump::parse(&read(file)?);
+        let dump = Dump::parse(&super::read(file)?);
         let judgement = judge_dump(place.0, place.1, profile, &dump);
         worst = worst.max(judgement.verdict);
         match call.arguments.format {
@@ -49,54 +53,6 @@ pub(super) fn run(call: &Call, args: &JudgeArgs) -> Result<u8, Failure> {
         ContractVerdict::Pass | ContractVerdict::Warn => exit_code::PASS,
         ContractVerdict::Hold => exit_code::HOLD_FAILED,
     })
-}
-
-fn profile(name: &str) -> Result<Profile, Failure> {
-    serde_json::from_value(json!(name)).map_err(|_unknown| {
-        Failure::usage(
-            format!("`{}` is no profile", name.chars().take(40).collect::<String>()),
-            "Take one of openai, cometapi, azure, anthropic-compat, gemini-compat, deepseek, openrouter.",
-        )
-    })
-}
-
-/// Returns the files, those in folders included, and whether each gets a line of its own.
-fn files(named: &[PathBuf]) -> Result<(Vec<PathBuf>, bool), Failure> {
-    let mut files = Vec::new();
-    let mut many = named.len() > 1;
-    for path in named {
-        if path != Path::new("-") && path.is_dir() {
-            many = true;
-            let entries = std::fs::read_dir(path).map_err(|error| unreadable(path, &error))?;
-            let mut inside: Vec<PathBuf> = entries
-                .filter_map(Result::ok)
-                .map(|entry| entry.path())
-                .filter(|path| path.is_file())
-                .collect();
-            inside.sort();
-            files.extend(inside);
-        } else {
-            files.push(path.clone());
-        }
-    }
-    Ok((files, many))
-}
-
-fn read(path: &Path) -> Result<Vec<u8>, Failure> {
-    let mut bytes = Vec::new();
-    let read = if path == Path::new("-") {
-        std::io::stdin().lock().take(RESPONSE_MAX).read_to_end(&mut bytes)
-    } else {
-        std::fs::File::open(path).and_then(|file| file.take(RESPONSE_MAX).read_to_end(&mut bytes))
-    };
-    read.map(|_| bytes).map_err(|error| unreadable(path, &error))
-}
-
-fn unreadable(path: &Path, error: &std::io::Error) -> Failure {
-    Failure::usage(
-        format!("{} cannot be read: {error}", path.display()),
-        "Name a file with a saved response.",
-    )
 }
 
 fn public(file: &Path, dump: &Dump, judgement: &Judgement, place: (Surface, Mode)) -> Value {

@@ -13,6 +13,7 @@ fn document() -> String {
     let mut page = HEAD.to_owned();
     let mut written: Vec<&str> = Vec::new();
     write_section(&ROOT, &mut written, &mut page);
+    write_section(&super::PROFILE, &mut written, &mut page);
     page.push_str(TAIL);
     page.push_str("\n## The whole example\n\n```yaml\n");
     page.push_str(EXAMPLE);

@@ -7,7 +7,7 @@ use super::{Key, Kind, Section, key};
 pub(crate) static PROVIDER: Section = Section {
     title: "provider",
     about: "The LLM API that both releases talk to.",
-    keys: &[NAME, BASE_URL, SURFACE, MODES, KEY, LIVE_CALLS, CONNECT_TO, CA, PROXY],
+    keys: &[NAME, PROFILE, BASE_URL, SURFACE, MODES, KEY, LIVE_CALLS, CONNECT_TO, CA, PROXY],
 };
 
 /// A release's `provider`.
@@ -16,6 +16,7 @@ pub(crate) static RELEASE_PROVIDER: Section = Section {
     about: "Another LLM API, for this release only: the promotion of a fallback.",
     keys: &[
         NAME,
+        PROFILE,
         BASE_URL,
         as_above(SURFACE),
         as_above(MODES),
@@ -33,6 +34,15 @@ const NAME: Key = key(
     Required,
     "A built-in profile (`cometapi`, `openai`, `simulated`), or any other name; then `base_url` is required. `simulated` without `base_url` is surestep's own simulated provider, started for the run.",
     "cometapi",
+);
+const PROFILE: Key = key(
+    "profile",
+    Kind::Text,
+    Otherwise(
+        "the built-in one of this name; for other names, the contract as OpenAI documents it",
+    ),
+    "A built-in profile's name, or a file that declares what this provider does otherwise ([profile file](#profile-file)).",
+    "acme-profile.yaml",
 );
 const BASE_URL: Key = key(
     "base_url",

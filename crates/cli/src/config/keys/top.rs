@@ -102,6 +102,13 @@ pub(crate) static CONTRACT: Section = Section {
             "JSON pointers into the reply that the application needs; `surestep contract learn` measures them.",
             "[/choices/0/message/content]",
         ),
+        key(
+            "openapi",
+            Kind::Text,
+            Otherwise("the built-in contract alone"),
+            "The provider's own OpenAPI document (3.0 or 3.1, YAML or JSON): a reply that it does not allow holds. See [contracts](contracts.md).",
+            "provider-openapi.yaml",
+        ),
     ],
 };
 
