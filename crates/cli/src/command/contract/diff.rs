@@ -71,9 +71,9 @@ fn sides(args: &DiffArgs) -> Result<(Side, Option<Side>), Failure> {
     let Some(before) = &args.before else {
         return Err(Failure::usage("there is nothing to compare", "Name two saved responses."));
     };
-    let mut before = Side::read(before, surface)?;
+    let mut before = Side::read(before, surface, None)?;
     let Some(after) = &args.after else { return Ok((before, None)) };
-    let after = Side::read(after, surface.or(before.surface))?;
+    let after = Side::read(after, surface, before.surface)?;
     // An OpenAPI document says something of both surfaces: the other side decides.
     if let (Some(path), Some(other)) = (before.document.clone(), after.surface)
         && before.surface != Some(other)

@@ -63,11 +63,15 @@ pub(super) struct Side {
 }
 
 impl Side {
-    /// Reads whatever is named.
-    pub(super) fn read(path: &Path, surface: Option<Surface>) -> Result<Self, Failure> {
+    /// Reads whatever is named. `likely`: of which surface a document is read that may have both.
+    pub(super) fn read(
+        path: &Path,
+        surface: Option<Surface>,
+        likely: Option<Surface>,
+    ) -> Result<Self, Failure> {
         let is_yaml = path.extension().is_some_and(|e| e == "yaml" || e == "yml");
         if is_yaml && path.is_file() {
-            return Self::of_openapi(path, surface);
+            return Self::of_openapi(path, surface.or(likely));
         }
         let (files, is_folder) = super::super::files(&[path.to_owned()])?;
         let mut side = Self { name: path.display().to_string(), ..Self::default() };
@@ -75,7 +79,7 @@ impl Side {
             let bytes = super::super::read(file)?;
             if !is_folder && let Some(document) = object(&bytes) {
                 if document.contains_key("openapi") || document.contains_key("swagger") {
-                    return Self::of_openapi(path, surface);
+                    return Self::of_openapi(path, surface.or(likely));
                 }
                 if document.contains_key(SHAPE_KEY) {
                     return Self::of_saved(path, &Value::Object(document));
