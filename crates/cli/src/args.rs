@@ -66,6 +66,8 @@ pub(crate) enum Command {
     /// Look at the evidence.
     #[command(subcommand)]
     Evidence(EvidenceCommand),
+    /// The tap alone, in front of any client: watches its calls, and breaks their replies on purpose.
+    Tap(TapArgs),
     /// The simulated provider alone.
     Provider(ProviderArgs),
     /// Can this configuration work here? Each finding with its fix.
@@ -189,6 +191,41 @@ pub(crate) struct EvidenceListArgs {
     /// Only the last so many.
     #[arg(long, default_value_t = 50)]
     pub(crate) last: u32,
+}
+
+/// Arguments of `tap`.
+#[derive(Debug, Args)]
+pub(crate) struct TapArgs {
+    /// Where clients come in; give them http://ADDRESS/v1 as their base URL.
+    #[arg(long, default_value = "127.0.0.1:4020")]
+    pub(crate) listen: SocketAddr,
+    /// The provider's base URL. Without it nothing is relayed, and attempts get the documented reply.
+    #[arg(long, value_name = "URL")]
+    pub(crate) upstream: Option<String>,
+    /// Where the provider's host is really reached, as with curl's option of that name.
+    #[arg(long, value_name = "HOST:PORT")]
+    pub(crate) connect_to: Option<String>,
+    /// A PEM file with extra trust for the provider.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ca: Option<PathBuf>,
+    /// What happens to attempt 1, 2, … of each call, for example `429+header=retry-after:2,good`; `--faults` lists all words.
+    #[arg(long, value_name = "SCRIPT")]
+    pub(crate) fault: Option<String>,
+    /// List what a script may say, and end.
+    #[arg(long)]
+    pub(crate) faults: bool,
+    /// Be an HTTPS proxy for clients that keep the provider's base URL; prints the variables to give them.
+    #[arg(long, requires = "upstream")]
+    pub(crate) forward: bool,
+    /// The surface that clients call.
+    #[arg(long, value_enum, default_value_t = SurfaceWord::Chat)]
+    pub(crate) surface: SurfaceWord,
+    /// Whose wording and documented deviations count.
+    #[arg(long, default_value = "openai")]
+    pub(crate) profile: String,
+    /// A Unix socket that takes a new script a line, while the tap runs.
+    #[arg(long, value_name = "PATH")]
+    pub(crate) control: Option<PathBuf>,
 }
 
 /// Arguments of `provider`.

@@ -9,6 +9,7 @@ mod provider;
 mod route;
 mod route_base;
 mod setup;
+mod tap;
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -64,6 +65,7 @@ async fn run(call: &Call) -> Result<u8, Failure> {
         Command::Route(what) => route::run(call, what).await,
         Command::Contract(what) => contract::run(call, what).await,
         Command::Evidence(what) => evidence::run(call, what).await,
+        Command::Tap(args) => tap::run(call, args).await,
         Command::Provider(args) => provider::run(call, args).await,
         Command::Doctor => setup::doctor(call).await,
         Command::Schema(args) => setup::schema(args),

@@ -15,7 +15,7 @@ mod live;
 mod observability;
 mod outcome;
 pub mod repeats;
-mod wire;
+pub(crate) mod wire;
 
 pub use fields::required_fields_found;
 pub use live::Control;

@@ -9,6 +9,7 @@ pub mod catalogue;
 pub mod compare;
 pub mod drift;
 mod fact;
+pub mod fault;
 mod finding;
 pub mod gates;
 mod identity;
@@ -22,6 +23,7 @@ mod probe;
 pub mod reviews;
 mod stimulus;
 mod verdict;
+pub mod watching;
 
 pub use answer::{AnswerRelation, relate};
 pub use fact::{Fact, Item, Phase, Planned, Probed, ReleaseIdentity, Repeat, Subject};

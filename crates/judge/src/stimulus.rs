@@ -6,6 +6,8 @@ use contract::change::Change;
 use contract::reply::{AnswerFormat, ErrorKind};
 use contract::{Mode, Profile, Surface};
 
+use crate::fault::{Edits, Script};
+
 mod body;
 mod changed;
 mod fallback;
@@ -60,6 +62,8 @@ pub enum Stimulus {
     Guarded(Box<Guarded>),
     /// These acts, in order of attempts; the last one goes on.
     Acts(Vec<Act>),
+    /// What a user has written down for each attempt.
+    Script(Script),
 }
 
 /// A stimulus for a release that makes several upstream calls for one ask.
@@ -156,6 +160,8 @@ pub enum Act {
     Relay,
     /// Relays to the provider with the credential swapped for an invalid one.
     RelayInvalidCredential,
+    /// Relays to the provider, and edits the reply on its way back.
+    RelayEdited(Edits),
     /// Answers at the tap.
     Answer(Answer),
     /// Resets the connection (RST) without a byte.
@@ -238,6 +244,7 @@ impl Stimulus {
             Self::Stream(fault) => body::stream(*fault, request),
             Self::Changed(changes) => changed::changed(changes, request),
             Self::Guarded(guarded) => guarded.act(request),
+            Self::Script(script) => script.fault(request.attempt).act(request),
             Self::Acts(acts) => {
                 let index =
                     usize::try_from(request.attempt.saturating_sub(1)).unwrap_or(usize::MAX);
@@ -251,6 +258,7 @@ impl Stimulus {
         match self {
             Self::Relay | Self::InvalidCredential => true,
             Self::Guarded(guarded) => guarded.then.is_live(),
+            Self::Script(script) => script.is_live(),
             Self::Documented
             | Self::UnknownCa
             | Self::Tolerated(_)
@@ -283,6 +291,7 @@ impl Stimulus {
             ) => true,
             Self::PrimaryFails(primary) => primary.fault == PrimaryFault::Silent,
             Self::Guarded(guarded) => guarded.then.is_silence(),
+            Self::Script(_) => false,
             Self::Relay
             | Self::InvalidCredential
             | Self::Documented

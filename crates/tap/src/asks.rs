@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use contract::DeliveredText;
@@ -17,6 +17,7 @@ use crate::limits::{
     ENDING_MAX, EXCHANGES_MAX, MARKERS_MAX, RETIRED_MAX, STOPPED_MAX, TUNNELS_MAX,
 };
 use crate::tunnel::TunnelSeen;
+use crate::watch::Watch;
 use crate::wire::WireControl;
 
 /// All asks of one port.
@@ -24,6 +25,8 @@ use crate::wire::WireControl;
 pub(crate) struct Asks {
     state: Mutex<AsksState>,
     armed: Notify,
+    /// Every exchange is told to this one.
+    watch: OnceLock<Arc<Watch>>,
 }
 
 #[derive(Debug, Default)]
@@ -52,6 +55,11 @@ pub(crate) enum Owner {
 impl Asks {
     fn state(&self) -> MutexGuard<'_, AsksState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Has every exchange done and told as this one says.
+    pub(crate) fn watched_by(watch: Arc<Watch>) -> Self {
+        Self { watch: OnceLock::from(watch), ..Self::default() }
     }
 
     /// Expects an ask from now on.
@@ -86,6 +94,9 @@ impl Asks {
 
     /// Returns whether bodies need not be looked at: nobody is or was expected.
     pub(crate) fn is_idle(&self) -> bool {
+        if self.watch.get().is_some() {
+            return false;
+        }
         let state = self.state();
         state.armed.is_empty() && state.retired.is_empty()
     }
@@ -97,6 +108,9 @@ impl Asks {
 
     /// Finds whose an exchange with this path and body is. The path counts as well: who follows a redirect sends no body.
     pub(crate) fn owner(&self, path: &str, body: &[u8]) -> Owner {
+        if let Some(watch) = self.watch.get() {
+            return Owner::Ask { ask: watch.ask_for(path, body), carries_marker: false };
+        }
         let mut markers = markers_in(body);
         let moved = Marker::of_moved_path(path);
         if markers.is_empty() {
@@ -193,6 +207,8 @@ pub(crate) struct Ask {
     seen: Mutex<Seen>,
     over: AtomicBool,
     changed: Notify,
+    /// Who is told of each exchange, in place of its being kept.
+    watch: Option<Arc<Watch>>,
 }
 
 #[derive(Debug, Default)]
@@ -248,7 +264,13 @@ impl Ask {
             seen: Mutex::default(),
             over: AtomicBool::new(false),
             changed: Notify::new(),
+            watch: None,
         }
+    }
+
+    /// Returns an ask whose exchanges are told, and not kept.
+    pub(crate) fn watched(armed: ArmedAsk, watch: Arc<Watch>) -> Self {
+        Self { watch: Some(watch), ..Self::new(armed, &[]) }
     }
 
     /// Returns what a connection to another host carried during this ask. One that was open before and carries nothing is
@@ -318,6 +340,10 @@ impl Ask {
         let mut seen = self.seen();
         if let Some(position) = seen.open.iter().position(|(open, _)| *open == slot.0) {
             seen.open.swap_remove(position);
+        }
+        if let Some(watch) = &self.watch {
+            drop(seen);
+            return watch.tell(self.armed.id, record.0);
         }
         let index = usize::try_from(slot.0).unwrap_or(usize::MAX).wrapping_sub(1);
         match seen.slots.get_mut(index) {

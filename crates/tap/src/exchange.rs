@@ -6,9 +6,13 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use bytes::Bytes;
 use contract::{Mode, Profile, RequestFacts, Surface};
-use http::header::{EXPECT, HOST, TRANSFER_ENCODING};
+use http::header::{
+    ACCEPT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HOST, HeaderName, HeaderValue,
+    TRANSFER_ENCODING,
+};
 use http::{Method, Request, Response, Version, request};
 use hyper::body::Incoming;
+use judge::fault::{Editor, Edits};
 use judge::{Act, AnsweredBy, End, Marker, RequestContext, Stimulus};
 use tokio::time::{Instant, sleep};
 
@@ -25,7 +29,7 @@ use crate::relay::Relayed;
 use crate::reply::ReplyBody;
 use crate::request_seen::{RequestHead, invalidate_credentials, request_seen};
 use crate::server::FingerprintFn;
-use crate::upstream::{Client, SendBody, remove_hop_by_hop};
+use crate::upstream::{Client, ReplyStream, SendBody, UpstreamError, remove_hop_by_hop};
 use crate::wire::{Ending, Shown, WireControl};
 
 /// What all exchanges of a port share.
@@ -201,7 +205,7 @@ async fn of_ask(
             created: clock::epoch_seconds(),
         }),
     };
-    let live = matches!(act, Act::Relay | Act::RelayInvalidCredential);
+    let live = matches!(act, Act::Relay | Act::RelayInvalidCredential | Act::RelayEdited(_));
     // What stands beside the surface has nothing to do with the fault: it gets its documented reply, or the provider's.
     let is_beside = guard::is_beside(&arrived.resource.resource);
     let documented = !live || (is_beside && !ask.armed.stimulus.is_live());
@@ -211,9 +215,12 @@ async fn of_ask(
         return Ok(ReplyBody::whole(answer, arrived.wire, Some(recorder)));
     }
     let act = match act {
-        Act::RelayInvalidCredential if called.is_none() => Act::Relay,
+        Act::RelayInvalidCredential | Act::RelayEdited(_) if called.is_none() => Act::Relay,
         act => act,
     };
+    if let Stimulus::Script(script) = &ask.armed.stimulus {
+        sleep(script.fault(surface_attempt).edits.head_after).await;
+    }
     perform(port, arrived, bytes, ask, recorder, act).await
 }
 
@@ -233,12 +240,15 @@ async fn perform(
     act: Act,
 ) -> Result<Response<ReplyBody>, Gone> {
     match act {
-        Act::Relay | Act::RelayInvalidCredential => {
+        Act::Relay | Act::RelayInvalidCredential | Act::RelayEdited(_) => {
             if !ask.spend_live_call() {
                 recorder.answered_by(AnsweredBy::Guard);
                 return Ok(ReplyBody::whole(guard::budget_spent(), arrived.wire, Some(recorder)));
             }
             let body = send_body(&arrived.parts, bytes);
+            if let Act::RelayEdited(edits) = act {
+                return Ok(relay_edited(port, arrived, body, recorder, edits).await);
+            }
             Ok(relay(port, arrived, body, Some(recorder), act == Act::RelayInvalidCredential).await)
         }
         Act::Answer(answer) => match Made::start(answer, arrived.wire.clone(), recorder) {
@@ -273,7 +283,41 @@ fn end_without_response<T>(
     Err(Gone)
 }
 
-/// Passes a request on to the provider.
+/// Passes a request on to the provider, and edits its reply on the way back.
+async fn relay_edited(
+    port: &PortContext,
+    mut arrived: Arrived,
+    body: SendBody,
+    mut recorder: Recorder,
+    edits: Edits,
+) -> Response<ReplyBody> {
+    // What is compressed cannot be edited.
+    arrived.parts.headers.remove(ACCEPT_ENCODING);
+    let wire = arrived.wire.clone();
+    let (mut parts, stream) = match call(port, arrived, body, Some(&mut recorder), false).await {
+        Ok(response) => response.into_parts(),
+        Err(error) => return unreachable(&error, wire, Some(recorder)),
+    };
+    // What the release gets is the tap's work.
+    recorder.answered_by(AnsweredBy::Tap);
+    let declared = parts.headers.get(CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse().ok());
+    let declared = declared.filter(|_| edits.keeps_length());
+    if declared.is_none() {
+        parts.headers.remove(CONTENT_LENGTH);
+    }
+    for (name, value) in &edits.headers {
+        // What HTTP cannot carry was refused when the script was read.
+        if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
+            parts.headers.insert(name, value);
+        }
+    }
+    recorder.head(parts.status, &parts.headers);
+    let editor = Editor::new(edits, parts.headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes));
+    let made = Made::edited(stream, editor, declared, wire, recorder);
+    Response::from_parts(parts, ReplyBody::Made(made))
+}
+
+/// Passes a request on to the provider, and its reply back.
 async fn relay(
     port: &PortContext,
     arrived: Arrived,
@@ -281,7 +325,28 @@ async fn relay(
     mut recorder: Option<Recorder>,
     invalid_credential: bool,
 ) -> Response<ReplyBody> {
-    let Arrived { mut parts, resource, wire, .. } = arrived;
+    let wire = arrived.wire.clone();
+    match call(port, arrived, body, recorder.as_mut(), invalid_credential).await {
+        Ok(response) => {
+            let (parts, stream) = response.into_parts();
+            if let Some(recorder) = &mut recorder {
+                recorder.head(parts.status, &parts.headers);
+            }
+            Response::from_parts(parts, ReplyBody::Relayed(Relayed::new(stream, wire, recorder)))
+        }
+        Err(error) => unreachable(&error, wire, recorder),
+    }
+}
+
+/// Calls the provider.
+async fn call(
+    port: &PortContext,
+    arrived: Arrived,
+    body: SendBody,
+    recorder: Option<&mut Recorder>,
+    invalid_credential: bool,
+) -> Result<Response<ReplyStream>, UpstreamError> {
+    let Arrived { mut parts, resource, .. } = arrived;
     let query = parts.uri.query();
     let path = match &resource.place {
         Place::BelowBase(below) => port.client.path_below_base(below, query),
@@ -294,34 +359,28 @@ async fn relay(
     if invalid_credential {
         invalidate_credentials(&mut parts.headers);
     }
-    if let Some(recorder) = &mut recorder {
+    if let Some(recorder) = recorder {
         recorder.live();
     }
-    let result = match path {
-        Ok(path) => {
-            port.live_calls.fetch_add(1, Ordering::Relaxed);
-            port.client.send(path, Request::from_parts(parts, body)).await
-        }
-        Err(error) => Err(crate::upstream::UpstreamError::Request(error)),
-    };
-    match result {
-        Ok(response) => {
-            let (mut parts, stream) = response.into_parts();
-            remove_hop_by_hop(&mut parts.headers);
-            parts.version = Version::HTTP_11;
-            if let Some(recorder) = &mut recorder {
-                recorder.head(parts.status, &parts.headers);
-            }
-            Response::from_parts(parts, ReplyBody::Relayed(Relayed::new(stream, wire, recorder)))
-        }
-        Err(error) => {
-            if let Some(recorder) = &mut recorder {
-                recorder.answered_by(AnsweredBy::ProviderUnreachable);
-                recorder.provider_ended(End::PeerLeft);
-            }
-            ReplyBody::whole(guard::provider_unreachable(&chain(&error)), wire, recorder)
-        }
+    let path = path.map_err(UpstreamError::Request)?;
+    port.live_calls.fetch_add(1, Ordering::Relaxed);
+    let mut response = port.client.send(path, Request::from_parts(parts, body)).await?;
+    remove_hop_by_hop(response.headers_mut());
+    *response.version_mut() = Version::HTTP_11;
+    Ok(response)
+}
+
+/// Answers that the provider did not.
+fn unreachable(
+    error: &UpstreamError,
+    wire: WireControl,
+    mut recorder: Option<Recorder>,
+) -> Response<ReplyBody> {
+    if let Some(recorder) = &mut recorder {
+        recorder.answered_by(AnsweredBy::ProviderUnreachable);
+        recorder.provider_ended(End::PeerLeft);
     }
+    ReplyBody::whole(guard::provider_unreachable(&chain(error)), wire, recorder)
 }
 
 /// Writes out an error and its causes.

@@ -32,7 +32,9 @@ mod server;
 mod trust;
 mod tunnel;
 pub mod upstream;
+mod watch;
 mod wire;
 
 pub use port::ListeningPort;
 pub use server::{FingerprintFn, TapConfig, TapServer};
+pub use watch::{Watch, Watched};

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, HeaderName, HeaderValue, TRANSFER_ENCODING};
 use http::{Response, StatusCode};
 use http_body::{Body, Frame};
+use judge::fault::Editor;
 use judge::{Answer, AnswerEnd, End, Piece};
 use tokio::time::{Instant, Sleep, sleep_until};
 
@@ -16,6 +17,7 @@ use crate::clock;
 use crate::limits::HELD_MAX;
 use crate::recorder::{Finishing, Recorder};
 use crate::relay::Broken;
+use crate::upstream::ReplyStream;
 use crate::wire::{Ending, WireControl};
 
 /// The body of a reply made by the tap.
@@ -32,6 +34,14 @@ pub(crate) struct Made {
     held_until: Instant,
     /// Bytes that the framing still allows for.
     room: Option<u64>,
+    /// The provider's reply, from which further pieces are made.
+    source: Option<Box<Source>>,
+}
+
+/// A provider's reply that is edited on its way.
+struct Source {
+    stream: ReplyStream,
+    editor: Editor,
 }
 
 /// An answer that HTTP cannot carry.
@@ -69,7 +79,57 @@ impl Made {
             pause: None,
             held_until: clock::now() + HELD_MAX,
             room: answer.declared_length,
+            source: None,
         }))
+    }
+
+    /// Starts on a provider's reply that is edited on its way. The recorder has the head already.
+    pub(crate) fn edited(
+        stream: ReplyStream,
+        editor: Editor,
+        declared_length: Option<u64>,
+        wire: WireControl,
+        recorder: Recorder,
+    ) -> Self {
+        Self {
+            pieces: VecDeque::new(),
+            end: AnswerEnd::Complete,
+            wire,
+            recorder: Some(recorder),
+            flush: None,
+            pause: None,
+            held_until: clock::now() + HELD_MAX,
+            room: declared_length,
+            source: Some(Box::new(Source { stream, editor })),
+        }
+    }
+
+    /// Makes further pieces out of what the provider sends. Tells whether there may be some.
+    fn refill(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
+        let Some(source) = &mut self.source else { return Poll::Ready(false) };
+        let provider_end = match std::task::ready!(Pin::new(&mut source.stream).poll_frame(cx)) {
+            Some(Ok(frame)) => {
+                if let Some(data) = frame.data_ref() {
+                    source.editor.push(data);
+                }
+                // What stops the reply closes the call to the provider.
+                source.editor.ended().map(|_| End::Injected)
+            }
+            Some(Err(_broken)) => Some(End::PeerLeft),
+            None => Some(End::Complete),
+        };
+        if let Some(provider_end) = provider_end {
+            let end = source.editor.finish();
+            self.end = if provider_end == End::PeerLeft { AnswerEnd::Fin } else { end };
+            if let Some(recorder) = &mut self.recorder {
+                recorder.provider_ended(provider_end);
+            }
+        }
+        self.pieces.extend(source.editor.take());
+        if provider_end.is_some() {
+            self.source = None;
+        }
+        Poll::Ready(true)
     }
 
     /// Sends bytes, and waits for them to be flushed before the next step.
@@ -178,6 +238,9 @@ impl Body for Made {
                     this.pieces.push_front(Piece::Repeat { bytes: bytes.clone(), every });
                     return this.send(bytes);
                 }
+                None if this.source.is_some() => {
+                    std::task::ready!(this.refill(cx));
+                }
                 None if this.end == AnswerEnd::Hold && clock::now() < this.held_until => {
                     this.wait(HELD_MAX);
                 }
@@ -191,6 +254,7 @@ impl Drop for Made {
     fn drop(&mut self) {
         // With a declared length, hyper drops the body as soon as the last byte is out.
         let satisfied = self.room == Some(0)
+            && self.source.is_none()
             && self.pieces.iter().all(|piece| matches!(piece, Piece::Bytes(_)));
         if satisfied {
             self.complete();

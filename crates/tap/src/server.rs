@@ -12,7 +12,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use drill::ports::{OpenPort, PortError, PortKind, Tap, Upstream};
 use drill::settings::Forward as Rules;
 use judge::Fingerprint;
-use tokio::sync::OnceCell;
+use judge::fault::Script;
+use tokio::sync::{OnceCell, mpsc};
 
 use crate::asks::Asks;
 use crate::exchange::{PortContext, chain};
@@ -20,6 +21,7 @@ use crate::forward::Forward;
 use crate::port::ListeningPort;
 use crate::run_trust::RunTrust;
 use crate::upstream::{AddressError, Client};
+use crate::watch::{Watch, Watched};
 
 /// Where trust files are put when nobody says where.
 const TRUST_FOLDER: &str = ".surestep/forward";
@@ -114,12 +116,24 @@ impl TapServer {
     }
 }
 
-impl Tap for TapServer {
-    type Port = ListeningPort;
+impl TapServer {
+    /// Opens a port for any client: each exchange gets what the script says, and is told.
+    ///
+    /// # Errors
+    ///
+    /// Fails as [`Tap::open`] does.
+    pub async fn watch(
+        &self,
+        spec: OpenPort,
+        script: Script,
+    ) -> Result<(ListeningPort, Arc<Watch>, mpsc::Receiver<Watched>), PortError> {
+        let (watch, told) = Watch::new(script);
+        let port = self.open_with(spec, Arc::new(Asks::watched_by(watch.clone()))).await?;
+        Ok((port, watch, told))
+    }
 
-    async fn open(&self, spec: OpenPort) -> Result<ListeningPort, PortError> {
+    async fn open_with(&self, spec: OpenPort, asks: Arc<Asks>) -> Result<ListeningPort, PortError> {
         let client = self.client(&spec.upstream).await?;
-        let asks = Arc::new(Asks::default());
         let (listen, forward) = match spec.kind {
             PortKind::Reverse { listen } => (listen, None),
             PortKind::Forward { base_url, rules } => {
@@ -138,6 +152,14 @@ impl Tap for TapServer {
         });
         let address = listen.unwrap_or_else(|| SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
         ListeningPort::open(context, address).map_err(|error| cannot_listen(address, error))
+    }
+}
+
+impl Tap for TapServer {
+    type Port = ListeningPort;
+
+    async fn open(&self, spec: OpenPort) -> Result<ListeningPort, PortError> {
+        self.open_with(spec, Arc::new(Asks::default())).await
     }
 }
 

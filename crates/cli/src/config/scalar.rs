@@ -137,7 +137,7 @@ pub(crate) fn closest<'a>(
     let limit = (word.chars().count() / 3).clamp(1, 3);
     candidates
         .into_iter()
-        .filter_map(|candidate| Some((distance(&word, &plain(candidate)?), candidate)))
+        .filter_map(|candidate| Some((strsim::osa_distance(&word, &plain(candidate)?), candidate)))
         .filter(|(distance, _)| *distance <= limit)
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, candidate)| candidate)
@@ -159,25 +159,6 @@ pub(crate) fn containing<'a>(
 /// Spelling variants are no differences. Longer words are none of ours.
 fn plain(word: &str) -> Option<String> {
     (word.len() <= WORD_BYTES_MAX).then(|| word.to_lowercase().replace(['-', ' '], "_"))
-}
-
-/// Edits between two words: insertions, deletions, replacements and swaps of neighbours.
-fn distance(a: &str, b: &str) -> usize {
-    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
-    let mut rows: Vec<Vec<usize>> = vec![(0..=b.len()).collect()];
-    for (i, from) in a.iter().enumerate() {
-        let mut row = vec![i + 1];
-        for (j, to) in b.iter().enumerate() {
-            let replaced = rows[i][j] + usize::from(from != to);
-            let mut best = replaced.min(rows[i][j + 1] + 1).min(row[j] + 1);
-            if i > 0 && j > 0 && *from == b[j - 1] && a[i - 1] == *to {
-                best = best.min(rows[i - 1][j - 1] + 1);
-            }
-            row.push(best);
-        }
-        rows.push(row);
-    }
-    rows[a.len()][b.len()]
 }
 
 #[cfg(test)]

@@ -111,17 +111,22 @@ fn as_float(limit: i64) -> f64 {
     limit as f64
 }
 
-/// A message of the chat surface. One without a role is left to the provider: some take it.
+/// A message of the chat surface.
 fn message(message: Value<'_>) -> Option<RequestFault> {
-    if let Some(role) = message.get_some("role") {
-        let Some(role) = role.text() else {
-            return Some(RequestFault::WrongType("messages[].role"));
-        };
-        if !ROLES.contains(&role.as_ref()) {
-            return Some(RequestFault::OutOfRange("messages[].role"));
-        }
+    let Some(role) = message.get_some("role") else {
+        return Some(RequestFault::Missing("messages[].role"));
+    };
+    let Some(role) = role.text() else {
+        return Some(RequestFault::WrongType("messages[].role"));
+    };
+    if !ROLES.contains(&role.as_ref()) {
+        return Some(RequestFault::OutOfRange("messages[].role"));
     }
-    let content = message.get_some("content")?;
+    let Some(content) = message.get_some("content") else {
+        // An assistant's message may consist of tool calls, a function's of nothing.
+        let needs_content = !matches!(role.as_ref(), "assistant" | "function");
+        return needs_content.then_some(RequestFault::Missing("messages[].content"));
+    };
     let readable = Kind::ANY_STRING.union(Kind::ANY_ARRAY).intersects(content.kind());
     (!readable).then_some(RequestFault::WrongType("messages[].content"))
 }
@@ -130,7 +135,7 @@ fn message(message: Value<'_>) -> Option<RequestFault> {
 mod tests {
     use serde_json::{Value, json};
 
-    use crate::RequestFault::{self, OutOfRange, WrongType};
+    use crate::RequestFault::{self, Missing, OutOfRange, WrongType};
     use crate::{RequestFacts, Surface};
 
     fn fault_of(surface: Surface, parameters: &Value) -> Option<RequestFault> {
@@ -167,6 +172,8 @@ mod tests {
             (json!({ "x_provider_option": "anything" }), None),
             (json!({ "tools": {} }), Some(WrongType("tools"))),
             (json!({ "tool_choice": "auto" }), None),
+            (json!({ "messages": [{ "content": "hi" }] }), Some(Missing("messages[].role"))),
+            (json!({ "messages": [{ "role": "system" }] }), Some(Missing("messages[].content"))),
             (
                 json!({ "messages": [{ "role": "bot", "content": "hi" }] }),
                 Some(OutOfRange("messages[].role")),

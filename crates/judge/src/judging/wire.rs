@@ -1,5 +1,7 @@
 //! What a release puts on the wire, whatever the stimulus: path, credential, model, extra calls.
 
+use contract::Surface;
+
 use super::{Case, carries_credential, is_good_reply};
 use crate::{AuthScheme, Exchange, Finding, RequestType, Severity, attempts};
 
@@ -7,12 +9,12 @@ pub(super) fn judge(case: &Case<'_>, findings: &mut Vec<Finding>) {
     let calls: Vec<&Exchange> = attempts::calls(&case.observation.exchanges).collect();
     for call in &calls {
         for finding in [
-            path(case, call),
+            path(case.policy.surface, call),
             credential(call),
             credential_in_url(call),
             model(case, call),
             host(case, call, &calls),
-            request(case, call),
+            request(call).filter(|_| case.probe.request_type() == RequestType::HappyPath),
         ]
         .into_iter()
         .flatten()
@@ -26,9 +28,9 @@ pub(super) fn judge(case: &Case<'_>, findings: &mut Vec<Finding>) {
     extra_calls(case, &calls, findings);
 }
 
-fn path(case: &Case<'_>, call: &Exchange) -> Option<Finding> {
+pub(crate) fn path(surface: Surface, call: &Exchange) -> Option<Finding> {
     let path = call.request.path.as_str();
-    let expected = format!("/v1{}", case.policy.surface.resource_path());
+    let expected = format!("/v1{}", surface.resource_path());
     if path == expected {
         return None;
     }
@@ -65,7 +67,7 @@ fn printable(path: &str) -> String {
     path.chars().filter(|c| c.is_ascii_graphic()).take(80).collect()
 }
 
-fn credential(call: &Exchange) -> Option<Finding> {
+pub(crate) fn credential(call: &Exchange) -> Option<Finding> {
     let scheme = call.request.auth;
     if scheme == AuthScheme::Basic {
         return Some(Finding::new(
@@ -98,7 +100,7 @@ fn credential(call: &Exchange) -> Option<Finding> {
     ))
 }
 
-fn credential_in_url(call: &Exchange) -> Option<Finding> {
+pub(crate) fn credential_in_url(call: &Exchange) -> Option<Finding> {
     call.request.credential_in_url.then(|| {
         Finding::new(
             Severity::Fail,
@@ -111,17 +113,15 @@ fn credential_in_url(call: &Exchange) -> Option<Finding> {
 }
 
 /// What the release sends, against the documentation. Whether the provider minds is the live lane's to show.
-fn request(case: &Case<'_>, call: &Exchange) -> Option<Finding> {
+pub(crate) fn request(call: &Exchange) -> Option<Finding> {
     let fault = call.request.fault.as_deref()?;
-    (case.probe.request_type() == RequestType::HappyPath).then(|| {
-        Finding::new(
-            Severity::Warn,
-            "request-off-contract",
-            "a request as the provider documents it",
-            fault,
-            "A provider that checks what it documents refuses this with a 400. Correct the parameter, also where this provider lets it pass today.",
-        )
-    })
+    Some(Finding::new(
+        Severity::Warn,
+        "request-off-contract",
+        "a request as the provider documents it",
+        fault,
+        "A provider that checks what it documents refuses this with a 400. Correct the parameter, also where this provider lets it pass today.",
+    ))
 }
 
 fn model(case: &Case<'_>, call: &Exchange) -> Option<Finding> {
