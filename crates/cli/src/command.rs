@@ -60,7 +60,7 @@ async fn run(call: &Call) -> Result<u8, Failure> {
     match &call.arguments.command {
         Command::Init(args) => setup::init(call, args),
         Command::Check(args) => check::run(call, args).await,
-        Command::Drill(args) => drill::run(call, args).await,
+        Command::Drill(args) => Box::pin(drill::run(call, args)).await,
         Command::Can(question) => can::run(call, question).await,
         Command::Route(what) => route::run(call, what).await,
         Command::Contract(what) => contract::run(call, what).await,

@@ -8,4 +8,5 @@ mod releases;
 mod reviews;
 mod secrets;
 mod support;
+mod tap;
 mod third_party;

@@ -15,6 +15,8 @@ fn request(mode: Mode) -> RequestContext {
         label: "SSL-1".to_owned(),
         format: AnswerFormat::Text,
         include_usage: false,
+        authority: String::new(),
+        beside: 0,
         attempt: 1,
         request_id: "req_1".to_owned(),
         created: 0,

@@ -1,0 +1,77 @@
+//! `surestep tap`: in front of a client of another make (curl), without any configuration.
+#![expect(clippy::unwrap_used, reason = "a test fails by it")]
+
+use std::io::{BufRead as _, BufReader};
+use std::process::{Child, Command, Stdio};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+
+const SURESTEP: &str = env!("CARGO_BIN_EXE_surestep");
+const KEY: &str = "sk-tap-4f7Qw81LmZx93KpT77aa";
+const PROMPT: &str = "a prompt that nobody may keep";
+
+/// Starts a tap at a free port; returns it with the base URL that it tells.
+fn start(arguments: &[&str]) -> (Child, String) {
+    let mut tap = Command::new(SURESTEP)
+        .args(["tap", "--format", "json", "--listen", "127.0.0.1:0"])
+        .args(arguments)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let greeting = BufReader::new(tap.stderr.as_mut().unwrap()).lines().next().unwrap().unwrap();
+    let (_, base_url) = greeting.split_once("is ").unwrap_or_else(|| panic!("{greeting}"));
+    (tap, base_url.to_owned())
+}
+
+/// Asks as a shell script would; returns the status.
+fn curl(base_url: &str) -> String {
+    let body = format!(r#"{{"model":"m","messages":[{{"role":"user","content":"{PROMPT}"}}]}}"#);
+    let output = Command::new("curl")
+        .args(["-s", "-o", "/dev/null", "-w", "%{http_code}", "-d", &body])
+        .args(["-H", &format!("authorization: Bearer {KEY}")])
+        .arg(format!("{base_url}/chat/completions"))
+        .output()
+        .unwrap();
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// Ends it as Ctrl-C does; returns the lines that it wrote, and its exit code.
+fn end(tap: Child) -> (Vec<Value>, Option<i32>, String) {
+    kill_process(Pid::from_child(&tap), Signal::INT).unwrap();
+    let output = tap.wait_with_output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let lines = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    (lines, output.status.code(), text)
+}
+
+#[test]
+fn a_client_is_watched_and_its_hasty_retry_is_found() {
+    let (tap, base_url) = start(&["--fault", "429+header=retry-after:9,good"]);
+    assert_eq!([curl(&base_url), curl(&base_url)], ["429", "200"]);
+    let (lines, code, text) = end(tap);
+    let seen: Vec<_> =
+        lines.iter().filter_map(|line| line["response"]["status"].as_u64()).collect();
+    assert_eq!((seen, code), (vec![429, 200], Some(10)), "{text}");
+    let codes: Vec<_> = lines.last().unwrap()["summary"]["findings"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|finding| finding["code"].as_str().unwrap().to_owned())
+        .collect();
+    assert!(codes.contains(&"retry-after-ignored".to_owned()), "{codes:?}");
+    assert!(!text.contains(KEY) && !text.contains(PROMPT), "{text}");
+}
+
+#[test]
+fn a_script_that_cannot_be_read_says_where() {
+    let output =
+        Command::new(SURESTEP).args(["tap", "--fault", "good,strem-silence"]).output().unwrap();
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(
+        error.contains("fault 2: `strem-silence`") && error.contains("`stream-silence`"),
+        "{error}"
+    );
+}
