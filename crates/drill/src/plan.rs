@@ -7,7 +7,9 @@ use judge::catalogue::Depth;
 use judge::judging::Policy;
 use judge::{Guarded, Phase, PlanContext, Planned, Probe, Role, Stimulus, catalogue};
 
-use crate::settings::{HttpAsk, Release, Run, Settings};
+use crate::settings::{
+    HttpAsk, ProviderEndpoint, Release, Run, SIMULATED_BASE_URL, Settings, TapMode,
+};
 
 /// Returns the probes of one release in all production modes.
 pub fn probes(settings: &Settings, role: Role, depth: Depth) -> Vec<Probe> {
@@ -22,6 +24,7 @@ pub fn probes(settings: &Settings, role: Role, depth: Depth) -> Vec<Probe> {
         max_attempts: release.retry.max_attempts,
         own_port: matches!(release.run, Run::Command(_)),
         unary_as_well: provider.modes.contains(&Mode::Unary) && is_mapped(release, Mode::Unary),
+        ends_tls: is_proxied(release) && is_tls(&provider.endpoint),
     };
     let mut all = Vec::new();
     for &mode in &provider.modes {
@@ -35,7 +38,8 @@ pub fn probes(settings: &Settings, role: Role, depth: Depth) -> Vec<Probe> {
 
 /// Leaves the calls alone that lead up to the answer, where a release makes several.
 fn guarded(release: &Release, stimulus: Stimulus) -> Stimulus {
-    let lives_off_the_wire = stimulus == Stimulus::Relay || stimulus == Stimulus::Refused;
+    let lives_off_the_wire =
+        matches!(stimulus, Stimulus::Relay | Stimulus::Refused | Stimulus::UnknownCa);
     if lives_off_the_wire { stimulus } else { led_by(release, Stimulus::Relay, stimulus) }
 }
 
@@ -82,6 +86,23 @@ pub fn is_gateway(release: &Release) -> bool {
     }
 }
 
+/// Returns whether the tap is a release's proxy.
+fn is_proxied(release: &Release) -> bool {
+    match release.tap {
+        TapMode::Reverse { .. } => false,
+        TapMode::Forward(_) => true,
+    }
+}
+
+/// Returns whether releases call the provider over TLS, the tap aside.
+fn is_tls(endpoint: &ProviderEndpoint) -> bool {
+    let base_url = match endpoint {
+        ProviderEndpoint::Url(url) => url,
+        ProviderEndpoint::Simulated => SIMULATED_BASE_URL,
+    };
+    base_url.get(..8).is_some_and(|scheme| scheme.eq_ignore_ascii_case("https://"))
+}
+
 /// Returns what a release has to keep to.
 pub fn policy(settings: &Settings, role: Role) -> Policy {
     let release = settings.release(role);
@@ -98,6 +119,7 @@ pub fn policy(settings: &Settings, role: Role) -> Policy {
         calls_per_ask: release.calls_per_ask,
         required_fields: settings.contract.required_fields.clone(),
         streams_only: !provider.modes.contains(&Mode::Unary),
+        is_proxied: is_proxied(release),
     }
 }
 

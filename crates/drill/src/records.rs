@@ -88,6 +88,7 @@ impl<'a> Clerk<'a> {
             error_class: None,
             attempts: 0,
             gaps_ms: Vec::new(),
+            other_hosts: Vec::new(),
             request_ids: Vec::new(),
             required_fields_found: Vec::new(),
             findings,
@@ -167,6 +168,7 @@ impl<'a> Clerk<'a> {
                 .map(|error| error.class),
             attempts: u32::try_from(calls.len()).unwrap_or(u32::MAX),
             gaps_ms: gaps(&calls),
+            other_hosts: probing.observation.tunnels.clone(),
             request_ids: calls
                 .iter()
                 .filter_map(|exchange| exchange.response.as_ref())

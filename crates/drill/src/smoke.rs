@@ -362,9 +362,9 @@ impl<T: Tap, R: Releases, C: ControlPort> Context<'_, T, R, C> {
         alive: &Alive<R::Running, T::Port>,
         probes: Vec<Probe>,
     ) -> (Vec<Probing>, Way) {
-        let (alone, rest): (Vec<Probe>, Vec<Probe>) = probes
-            .into_iter()
-            .partition(|probe| probe.id == HAPPY_LIVE || is_invalid_credential(probe));
+        let (alone, rest): (Vec<Probe>, Vec<Probe>) = probes.into_iter().partition(|probe| {
+            probe.id == HAPPY_LIVE || is_invalid_credential(probe) || probe.is_before_the_call()
+        });
         let mut probings = Vec::new();
         for probe in &alone {
             probings.push(self.one(&alive.running, &alive.port, probe, Company::Alone).await);

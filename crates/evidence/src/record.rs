@@ -90,6 +90,9 @@ pub struct Record {
     pub gaps_ms: Vec<u64>,
     /// The provider's request ids, in order.
     pub request_ids: Vec<String>,
+    /// Other hosts that the release called through the tap as its proxy; their content passes unseen.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub other_hosts: Vec<judge::Tunnel>,
     /// Required fields that were there, as JSON pointers.
     pub required_fields_found: Vec<String>,
     /// What was judged.

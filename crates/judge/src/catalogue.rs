@@ -55,6 +55,7 @@ pub fn default_plan(mode: Mode, context: &PlanContext<'_>) -> Vec<Probe> {
 /// Error replies that are told apart by status and code alone, before any stream begins: a release that is probed with them in unary
 /// mode learns nothing new from them in stream mode. One of each kind of reaction stays. A thorough plan leaves none out.
 const ONCE: &[&str] = &[
+    "auth-unknown-ca",
     "auth-forbidden",
     "request-404-model",
     "request-413",

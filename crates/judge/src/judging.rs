@@ -5,7 +5,7 @@ use contract::{Completion, ContractFinding, ContractVerdict, Mode, Surface};
 use crate::logs::LogReading;
 use crate::{
     AnswerRelation, AnsweredBy, AuthScheme, Deviation, Exchange, Expect, Finding, Observation,
-    Outcome, OutcomeKind, Probe, Role, Severity, attempts,
+    Outcome, OutcomeKind, Probe, Role, Severity, Stimulus, attempts,
 };
 
 mod client;
@@ -14,6 +14,7 @@ mod fields;
 mod live;
 mod observability;
 mod outcome;
+mod proxy;
 pub mod repeats;
 pub(crate) mod wire;
 
@@ -49,6 +50,8 @@ pub struct Policy {
     pub required_fields: Vec<String>,
     /// Whether production uses streams only.
     pub streams_only: bool,
+    /// Whether the tap is the release's proxy, and not its base URL.
+    pub is_proxied: bool,
 }
 
 /// All that is known of one probe.
@@ -134,7 +137,12 @@ fn judge_probe(case: &Case<'_>, findings: &mut Vec<Finding>) {
     let called = attempts::calls(&case.observation.exchanges).next().is_some();
     if let Outcome::Crashed { how, .. } = case.outcome {
         findings.push(outcome::crashed(how, called));
-    } else if !called {
+    }
+    proxy::other_hosts(case, findings);
+    if case.probe.stimulus == Stimulus::UnknownCa && proxy::unknown_ca(case, findings) {
+        return;
+    }
+    if !called && case.outcome.kind() != OutcomeKind::Crashed {
         not_observed(case, findings);
     }
     if !called {
@@ -195,6 +203,12 @@ fn deviations(case: &Case<'_>) -> Vec<Deviation> {
 
 /// No call arrived at the tap.
 fn not_observed(case: &Case<'_>, findings: &mut Vec<Finding>) {
+    if case.policy.is_proxied
+        && let Some(finding) = proxy::went_past(case)
+    {
+        findings.push(finding);
+        return;
+    }
     if case.outcome.kind() == OutcomeKind::Answered && case.probe.expect != Expect::Refusal
         || case.outcome.kind() == OutcomeKind::Answered && !connection_was_refused(case)
     {

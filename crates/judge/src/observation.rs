@@ -25,7 +25,8 @@ pub struct Observation {
 }
 
 /// A connection to another host than the provider's, through the tap as the release's proxy. Its content passes unseen.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Tunnel {
     /// The host and its port, as the release named them.
     pub host: String,
@@ -40,7 +41,7 @@ pub struct Tunnel {
 }
 
 /// What became of a connection to another host.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TunnelEnd {
     /// It was made.

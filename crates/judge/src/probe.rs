@@ -83,6 +83,11 @@ impl Probe {
         self.expect == Expect::Nobody
     }
 
+    /// Returns whether it shows before any call is made, and so cannot be told from what other asks meet at the same time.
+    pub fn is_before_the_call(&self) -> bool {
+        matches!(self.stimulus, Stimulus::UnknownCa | Stimulus::Refused)
+    }
+
     /// Returns whether the release will have to wait out a silence of its provider: such probes are started first.
     pub fn is_slow(&self) -> bool {
         self.asker_leaves() || self.stimulus.is_silence()
@@ -108,4 +113,6 @@ pub struct PlanContext<'a> {
     pub own_port: bool,
     /// Whether the release is probed in unary mode as well.
     pub unary_as_well: bool,
+    /// Whether the tap is the release's proxy and ends its TLS.
+    pub ends_tls: bool,
 }

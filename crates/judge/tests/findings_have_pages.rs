@@ -101,6 +101,7 @@ fn probe_ids() -> BTreeSet<String> {
                 models: &[],
                 max_attempts: 3,
                 own_port,
+                ends_tls: true,
                 unary_as_well: true,
             };
             let probes = plan(Depth::Thorough, mode, &context);

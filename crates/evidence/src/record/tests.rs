@@ -69,6 +69,7 @@ pub(crate) fn record(run: &str, n: u32) -> Record {
         error_class: None,
         attempts: 1,
         gaps_ms: Vec::new(),
+        other_hosts: Vec::new(),
         request_ids: vec!["req-20261120103059".to_owned()],
         required_fields_found: vec!["/choices/0/message/content".to_owned()],
         findings: vec![finding.clone()],

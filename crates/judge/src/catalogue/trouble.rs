@@ -34,6 +34,15 @@ fn errors(plan: &mut Plan<'_>) {
         Expect::Refusal,
         Attempts::One,
     );
+    if plan.context.ends_tls {
+        plan.add(
+            "auth-unknown-ca",
+            AUTH_GROUP,
+            Stimulus::UnknownCa,
+            Expect::Refusal,
+            Attempts::Policy,
+        );
+    }
     let cometapi = plan.context.cometapi;
     let mut error = |id, group, kind, attempts| {
         plan.add(id, group, Stimulus::Error(kind), Expect::Refusal, attempts);

@@ -9,6 +9,7 @@ use crate::logs::LogReading;
 use crate::{End, PlanContext, RequestSeen, ResponseSeen, catalogue};
 
 mod deviations;
+mod proxy;
 mod trouble;
 
 fn plan(mode: Mode, own_port: bool) -> Vec<Probe> {
@@ -20,6 +21,7 @@ fn plan(mode: Mode, own_port: bool) -> Vec<Probe> {
         models: &[],
         max_attempts: 3,
         own_port,
+        ends_tls: true,
         unary_as_well: false,
     };
     catalogue::default_plan(mode, &context)
@@ -46,6 +48,7 @@ fn policy() -> Policy {
         calls_per_ask: 1,
         required_fields: Vec::new(),
         streams_only: false,
+        is_proxied: false,
     }
 }
 
