@@ -204,6 +204,7 @@ fn deviations(case: &Case<'_>) -> Vec<Deviation> {
 /// No call arrived at the tap.
 fn not_observed(case: &Case<'_>, findings: &mut Vec<Finding>) {
     if case.policy.is_proxied
+        && !connection_was_refused(case)
         && let Some(finding) = proxy::went_past(case)
     {
         findings.push(finding);

@@ -96,6 +96,10 @@ impl Probe {
 
 /// What the plan depends on.
 #[derive(Clone, Copy, Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact of its own that leaves probes out or lets them in"
+)]
 pub struct PlanContext<'a> {
     /// The surface under test.
     pub surface: Surface,

@@ -143,9 +143,20 @@ impl Asks {
         }
     }
 
-    /// Notes a connection to another host, for all asks under way: nobody can see which of them it belongs to.
+    /// Notes a connection to another host. Nobody can see which ask it belongs to: it is noted for those under way whose
+    /// calls to the provider are over, as a fallback comes after them; where there is none, for all.
     pub(crate) fn tunnel_began(&self, tunnel: &Arc<TunnelSeen>) {
         let mut state = self.state();
+        let is_free = |ask: &&Arc<Ask>| {
+            let seen = ask.seen();
+            seen.exchanges > 0 && seen.open.is_empty()
+        };
+        let mut of: Vec<AskId> =
+            state.armed.iter().filter(is_free).map(|ask| ask.armed.id).collect();
+        if of.is_empty() {
+            of = state.armed.iter().map(|ask| ask.armed.id).collect();
+        }
+        tunnel.belongs_to(of);
         if state.armed.is_empty() {
             state.tunnels.retain(|known| known.is_open());
         }
@@ -281,7 +292,7 @@ impl Ask {
         match before {
             Some((_, (sent, _))) if carried.0 == *sent => None,
             Some((_, before)) => Some(tunnel.since(*before)),
-            None => Some(tunnel.since((0, 0))),
+            None => tunnel.may_be_of(self.armed.id).then(|| tunnel.since((0, 0))),
         }
     }
 

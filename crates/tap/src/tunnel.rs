@@ -3,11 +3,11 @@
 
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 
-use judge::{Tunnel, TunnelEnd};
+use judge::{AskId, Tunnel, TunnelEnd};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf, copy_bidirectional};
 
 use crate::request_seen::bounded;
@@ -17,6 +17,8 @@ use crate::request_seen::bounded;
 pub(crate) struct TunnelSeen {
     host: String,
     declared: bool,
+    /// The asks under way that it may belong to.
+    of: OnceLock<Vec<AskId>>,
     open: AtomicBool,
     unreachable: AtomicBool,
     refused: bool,
@@ -35,12 +37,24 @@ impl TunnelSeen {
         Arc::new(Self {
             host: bounded(&host),
             declared,
+            of: OnceLock::new(),
             open: AtomicBool::new(!refused),
             unreachable: AtomicBool::new(false),
             refused,
             sent: AtomicU64::new(0),
             received: AtomicU64::new(0),
         })
+    }
+
+    /// Says which asks it may belong to.
+    pub(crate) fn belongs_to(&self, asks: Vec<AskId>) {
+        // It begins once.
+        self.of.set(asks).unwrap_or(());
+    }
+
+    /// Returns whether it may belong to an ask.
+    pub(crate) fn may_be_of(&self, ask: AskId) -> bool {
+        self.of.get().is_some_and(|asks| asks.contains(&ask))
     }
 
     /// Returns whether it goes on.

@@ -6,13 +6,13 @@ use std::sync::Arc;
 
 use drill::ports::{OpenPort, PortKind, TapPort as _, Upstream};
 use drill::settings::{Forward, Others};
-use judge::{AnsweredBy, Observation, Stimulus, TunnelEnd};
+use judge::{AnsweredBy, AskId, NetworkFault, Observation, Stimulus, TunnelEnd};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, SignatureScheme};
 use support::{
-    CONFIGURED, ForwardPort, Provider, Raw, ask, chat_request, collect, dead_address, forward_spec,
-    header, only, post, tls_client, upstream,
+    CONFIGURED, ForwardPort, PATIENCE, Provider, Raw, ask, chat_request, collect, dead_address,
+    forward_spec, header, only, post, shared_ask, tls_client, upstream,
 };
 
 const HOST: &str = "api.example.test";
@@ -199,6 +199,25 @@ async fn other_hosts_are_carried_unseen_and_counted() {
     client.send("more").await;
     server.until("more").await;
     assert_eq!(collect(&proxy.port, 3).await.tunnels[0].sent, 4);
+}
+
+/// A fallback comes after the call that failed, so an ask whose call is still open has not made it.
+#[tokio::test]
+async fn other_host_is_noted_for_the_ask_whose_calls_are_over() {
+    let proxy = alone().await;
+    proxy.port.arm(shared_ask(1, Stimulus::Network(NetworkFault::StallBeforeHeaders)));
+    proxy.port.arm(shared_ask(2, Stimulus::Documented));
+    let mut waiting = proxy.secured(HOST).await.unwrap();
+    waiting.send(&chat_request(1)).await;
+    assert!(proxy.port.arrived(AskId(1), PATIENCE).await);
+    let mut answered = proxy.secured(HOST).await.unwrap();
+    answered.send(&chat_request(2)).await;
+    answered.message().await;
+    let (_, answer) = proxy.connect(&dead_address().await.to_string()).await;
+    assert!(answer.starts_with("HTTP/1.1 502 "), "{answer}");
+    assert_eq!(collect(&proxy.port, 2).await.tunnels.len(), 1);
+    drop(waiting);
+    assert_eq!(collect(&proxy.port, 1).await.tunnels, []);
 }
 
 #[tokio::test]

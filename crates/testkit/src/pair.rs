@@ -1,7 +1,7 @@
 //! A pair of releases against a provider, written down as a project: a folder with a `surestep.yaml`.
 
 use std::hash::{BuildHasher as _, Hasher as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::network::free_port;
 use crate::project::Project;
@@ -19,6 +19,15 @@ pub enum ProviderAt {
     Simulated,
     /// At this base URL, which ends in `/v1`; CometAPI's profile applies.
     Url(String),
+    /// At this base URL, which ends in `/v1`, reached elsewhere and trusted by a CA of its own; CometAPI's profile applies.
+    Secured {
+        /// The base URL.
+        base_url: String,
+        /// `host:port`.
+        connect_to: String,
+        /// A PEM file.
+        ca: PathBuf,
+    },
 }
 
 /// A pair of releases against a provider.
@@ -107,6 +116,12 @@ impl Pair {
         let provider = match &self.provider {
             ProviderAt::Simulated => "name: simulated".to_owned(),
             ProviderAt::Url(url) => format!("name: cometapi\n  base_url: {}", quoted(url)),
+            ProviderAt::Secured { base_url, connect_to, ca } => format!(
+                "name: cometapi\n  base_url: {}\n  connect_to: {}\n  ca: {}",
+                quoted(base_url),
+                quoted(connect_to),
+                quoted(&ca.display().to_string())
+            ),
         };
         let key = quoted(&format!("file:{}", secrets.join("provider-key").display()));
         let modes = self.modes.join(", ");

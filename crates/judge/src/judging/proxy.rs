@@ -65,8 +65,8 @@ pub(super) fn went_past(case: &Case<'_>) -> Option<Finding> {
         )
     } else if shown > 0 {
         (
-            format!("{shown} TLS connections, each ended by the release without a request"),
-            "The client does not trust the CA of this run: it brings a trust store of its own, pins the provider's certificate, or reads none of the variables that name the trust file. docs/clients.md says what each client reads; `tap: reverse` needs none of it.",
+            format!("no call of this ask; {shown} TLS connections were made meanwhile"),
+            "Likely, the client does not trust the CA of this run: it brings a trust store of its own, pins the provider's certificate, or reads none of the variables that name the trust file. docs/clients.md says what each client reads; `tap: reverse` needs none of it.",
         )
     } else if case.observation.stray_connections > 0 || case.observation.unattributed > 0 {
         return None;

@@ -31,7 +31,7 @@ DEFECTS = frozenset(
     ignores-base-url ignores-mid-stream-error ignores-proxy ignores-retry-after ignores-sigterm keepalive-resets-deadline
     keeps-generating-for-nobody key-with-newline logs-badly-masked-secret logs-completion logs-nothing logs-prompt logs-secret
     logs-secret-base64 logs-without-request-id logs-without-route logs-without-status logs-without-timestamp
-    logs-without-version mock-left-on no-deadline parser-needs-optional-field retries-400 retries-401
+    logs-without-version mock-left-on no-deadline other-host-fallback parser-needs-optional-field retries-400 retries-401
     retry-layers-multiplied retry-storm stream-broken stream-false-on-the-wire stream-hand-parser stream-reconnects
     strict-parser swallows-error traceback-with-key trusts-error-body trusts-html wrong-model-fallback wrong-path""".split()
 )
@@ -43,6 +43,7 @@ DEADLINE = float(os.environ.get("LLM_DEADLINE", "10"))  # of one ask, waits betw
 IDLE = float(os.environ.get("LLM_IDLE", "3"))  # without content
 LINGER = 0.5  # after finish_reason: what comes late is not worth a user's wait
 VERSION = os.environ.get("APP_VERSION", "unversioned")
+ELSEWHERE = "https://api.fallback.invalid/v1"  # a name that never exists
 NOWHERE = "http://127.0.0.1:9/v1"  # the discard port: nothing listens there
 FINAL_CODES = {"invalid_request", "model_not_found", "insufficient_quota", "credit_balance_exhausted"}
 SYSTEM = "You are a support assistant. Answer briefly."
@@ -330,6 +331,14 @@ async def attempt_with_defects(client, prompt, on_delta):
             if error.status_code != 503:
                 raise
             return await call(client, "backup-model", prompt, on_delta)
+    if defect("other-host-fallback"):
+        try:
+            return await call(client, model(), prompt, on_delta)
+        except openai.APIStatusError as error:
+            if error.status_code != 503:
+                raise
+            elsewhere = client.with_options(base_url=ELSEWHERE, max_retries=0)
+            return await call(elsewhere, model(), prompt, on_delta)
     if defect("retry-layers-multiplied"):
         for layer in range(3):
             try:
