@@ -32,6 +32,7 @@ fn plan_of(
         models: &[],
         max_attempts: 3,
         own_port,
+        ends_tls: true,
         unary_as_well,
     };
     plan(depth, mode, &context)

@@ -75,6 +75,7 @@ pub(super) fn went_past(case: &Case<'_>) -> Option<Finding> {
             Outcome::Refused { how, .. } => format!("the release refused ({how})"),
             Outcome::TimedOut { elapsed_ms } => format!("no outcome after {elapsed_ms} ms"),
             Outcome::Crashed { .. } => "the release crashed".to_owned(),
+            Outcome::Left { .. } => "the asker left".to_owned(),
             Outcome::Answered { .. } => return None,
         };
         (

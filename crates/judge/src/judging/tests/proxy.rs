@@ -16,6 +16,8 @@ fn check(scene: &Scene, seen: Observation, expected: &[(&str, Severity)]) -> Str
         answer: scene.answer,
         control: None,
         logs: &scene.logs,
+        afterwards: scene.afterwards,
+        machine: scene.machine,
     });
     let found: Vec<_> = judged.findings.iter().map(|f| (f.code.as_str(), f.severity)).collect();
     assert_eq!(found, expected, "{:#?}", judged.findings);
