@@ -89,6 +89,7 @@ fn probes() -> Vec<(String, Stimulus)> {
                 models: &[],
                 max_attempts: 3,
                 own_port: true,
+                ends_tls: false,
                 unary_as_well: false,
             };
             for probe in catalogue::default_plan(mode, &context) {
