@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
+use crate::settings::LogSource;
 use contract::Mode;
-use evidence::{NeedleKind, Scanner, Sensitive};
+use evidence::{Form, NeedleKind, Scanner, Sensitive};
 use judge::judging::{
     Case, Control, Judged, LeakKind, LeakSeen, LogEvidence, Machine, Policy, judge,
 };
 use judge::logs::{LogContext, read};
+use judge::telemetry;
 use judge::{
     AnswerRelation, Observation, Outcome, OutcomeKind, Probe, Repeat, Role, Stimulus, relate,
 };
@@ -299,6 +301,7 @@ fn log_context<T: Tap, R: Releases, C: ControlPort>(
     let mut context = LogContext {
         version: bench.settings.release(role).version.clone(),
         fields: bench.settings.release(role).log_fields.clone(),
+        telemetry: bench.settings.release(role).logs.contains(&LogSource::Otlp),
         ..LogContext::default()
     };
     let mut reply_ids = Vec::new();
@@ -327,7 +330,10 @@ async fn logs_of_service<R: RunningRelease>(
     let until = tokio::time::Instant::now() + LOG_GRACE;
     loop {
         let (text, _) = running.logs_since(before.clone());
-        if read(text.expose(), context).is_complete() || tokio::time::Instant::now() >= until {
+        let has_telemetry = !context.telemetry || telemetry::read(text.expose()).any;
+        if (has_telemetry && read(text.expose(), context).is_complete())
+            || tokio::time::Instant::now() >= until
+        {
             return text;
         }
         tokio::time::sleep(LOG_POLL).await;
@@ -342,7 +348,12 @@ fn log_evidence(
 ) -> LogEvidence {
     let mut leaks = leaks_in(text.expose(), "its log", scanner);
     leaks.extend(leaks_shown(asked, scanner));
-    LogEvidence { reading: Some(read(text.expose(), context)), leaks, cut: asked.cut }
+    LogEvidence {
+        reading: Some(read(text.expose(), context)),
+        telemetry: context.telemetry.then(|| telemetry::read(text.expose())),
+        leaks,
+        cut: asked.cut,
+    }
 }
 
 /// What the error text shows that a user is given. A refusal may not carry a credential; its words are the application's business.
@@ -361,7 +372,8 @@ fn leaks_shown(asked: &Asked, scanner: &Scanner) -> Vec<LeakSeen> {
 /// Searches a text for what must not be in it, each thing once.
 pub(crate) fn leaks_in(text: &str, place: &'static str, scanner: &Scanner) -> Vec<LeakSeen> {
     let mut leaks: Vec<LeakSeen> = Vec::new();
-    for hit in scanner.scan(text.as_bytes()) {
+    // Beside what is known, what looks like a token: a release may have credentials that nobody named here.
+    for hit in scanner.scan(text.as_bytes()).into_iter().chain(scanner.tokens(text.as_bytes())) {
         let kind = match hit.kind {
             NeedleKind::Credential => LeakKind::Credential,
             NeedleKind::Prompt => LeakKind::Prompt,
@@ -372,13 +384,23 @@ pub(crate) fn leaks_in(text: &str, place: &'static str, scanner: &Scanner) -> Ve
                 kind,
                 name: hit.name,
                 form: hit.form.as_str().to_owned(),
-                place,
+                place: if is_telemetry(text, hit.at.start) { "its telemetry" } else { place },
             });
         }
+    }
+    // A known credential that looks like a token is one thing.
+    if leaks.iter().filter(|leak| leak.kind == LeakKind::Credential).count() > 1 {
+        leaks.retain(|leak| leak.form != Form::TokenPattern.as_str());
     }
     // A prompt carries the label that its completion consists of: the prompt alone explains both.
     if leaks.iter().any(|leak| leak.kind == LeakKind::Prompt) {
         leaks.retain(|leak| leak.kind != LeakKind::Completion);
     }
     leaks
+}
+
+/// Tells whether a place in the logs is in a line of telemetry.
+fn is_telemetry(text: &str, at: usize) -> bool {
+    let start = text.get(..at).and_then(|head| head.rfind('\n')).map_or(0, |end| end + 1);
+    text.get(start..).is_some_and(telemetry::is_line)
 }

@@ -223,6 +223,8 @@ pub enum LogSource {
     Stdout,
     /// A file, absolute; `*` and `?` in it stand for any name.
     File(PathBuf),
+    /// What it exports by OpenTelemetry, received by surestep.
+    Otlp,
 }
 
 /// How a release runs and is asked.

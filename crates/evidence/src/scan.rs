@@ -83,6 +83,12 @@ pub enum Form {
     EscapedTwice,
     /// With HTML entities.
     Html,
+    /// Broken over several lines.
+    Wrapped,
+    /// In UTF-16.
+    Wide,
+    /// As the numbers of its bytes.
+    Numbers,
     /// A part of it as it is: of a credential, what a bad mask left; of a text, some words.
     Part,
     /// Not one of the needles, but it looks like a token: `sk-…`, a bearer token, a JWT.
@@ -101,6 +107,9 @@ impl Form {
             Self::Escaped => "escaped",
             Self::EscapedTwice => "escaped twice",
             Self::Html => "HTML-escaped",
+            Self::Wrapped => "over several lines",
+            Self::Wide => "in UTF-16",
+            Self::Numbers => "as numbers of bytes",
             Self::TokenPattern => "looks like a token",
         }
     }
@@ -302,6 +311,8 @@ impl Segment {
         let pieces = pieces::of_all(&needles);
         let automaton = AhoCorasick::builder()
             .match_kind(MatchKind::Standard)
+            // Texts are found in capitals too; whatever has to be exact is compared once more.
+            .ascii_case_insensitive(true)
             .build(pieces.iter().map(|piece| piece.bytes.as_slice()))
             .expect("the number and length of pieces is capped far below 2^31 states");
         Self { needles, pieces, automaton }
@@ -311,7 +322,8 @@ impl Segment {
         for found in self.automaton.find_overlapping_iter(view.bytes()) {
             let piece = &self.pieces[found.pattern().as_usize()];
             let mut range = found.start()..found.end();
-            if !stands(piece.stands, view.bytes(), &range) {
+            let is_it = !piece.is_exact || view.bytes()[range.clone()] == *piece.bytes;
+            if !is_it || !stands(piece.stands, view.bytes(), &range) {
                 continue;
             }
             if let Some(offset) = piece.offset {
@@ -338,10 +350,10 @@ impl Segment {
 /// Widens a match of a part as far as the text goes on as the needle does, so that no rest of it stays.
 fn extended(bytes: &[u8], range: Range<usize>, needle: &[u8], offset: usize) -> Range<usize> {
     let before = bytes[..range.start].iter().rev().zip(needle[..offset].iter().rev());
-    let start = range.start - before.take_while(|(a, b)| a == b).count();
+    let start = range.start - before.take_while(|(a, b)| a.eq_ignore_ascii_case(b)).count();
     let rest = needle.get(offset + range.len()..).unwrap_or_default();
     let after = bytes[range.end..].iter().zip(rest);
-    let end = range.end + after.take_while(|(a, b)| a == b).count();
+    let end = range.end + after.take_while(|(a, b)| a.eq_ignore_ascii_case(b)).count();
     start..end
 }
 

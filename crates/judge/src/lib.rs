@@ -22,6 +22,7 @@ pub mod overall;
 mod probe;
 pub mod reviews;
 mod stimulus;
+pub mod telemetry;
 mod verdict;
 pub mod watching;
 

@@ -46,6 +46,8 @@ pub struct LogContext {
     pub ids: Vec<String>,
     /// Where to look.
     pub fields: LogFields,
+    /// Whether telemetry is among the sources.
+    pub telemetry: bool,
 }
 
 /// What the logs of one ask carry.

@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -22,6 +23,7 @@ use crate::environment::{self, Variables};
 use crate::log_files::FileLog;
 use crate::logs::Ring;
 use crate::mapped::text_at;
+use crate::otlp::{Receiver, Token};
 use crate::outcome::{Reply, crash_kind, crashed, timed_out};
 use crate::placeholders::Placeholders;
 use crate::process::{Ended, Output, Process, Spawn};
@@ -55,6 +57,9 @@ pub(crate) struct Commands {
     placeholders: Placeholders,
     /// What the processes behind a front have logged.
     front_logs: Mutex<Ring>,
+    /// Where they export to, and the token of the next one.
+    receiver: Option<Receiver>,
+    next_token: AtomicU64,
 }
 
 impl Commands {
@@ -65,6 +70,7 @@ impl Commands {
         own_environment: Variables,
         supervisor: Option<Vec<OsString>>,
         placeholders: Placeholders,
+        receiver: Option<Receiver>,
     ) -> Self {
         Self {
             run,
@@ -74,6 +80,8 @@ impl Commands {
             supervisor,
             placeholders,
             front_logs: Mutex::default(),
+            receiver,
+            next_token: AtomicU64::new(0),
         }
     }
 
@@ -104,7 +112,12 @@ impl Commands {
         if ask.tap.is_some() {
             placeholders.tap.clone_from(&ask.tap);
         }
-        let variables = self.variables(&placeholders);
+        let mut variables = self.variables(&placeholders);
+        let token = self.next_token.fetch_add(1, Ordering::Relaxed);
+        if let Some(receiver) = &self.receiver {
+            receiver.expect(token);
+            receiver.hand_over(token, &mut variables);
+        }
         let words: Vec<String> =
             one_shot.command.iter().map(|word| placeholders.expand(word)).collect();
         let files = FileMarks::set(&self.release.logs);
@@ -148,7 +161,7 @@ impl Commands {
                 Some(what) => never_ran(elapsed, what),
                 None => judge_end(one_shot, ended, &capture, elapsed),
             };
-            self.attach_logs(&mut asked, &capture, &files);
+            self.attach_logs(&mut asked, &capture, &files, token);
             stop_writing(writer);
             return asked;
         }
@@ -157,7 +170,7 @@ impl Commands {
         capture.finish().await;
         stop_writing(writer);
         let mut asked = Asked { cpu_wait, ..timed_out(elapsed, capture.partial_answer(one_shot)) };
-        self.attach_logs(&mut asked, &capture, &files);
+        self.attach_logs(&mut asked, &capture, &files, token);
         asked
     }
 
@@ -172,11 +185,18 @@ impl Commands {
         (Sensitive::new(String::from_utf8_lossy(&bytes)), LogPosition(vec![end]))
     }
 
+    /// Returns what the process of an ask exported.
+    fn exported(&self, token: Token) -> (String, bool) {
+        let Some(receiver) = &self.receiver else { return Default::default() };
+        let (bytes, is_cut) = receiver.take(token);
+        (String::from_utf8_lossy(&bytes).into_owned(), is_cut)
+    }
+
     fn variables(&self, placeholders: &Placeholders) -> Variables {
         environment::build(&self.own_environment, &self.release, &self.secrets, placeholders)
     }
 
-    fn attach_logs(&self, asked: &mut Asked, capture: &Capture, files: &FileMarks) {
+    fn attach_logs(&self, asked: &mut Asked, capture: &Capture, files: &FileMarks, token: Token) {
         let mut text = String::new();
         let mut cut = capture.answer_is_cut();
         for source in &self.release.logs {
@@ -184,6 +204,7 @@ impl Commands {
                 LogSource::Stderr => capture.stderr(),
                 LogSource::Stdout => capture.stdout_as_log(),
                 LogSource::File(path) => files.since(path),
+                LogSource::Otlp => self.exported(token),
             };
             if !text.is_empty() && !text.ends_with('\n') {
                 text.push('\n');
@@ -357,7 +378,7 @@ impl FileMarks {
                     LogSource::File(path) => {
                         Some((path.clone(), FileLog::from_its_end(path.clone())))
                     }
-                    LogSource::Stderr | LogSource::Stdout => None,
+                    LogSource::Stderr | LogSource::Stdout | LogSource::Otlp => None,
                 })
                 .collect(),
         )

@@ -19,6 +19,7 @@ mod http;
 mod log_files;
 mod logs;
 mod mapped;
+mod otlp;
 mod outcome;
 mod placeholders;
 mod process;

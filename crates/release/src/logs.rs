@@ -10,6 +10,7 @@ use tokio::net::unix::pipe;
 
 use crate::capture::{lock, push_bounded, read_available, read_to_end};
 use crate::log_files::FileLog;
+use crate::otlp::{Inbox, Receiver};
 
 /// Kept of each log source: a chatty service writes some kilobytes for each ask, and a drill reads after every ask.
 const KEPT_BYTES_MAX: usize = 4 * 1024 * 1024;
@@ -23,6 +24,7 @@ enum OpenSource {
     Stdout,
     Stderr,
     File(FileLog),
+    Otlp(Inbox),
 }
 
 /// What a process of ours writes to its outputs.
@@ -34,7 +36,7 @@ pub(crate) struct OutputLogs {
 
 impl LogSources {
     /// Opens the sources, files from their end: to be called before the release can write.
-    pub(crate) fn open(sources: &[LogSource]) -> Self {
+    pub(crate) fn open(sources: &[LogSource], receiver: Option<&Receiver>) -> Self {
         Self(
             sources
                 .iter()
@@ -42,6 +44,9 @@ impl LogSources {
                     LogSource::Stdout => OpenSource::Stdout,
                     LogSource::Stderr => OpenSource::Stderr,
                     LogSource::File(path) => OpenSource::File(FileLog::from_its_end(path.clone())),
+                    LogSource::Otlp => {
+                        OpenSource::Otlp(receiver.map(Receiver::inbox).unwrap_or_default())
+                    }
                 })
                 .collect(),
         )
@@ -64,6 +69,7 @@ impl LogSources {
             let (bytes, end) = match source {
                 OpenSource::Stdout => output(outputs.map(|outputs| &outputs.stdout)),
                 OpenSource::Stderr => output(outputs.map(|outputs| &outputs.stderr)),
+                OpenSource::Otlp(inbox) => inbox.since(position.unwrap_or_default()),
                 OpenSource::File(log) => {
                     let (bytes, end, _) = log.since(position.unwrap_or_default());
                     (bytes, end)

@@ -4,14 +4,16 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fmt;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use drill::ports::{Ask, Asked, PortError, Releases, Start};
-use drill::settings::{Release, Run};
+use drill::settings::{LogSource, Release, Run};
 
 use crate::command::Commands;
 use crate::front;
 use crate::http::Http;
 use crate::logs::LogSources;
+use crate::otlp::Receiver;
 use crate::placeholders::Placeholders;
 use crate::running::{HttpRelease, Kind, Running};
 use crate::service::{Service, ServiceStart};
@@ -58,6 +60,11 @@ impl ReleaseRunner {
             model: Some(start.model.clone()),
             key: start.control_key.clone(),
         };
+        let receiver = if release.logs.contains(&LogSource::Otlp) {
+            Some(Receiver::open().await?)
+        } else {
+            None
+        };
         match &release.run {
             Run::Command(run) => {
                 let commands = Commands::new(
@@ -67,11 +74,13 @@ impl ReleaseRunner {
                     self.config.environment.clone(),
                     self.config.supervisor.clone(),
                     placeholders,
+                    receiver,
                 );
                 commands.check()?;
                 Ok(Kind::Command(commands))
             }
             Run::Service(run) => {
+                let receiver = receiver.map(Arc::new);
                 let service_start = ServiceStart {
                     run,
                     release,
@@ -80,6 +89,7 @@ impl ReleaseRunner {
                     supervisor: self.config.supervisor.as_deref(),
                     placeholders: &placeholders,
                     http: &self.http,
+                    receiver: receiver.as_ref(),
                 };
                 // What can be told without starting it comes first: nothing is left to be stopped.
                 let how = (run.ask.clone(), start.surface, start.gateway_key, placeholders.clone());
@@ -91,7 +101,7 @@ impl ReleaseRunner {
             Run::Url { url, ask } => {
                 let how = (ask.clone(), start.surface, start.gateway_key, placeholders);
                 HttpRelease::check(&how)?;
-                let files = LogSources::open(&release.logs);
+                let files = LogSources::open(&release.logs, None);
                 HttpRelease::connect(url, &self.http, how, files).await.map(Kind::Http)
             }
         }
@@ -102,7 +112,7 @@ impl Releases for ReleaseRunner {
     type Running = Running;
 
     async fn start(&self, release: &Release, start: Start) -> Result<Running, PortError> {
-        let kind = self.start_kind(release, start).await?;
+        let kind = Box::pin(self.start_kind(release, start)).await?;
         Ok(Running::new(kind, release.deadline))
     }
 

@@ -17,6 +17,7 @@ use crate::cpu::CpuWaits;
 use crate::environment::{self, Variables};
 use crate::http::{Http, Life};
 use crate::logs::{LogSources, OutputLogs, PipeLog};
+use crate::otlp::Receiver;
 use crate::placeholders::Placeholders;
 use crate::process::{Ended, KILLED_WITHIN, Process, Spawn, on_blocking_thread};
 use crate::program;
@@ -51,6 +52,7 @@ pub(crate) struct ServiceStart<'a> {
     pub(crate) supervisor: Option<&'a [OsString]>,
     pub(crate) placeholders: &'a Placeholders,
     pub(crate) http: &'a Http,
+    pub(crate) receiver: Option<&'a Arc<Receiver>>,
 }
 
 /// A running service. Dropping it kills its processes.
@@ -63,6 +65,8 @@ pub(crate) struct Service {
     sources: LogSources,
     /// Its processes when it got ready.
     members: Vec<i32>,
+    /// Where it exports to, as long as it runs.
+    _receiver: Option<Arc<Receiver>>,
 }
 
 /// Why a service did not get ready, and what it answered last.
@@ -128,6 +132,10 @@ impl Service {
         if let Some(name) = &start.run.env_port {
             variables.insert(name.into(), port.to_string().into());
         }
+        if let Some(receiver) = start.receiver {
+            receiver.expect(0);
+            receiver.hand_over(0, &mut variables);
+        }
         let words: Vec<String> =
             start.run.command.iter().map(|word| placeholders.expand(word)).collect();
         let directory = &start.release.directory;
@@ -135,7 +143,7 @@ impl Service {
         program::check(program, directory, &variables)
             .map_err(program::NotRunnable::into_port_error)?;
         // From their end now, before the process can write.
-        let sources = LogSources::open(&start.release.logs);
+        let sources = LogSources::open(&start.release.logs, start.receiver.map(Arc::as_ref));
         let (process, output) = Process::spawn(&Spawn {
             words: &words,
             directory,
@@ -154,7 +162,15 @@ impl Service {
         let (report_end, ended) = watch::channel(None);
         tokio::spawn(watch_over(process, logs.clone(), report_end));
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-        Ok(Self { tree, address, ended, logs, sources, members: Vec::new() })
+        Ok(Self {
+            tree,
+            address,
+            ended,
+            logs,
+            sources,
+            members: Vec::new(),
+            _receiver: start.receiver.cloned(),
+        })
     }
 
     /// Waits until the service is ready, and finds out on which loopback address it listens.

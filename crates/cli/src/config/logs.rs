@@ -98,13 +98,19 @@ impl Reader<'_> {
         match (text, text.strip_prefix("file:")) {
             ("stderr", _) => Some(LogSource::Stderr),
             ("stdout", _) => Some(LogSource::Stdout),
+            ("otlp", _) => Some(LogSource::Otlp),
             (_, Some(file)) if !file.is_empty() => {
                 Some(LogSource::File(directory.join(file).components().collect()))
             }
             _ => {
-                let close = scalar::closest(text, ["stderr", "stdout"]);
+                let close = scalar::closest(text, ["stderr", "stdout", "otlp"]);
                 let help = close.map(|close| format!("did you mean `{close}`?"));
-                self.expected(node, path, "a list of `stderr`, `stdout` and `file:PATH`", help);
+                self.expected(
+                    node,
+                    path,
+                    "a list of `stderr`, `stdout`, `otlp` and `file:PATH`",
+                    help,
+                );
                 None
             }
         }

@@ -30,6 +30,8 @@ const CREDENTIAL_MIN: usize = 6;
 const SUBSTRING_MIN: usize = 8;
 /// Eight characters of chance are 47 bits and do not occur by accident; seven at each end are still a usual mask.
 const LEFT_BY_MASK: usize = 8;
+/// A row of so many characters that begins at every sixth: what leaves seventeen in a row is no mask.
+const LEFT_IN_MIDDLE: usize = 12;
 /// A body has to be this much longer than a part of it: else the part is as good as the whole.
 const HIDDEN_MIN: usize = 4;
 /// Shorter wordings ("Release check.") occur in logs that quote no prompt.
@@ -52,6 +54,8 @@ pub(super) struct Piece {
     /// Where these bytes stand in the needle (trimmed), for pieces that are not encoded.
     pub(super) offset: Option<usize>,
     pub(super) stands: Stands,
+    /// Whether capitals matter: those of a prompt do not.
+    pub(super) is_exact: bool,
 }
 
 /// Where a piece counts.
@@ -100,7 +104,8 @@ pub(super) fn of_all(needles: &[Needle]) -> Vec<Piece> {
                     continue;
                 }
                 known.insert(bytes.clone(), pieces.len());
-                pieces.push(Piece { bytes, needle: index, form, offset, stands });
+                let is_exact = form == Form::Base64 || needle.kind == NeedleKind::Credential;
+                pieces.push(Piece { bytes, needle: index, form, offset, stands, is_exact });
             }
         }
     }
@@ -134,7 +139,18 @@ fn credential(text: &str) -> Vec<Part<'_>> {
             parts.push(part(text, cut(body, n_left, from_end), Form::Part));
         }
     }
+    parts.extend(middle(body).map(|window| part(text, window, Form::Part)));
     parts
+}
+
+/// Returns windows over a long body, for masks that hide both ends and leave what is between.
+fn middle(body: &str) -> impl Iterator<Item = &str> {
+    let is_long = body.len() >= 2 * LEFT_IN_MIDDLE && body.is_ascii();
+    let starts = (LEFT_IN_MIDDLE / 2..body.len()).step_by(LEFT_IN_MIDDLE / 2);
+    starts
+        .filter_map(|start| body.get(start..start + LEFT_IN_MIDDLE))
+        .filter(move |window| is_long && looks_random(window))
+        .take(WINDOWS_MAX)
 }
 
 fn wording(text: &str) -> Vec<Part<'_>> {

@@ -70,6 +70,74 @@ fn credential_is_found_in_every_encoding() {
     check(&format!("{}!", &percent(&KEY.replace('/', "\\/"), true)), name, Form::EscapedTwice);
 }
 
+/// How debuggers, loggers of bytes and terminals print a text.
+#[test]
+fn printed_bytes_and_broken_lines_are_read() {
+    let name = "secret KEY of new";
+    let join = |bytes: &mut dyn Iterator<Item = String>, between: &str| {
+        bytes.collect::<Vec<_>>().join(between)
+    };
+    let hex = |between: &str| join(&mut KEY.bytes().map(|b| format!("{b:02x}")), between);
+    check(&format!("<Buffer {}>", hex(" ")), name, Form::Hex);
+    check(&hex(":").to_uppercase(), name, Form::Hex);
+    check(&format!("[0x{}]", hex(", 0x")), name, Form::Hex);
+    let decimal = |between: &str| join(&mut KEY.bytes().map(|b| b.to_string()), between);
+    check(&format!(r#"{{"type":"Buffer","data":[{}]}}"#, decimal(",")), name, Form::Numbers);
+    check(&format!("[{}]", decimal(" ")), name, Form::Numbers);
+    check(
+        &format!("data=[\n    {},\n]", decimal(",\n    ").replace("    ", "")),
+        name,
+        Form::Numbers,
+    );
+    for order in [u16::to_le_bytes, u16::to_be_bytes] {
+        let wide: Vec<u8> = format!("key {KEY}!").encode_utf16().flat_map(order).collect();
+        check(&String::from_utf8_lossy(&wide), name, Form::Wide);
+    }
+    let (first, second) = KEY.split_at(17);
+    check(&format!("{first}\n    {second}"), name, Form::Wrapped);
+    check(&format!("('{first}'\n '{second}')"), name, Form::Wrapped);
+    check(&format!("key: '{first}' +\n      '{second}'"), name, Form::Wrapped);
+    let encoded = STANDARD.encode(format!("user:{KEY} and some more text behind it"));
+    let (first, second) = encoded.split_at(36);
+    check(&format!("{first}\r\n{second}"), name, Form::Base64);
+    check(&percent(&percent(KEY, true), true), name, Form::EscapedTwice);
+    let octal: String = KEY.bytes().map(|b| format!("\\{b:03o}")).collect();
+    check(&octal, name, Form::Escaped);
+}
+
+#[test]
+fn a_prompt_in_capitals_is_a_prompt_and_a_key_is_exact() {
+    check(&PROMPT.to_uppercase(), "prompt", Form::Part);
+    check("q=\"[SSM-0123456789AB] RELEASE CHECK.\"", "prompt", Form::Part);
+    check_clean(&KEY.to_lowercase());
+}
+
+/// Megabytes of what logs are full of: no needle is in them.
+#[test]
+fn ordinary_logs_hold_nothing() {
+    let scanner = scanner();
+    let mut chance = 0x2545_f491_4f6c_dd1d_u64;
+    let mut log = String::new();
+    for n in 0..4_500 {
+        let mut word = || {
+            chance ^= chance << 13;
+            chance ^= chance >> 7;
+            chance ^= chance << 17;
+            chance
+        };
+        let (a, b, c) = (word(), word(), word());
+        let id = STANDARD.encode([a.to_le_bytes(), b.to_le_bytes()].concat());
+        log.push_str(&format!(
+            "2026-11-22T10:00:{:02}.{:03}Z INFO a release check took {} ms for SSL-{a:012x} trace={b:032x} id=chatcmpl-{id} [{}, {}, {}, {}, {}, {}, {}] {:02x}:{:02x}:{:02x}:{:02x}:{:02x}:{:02x} %2F\\u00e9&amp; sk-proj-****{:04x}\n",
+            n % 60, a % 1000, b % 9000, a % 256, b % 256, c % 256, a % 7, b % 99, c % 31, n % 200,
+            a % 256, b % 256, c % 256, a % 251, b % 241, c % 239, c % 65_536,
+        ));
+    }
+    assert!(log.len() > 1_000_000, "{}", log.len());
+    assert_eq!(scanner.scan(log.as_bytes()), []);
+    assert_eq!(scanner.tokens(log.as_bytes()), []);
+}
+
 #[test]
 fn bad_mask_is_found_and_a_good_one_is_not() {
     let name = "secret KEY of new";
@@ -77,6 +145,7 @@ fn bad_mask_is_found_and_a_good_one_is_not() {
     check("sk-proj-Qm4vXz81LtRw…", name, Form::Part);
     check("key ending in 7DfGh3Js", name, Form::Part);
     check(&format!("cut: {}", &KEY[..KEY.len() - 1]), name, Form::Part);
+    check("sk-proj-****z81LtRw/+Yk2PbNc7D****", name, Form::Part);
     check_clean("sk-proj-********************************");
     check_clean("sk-proj-Qm4vXz*****Gh3Js");
     check_clean("Incorrect API key provided: sk-proj-****************************h3Js.");

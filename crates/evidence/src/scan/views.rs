@@ -30,7 +30,16 @@ impl View<'_> {
 
     /// Returns where a range of this view stands in the raw text.
     pub(super) fn raw(&self, range: Range<usize>) -> Range<usize> {
-        if self.from.is_empty() { range } else { self.from[range.start]..self.from[range.end] }
+        if self.from.is_empty() {
+            return range;
+        }
+        // What only leaves bytes out ends behind its last byte, and not before the next one that was kept.
+        let leaves_out = matches!(self.form, Form::Wrapped | Form::Wide);
+        let end = match range.end.checked_sub(1) {
+            Some(last) if leaves_out && !range.is_empty() => self.from[last] + 1,
+            Some(_) | None => self.from[range.end],
+        };
+        self.from[range.start]..end
     }
 
     /// Undoes one kind of escape; `None` when there is none.
@@ -57,6 +66,39 @@ impl View<'_> {
     }
 }
 
+/// Units that follow each other before they count as bytes that were printed one by one: six numbers in a row are no accident.
+const UNITS_MIN: usize = 6;
+
+impl View<'_> {
+    /// Reads rows of units, such as `73 6b 2d`, as the bytes that they stand for; `None` when there is none.
+    fn rows(&self, unit: Undo, form: Form) -> Option<View<'static>> {
+        let mut bytes = Vec::new();
+        let mut from = Vec::new();
+        let mut at = 0;
+        while at < self.bytes.len() {
+            let is_start = at == 0 || !self.bytes[at - 1].is_ascii_alphanumeric();
+            let mut row = Vec::new();
+            let mut end = at;
+            while is_start && let Some((taken, (text, _))) = unit(&self.bytes[end..]) {
+                row.push((end, text[0]));
+                end += taken;
+            }
+            if row.len() >= UNITS_MIN {
+                for (place, byte) in row {
+                    bytes.push(byte);
+                    from.push(self.raw(place..place).start);
+                }
+                // What follows is not a part of it.
+                bytes.push(b' ');
+                from.push(self.raw(end..end).start);
+            }
+            at = end.max(at + 1);
+        }
+        from.push(self.raw(self.bytes.len()..self.bytes.len()).start);
+        (!bytes.is_empty()).then_some(View { bytes: Cow::Owned(bytes), from, form })
+    }
+}
+
 /// Looks at a text through every view that differs from the others, one after the other: of a long log, few copies exist at
 /// a time.
 pub(super) fn each(raw: &[u8], mut look: impl FnMut(&View<'_>)) {
@@ -65,6 +107,7 @@ pub(super) fn each(raw: &[u8], mut look: impl FnMut(&View<'_>)) {
     if let Some(percent) = plain.undone(percent, Form::Percent) {
         look(&percent);
         percent.undone(backslash, Form::EscapedTwice).iter().for_each(&mut look);
+        percent.undone(form_field, Form::EscapedTwice).iter().for_each(&mut look);
     }
     plain.undone(form_field, Form::Percent).iter().for_each(&mut look);
     if let Some(once) = plain.undone(backslash, Form::Escaped) {
@@ -79,6 +122,63 @@ pub(super) fn each(raw: &[u8], mut look: impl FnMut(&View<'_>)) {
         }
     }
     plain.undone(entity, Form::Html).iter().for_each(&mut look);
+    plain.undone(line_break, Form::Wrapped).iter().for_each(&mut look);
+    if raw.contains(&0) {
+        plain.undone(nul, Form::Wide).iter().for_each(&mut look);
+    }
+    plain.rows(hex_byte, Form::Hex).iter().for_each(&mut look);
+    plain.rows(decimal_byte, Form::Numbers).iter().for_each(&mut look);
+}
+
+/// A line break with the white space round it; where a text was broken in two, also the quotes that end and begin its parts
+/// (`'one' +\n  'two'`).
+fn line_break(bytes: &[u8]) -> Option<(usize, Unescaped)> {
+    let quote = bytes.first().filter(|byte| matches!(byte, b'"' | b'\'')).copied();
+    let mut at = usize::from(quote.is_some());
+    while matches!(bytes.get(at), Some(b' ' | b'+' | b'\\' | b'\r')) && at <= LINE_END_MAX {
+        at += 1;
+    }
+    if bytes.get(at) != Some(&b'\n') {
+        return None;
+    }
+    at += 1 + bytes[at + 1..].iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
+    match quote {
+        None => Some((at, ([0; 4], 0))),
+        Some(quote) => (bytes.get(at) == Some(&quote)).then_some((at + 1, ([0; 4], 0))),
+    }
+}
+
+/// What may stand between the end of a part and its line break.
+const LINE_END_MAX: usize = 4;
+
+/// The other half of what is ASCII in UTF-16.
+fn nul(bytes: &[u8]) -> Option<(usize, Unescaped)> {
+    (bytes.first() == Some(&0)).then_some((1, ([0; 4], 0)))
+}
+
+/// `73 `, `73:`, `0x73, `: one of a row of bytes.
+fn hex_byte(bytes: &[u8]) -> Option<(usize, Unescaped)> {
+    let prefix = if bytes.starts_with(b"0x") { 2 } else { 0 };
+    let byte = number(bytes.get(prefix..prefix + 2)?, 16)?.try_into().ok()?;
+    Some((prefix + 2 + separator(&bytes[prefix + 2..])?, one(byte)))
+}
+
+/// `115, `, `115 `: one of a row of bytes.
+fn decimal_byte(bytes: &[u8]) -> Option<(usize, Unescaped)> {
+    let digits = bytes.iter().take(4).take_while(|byte| byte.is_ascii_digit()).count();
+    let byte = number(&bytes[..digits], 10)?.try_into().ok()?;
+    Some((digits + separator(&bytes[digits..])?, one(byte)))
+}
+
+/// Returns how long what stands between two bytes of a row is; nothing at its end.
+fn separator(bytes: &[u8]) -> Option<usize> {
+    let length = bytes
+        .iter()
+        .take(LINE_END_MAX)
+        .take_while(|byte| matches!(byte, b' ' | b',' | b':' | b'-' | b'\n'))
+        .count();
+    let is_end = bytes.first().is_none_or(|byte| !byte.is_ascii_alphanumeric());
+    (length > 0 || is_end).then_some(length)
 }
 
 /// `%2F`.
@@ -108,6 +208,11 @@ fn backslash(bytes: &[u8]) -> Option<(usize, Unescaped)> {
             (4 + n_digits, utf8(number(&rest[1..=n_digits], 16)?)?)
         }
         b'u' => unicode(rest)?,
+        // `\303\251`, as C and Protocol Buffers' text format write it.
+        b'0'..=b'3' => {
+            let digits = [*kind, *rest.first()?, *rest.get(1)?];
+            (4, one(number(&digits, 8)?.try_into().ok()?))
+        }
         _ => return None,
     })
 }

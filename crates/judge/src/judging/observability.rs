@@ -2,6 +2,7 @@
 
 use super::{Case, missing};
 use crate::logs::LogReading;
+use crate::telemetry::TelemetryReading;
 use crate::{Finding, Outcome, Severity, catalogue};
 
 /// What the logs of one ask showed.
@@ -9,6 +10,8 @@ use crate::{Finding, Outcome, Severity, catalogue};
 pub struct LogEvidence {
     /// What they carry; `None` where the lines cannot be told from those of other asks.
     pub reading: Option<LogReading>,
+    /// What was exported as telemetry; `None` where that is no source, or cannot be told from that of other asks.
+    pub telemetry: Option<TelemetryReading>,
     /// What they must not carry and do.
     pub leaks: Vec<LeakSeen>,
     /// Whether a part was lost at the capture limit.
@@ -48,6 +51,9 @@ pub(super) fn judge(case: &Case<'_>, findings: &mut Vec<Finding>) -> bool {
     for leak in &case.logs.leaks {
         findings.push(leaked(leak));
     }
+    if let Some(telemetry) = &case.logs.telemetry {
+        carries_content(telemetry, findings);
+    }
     let was_called = !case.observation.exchanges.is_empty();
     let Some(reading) = case.logs.reading else { return false };
     if !was_called
@@ -76,6 +82,9 @@ pub(super) fn judge(case: &Case<'_>, findings: &mut Vec<Finding>) -> bool {
         ));
         return true;
     }
+    if let Some(telemetry) = &case.logs.telemetry {
+        judge_telemetry(telemetry, findings);
+    }
     for (code, what) in missing(reading) {
         findings.push(Finding::new(
             Severity::Fail,
@@ -98,6 +107,51 @@ pub(super) fn judge(case: &Case<'_>, findings: &mut Vec<Finding>) -> bool {
         ));
     }
     true
+}
+
+/// Says which content stands in telemetry, by its names: whether it is this ask's text or another one.
+fn carries_content(telemetry: &TelemetryReading, findings: &mut Vec<Finding>) {
+    if telemetry.content.is_empty() {
+        return;
+    }
+    findings.push(Finding::new(
+        Severity::Fail,
+        "telemetry-carries-content",
+        "no content of asks and answers in telemetry",
+        telemetry.content.join(", "),
+        "What users ask and models answer must not leave the service in telemetry. Switch the capture of content off: it is an option of the instrumentation.",
+    ));
+}
+
+/// Judges what was exported for an ask: whether anything was, and whether it follows the conventions.
+fn judge_telemetry(telemetry: &TelemetryReading, findings: &mut Vec<Finding>) {
+    if telemetry.not_understood {
+        findings.push(Finding::new(
+            Severity::Ambiguous,
+            "telemetry-not-understood",
+            "exports as OTLP over HTTP, in Protocol Buffers or JSON",
+            "an export that is neither, or beyond 4 MiB",
+            "Export by the standard exporter with OTEL_EXPORTER_OTLP_PROTOCOL as it is handed over (http/protobuf).",
+        ));
+    }
+    if !telemetry.any && !telemetry.not_understood {
+        findings.push(Finding::new(
+            Severity::Fail,
+            "telemetry-missing",
+            "a span, log record or metric for each ask",
+            "no export",
+            "Take the endpoint from OTEL_EXPORTER_OTLP_ENDPOINT, speak http/protobuf, and flush before a command ends; or take `otlp` out of `logs`.",
+        ));
+    }
+    if !telemetry.missing.is_empty() {
+        findings.push(Finding::new(
+            Severity::Warn,
+            "telemetry-attribute-missing",
+            "a client span of each upstream call, with the attributes that the conventions require",
+            format!("missing: {}", telemetry.missing.join(", ")),
+            "Dashboards and alerts go by these names. Use an instrumentation of the OpenTelemetry conventions, or add the attributes.",
+        ));
+    }
 }
 
 /// Words something sensitive that stands where it must not.

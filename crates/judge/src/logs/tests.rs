@@ -7,7 +7,7 @@ fn context() -> LogContext {
         version: "2.4.0".to_owned(),
         statuses: vec![200],
         ids: vec!["req_abc".to_owned(), "chatcmpl-1".to_owned()],
-        fields: LogFields::default(),
+        ..LogContext::default()
     }
 }
 

@@ -156,7 +156,7 @@ pub(crate) static LOGS: Section = Section {
             "sources",
             Kind::List(&Kind::Text),
             Value("[stderr]"),
-            "`stderr`, `stdout` or `file:PATH`. `*` and `?` in a path stand for any name; files that are made late and files that rotate are followed.",
+            "`stderr`, `stdout`, `file:PATH` or `otlp` (what it exports by OpenTelemetry: surestep receives it). `*` and `?` in a path stand for any name; files that are made late and files that rotate are followed.",
             "[stderr, \"file:logs/*.log\"]",
         ),
         key(

@@ -120,11 +120,11 @@ fn words_are_checked() {
     );
     check(
         &in_rollback("logs: [stderror]"),
-        "15:12: `releases.rollback.logs` must be a list of `stderr`, `stdout` and `file:PATH`, not `stderror` (did you mean `stderr`?)",
+        "15:12: `releases.rollback.logs` must be a list of `stderr`, `stdout`, `otlp` and `file:PATH`, not `stderror` (did you mean `stderr`?)",
     );
     check(
         &in_rollback("logs: { sources: [stderr, sdtout] }"),
-        "15:31: `releases.rollback.logs.sources` must be a list of `stderr`, `stdout` and `file:PATH`, not `sdtout` (did you mean `stdout`?)",
+        "15:31: `releases.rollback.logs.sources` must be a list of `stderr`, `stdout`, `otlp` and `file:PATH`, not `sdtout` (did you mean `stdout`?)",
     );
     check(
         &in_rollback("logs: { fields: { version: /app/release } }"),
