@@ -32,6 +32,8 @@ pub struct RequestFacts {
 /// Why a documented provider refuses a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RequestFault {
+    /// The `content-type` header does not say JSON.
+    ContentType,
     /// The body is not a JSON object.
     NotJson,
     /// A required field is not there, for example `messages`.
@@ -43,10 +45,20 @@ pub enum RequestFault {
 }
 
 impl RequestFault {
+    /// Looks at the `content-type` of a request. Providers refuse what is not declared as JSON (OpenAI by its message "expected
+    /// application/json"; gateways that decode by the header see an empty request).
+    pub fn of_content_type(value: Option<&[u8]>) -> Option<Self> {
+        let media_type = value.unwrap_or_default().split(|byte| *byte == b';').next();
+        let media_type = media_type.unwrap_or_default().trim_ascii();
+        let is_json = media_type.eq_ignore_ascii_case(b"application/json")
+            || media_type.to_ascii_lowercase().ends_with(b"+json");
+        (!is_json).then_some(Self::ContentType)
+    }
+
     /// Returns the field at fault, if it is one field's.
     pub fn field(self) -> Option<&'static str> {
         match self {
-            Self::NotJson => None,
+            Self::ContentType | Self::NotJson => None,
             Self::Missing(field) | Self::WrongType(field) | Self::OutOfRange(field) => Some(field),
         }
     }
@@ -230,6 +242,20 @@ mod tests {
     fn the_last_message_counts() {
         let body = json!({ "messages": [{ "content": prompt("a", "SSL-1") }, { "content": prompt("b", "SSL-2") }] });
         assert_eq!(read(Surface::Chat, &body).label.as_deref(), Some("SSL-2"));
+    }
+
+    #[test]
+    fn content_type_has_to_say_json() {
+        let fault = |value: Option<&str>| RequestFault::of_content_type(value.map(str::as_bytes));
+        for json in
+            ["application/json", "Application/JSON; charset=utf-8", "application/vnd.x+json"]
+        {
+            assert_eq!(fault(Some(json)), None, "{json}");
+        }
+        for other in [None, Some(""), Some("text/plain"), Some("application/x-www-form-urlencoded")]
+        {
+            assert_eq!(fault(other), Some(RequestFault::ContentType), "{other:?}");
+        }
     }
 
     #[test]

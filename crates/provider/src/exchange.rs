@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use contract::reply::{self, ErrorKind, ReplyContext, StreamEvent};
 use contract::{Mode, Profile, RequestFacts, RequestFault, Surface};
-use http::header::AUTHORIZATION;
+use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use serde_json::Value;
@@ -72,7 +72,10 @@ impl Desk {
             return self.refuse(kind, &ctx);
         }
         match endpoint {
-            Endpoint::Completion(_) => self.complete(body, ctx).await,
+            Endpoint::Completion(_) => {
+                let content_type = head.headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes);
+                self.complete(RequestFault::of_content_type(content_type), body, ctx).await
+            }
             Endpoint::Model(encoded) => {
                 let id = models::id_in_path(encoded);
                 if self.config.has_model(&id) {
@@ -93,12 +96,20 @@ impl Desk {
         if self.config.accepts(key) { Ok(()) } else { Err(ErrorKind::InvalidKey) }
     }
 
-    async fn complete(&self, body: Incoming, ctx: ReplyContext<'_>) -> Response<ReplyBody> {
+    async fn complete(
+        &self,
+        undeclared: Option<RequestFault>,
+        body: Incoming,
+        ctx: ReplyContext<'_>,
+    ) -> Response<ReplyBody> {
         let facts = match body::read(body, self.config.request_bytes_max).await {
             RequestBody::Whole(bytes) => RequestFacts::read(ctx.surface, &bytes),
             RequestBody::TooLong => return self.refuse(ErrorKind::TooLarge, &ctx),
             RequestBody::Cut => return self.refuse(ErrorKind::Fault(RequestFault::NotJson), &ctx),
         };
+        if let Some(fault) = undeclared {
+            return self.refuse(ErrorKind::Fault(fault), &ctx);
+        }
         // The model comes first, as with the routers of real gateways: an unknown one hides what else is wrong.
         let model = facts.model.as_deref().unwrap_or_default();
         if facts.model.is_some() && !self.config.has_model(model) {

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use contract::{RequestFacts, RequestFault};
-use http::header::{AUTHORIZATION, HeaderName, HeaderValue, USER_AGENT};
+use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue, USER_AGENT};
 use http::{HeaderMap, Method};
 use judge::{AuthScheme, Fingerprint, RequestSeen};
 
@@ -64,7 +64,7 @@ pub(crate) fn request_seen(
         shape: facts.shape,
         model: facts.model.as_deref().map(bounded),
         stream: facts.stream,
-        fault: facts.fault.as_ref().map(fault),
+        fault: facts.fault.or_else(|| undeclared(head)).as_ref().map(fault),
         client: client(head.headers),
         retry_count: text(head.headers, &SDK_RETRY).and_then(|count| count.trim().parse().ok()),
         carries_marker,
@@ -72,8 +72,15 @@ pub(crate) fn request_seen(
     }
 }
 
+/// A call of a surface that is not declared as JSON. Other paths take what they take.
+fn undeclared(head: &RequestHead<'_>) -> Option<RequestFault> {
+    head.resource.surface.filter(|_| *head.method == Method::POST)?;
+    RequestFault::of_content_type(head.headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes))
+}
+
 fn fault(fault: &RequestFault) -> String {
     match fault {
+        RequestFault::ContentType => "no `content-type: application/json`".to_owned(),
         RequestFault::NotJson => "not a JSON object".to_owned(),
         RequestFault::Missing(field) => format!("missing {field}"),
         RequestFault::WrongType(field) => format!("wrong type of {field}"),

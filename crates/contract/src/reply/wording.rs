@@ -186,6 +186,11 @@ fn missing_parameter(field: &'static str) -> Wording {
 
 fn openai_fault(fault: RequestFault) -> Wording {
     match fault {
+        RequestFault::ContentType => Wording::new(
+            "invalid_request_error",
+            "",
+            "Invalid Content-Type header, expected application/json. (HINT: If you're using curl, you can pass -H 'Content-Type: application/json')",
+        ),
         RequestFault::NotJson => Wording::new(
             "invalid_request_error",
             "",
@@ -212,12 +217,12 @@ fn openai_fault(fault: RequestFault) -> Wording {
 fn cometapi_fault(fault: RequestFault) -> Wording {
     const COMET: &str = "comet_api_error";
     match fault {
+        // Its router decodes by the header, and finds no model in what it did not decode.
+        RequestFault::ContentType | RequestFault::Missing("model") => {
+            Wording::new(COMET, "", "model name not specified, model name cannot be empty")
+        }
         RequestFault::NotJson => {
             Wording::new(COMET, "invalid_request", "invalid request body").about("")
-        }
-        // The router looks for the model before anything else does.
-        RequestFault::Missing("model") => {
-            Wording::new(COMET, "", "model name not specified, model name cannot be empty")
         }
         RequestFault::Missing(field) => {
             Wording::new(COMET, "invalid_request", format!("field {field} is required")).about("")
