@@ -70,6 +70,11 @@ pub(crate) enum Command {
     Tap(TapArgs),
     /// The simulated provider alone.
     Provider(ProviderArgs),
+    /// Break each thing on purpose, and show that its gate turns red. Offline, within seconds.
+    SelfTest(SelfTestArgs),
+    /// The built-in release of the self-test.
+    #[command(name = crate::built_in::COMMAND, hide = true)]
+    BuiltIn(crate::built_in::ReleaseArgs),
     /// Can this configuration work here? Each finding with its fix.
     Doctor,
     /// JSON Schema of the configuration, or of the results.
@@ -103,6 +108,17 @@ pub(crate) struct EffortArgs {
     /// Processes at work at once [default: the cores].
     #[arg(long, value_name = "N")]
     pub(crate) jobs: Option<usize>,
+}
+
+/// Arguments of `self-test`.
+#[derive(Debug, Args)]
+pub(crate) struct SelfTestArgs {
+    /// Only what must give this finding code.
+    #[arg(long, value_name = "CODE")]
+    pub(crate) only: Option<String>,
+    /// Leave out what is to be broken for this code: a self-test that cannot fail would be none.
+    #[arg(long, value_name = "CODE", hide = true)]
+    pub(crate) spare: Option<String>,
 }
 
 /// Arguments of `drill`.

@@ -8,6 +8,7 @@ mod evidence;
 mod provider;
 mod route;
 mod route_base;
+mod self_test;
 mod setup;
 mod tap;
 
@@ -67,6 +68,8 @@ async fn run(call: &Call) -> Result<u8, Failure> {
         Command::Evidence(what) => evidence::run(call, what).await,
         Command::Tap(args) => tap::run(call, args).await,
         Command::Provider(args) => provider::run(call, args).await,
+        Command::SelfTest(args) => self_test::run(call, args).await,
+        Command::BuiltIn(args) => crate::built_in::run(&call.environment, args).await,
         Command::Doctor => setup::doctor(call).await,
         Command::Schema(args) => setup::schema(args),
     }

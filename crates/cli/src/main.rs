@@ -1,6 +1,7 @@
 //! The binary `surestep`: typed arguments and the environment in, an answer on standard output, an exit code out.
 
 mod args;
+mod built_in;
 mod command;
 mod config;
 mod doctor;
@@ -13,6 +14,7 @@ mod init;
 mod learnt;
 mod result;
 mod schema;
+mod self_test;
 mod sources;
 mod subject;
 mod terminal;

@@ -189,6 +189,7 @@ pub(crate) async fn wire(
         names,
         now,
         depth: effort.depth,
+        only: None,
         jobs: effort.jobs.unwrap_or_else(cores),
         live_calls: drill::LiveCalls::new(settings.provider.live_calls),
         starting: drill::Starting::default(),
@@ -208,6 +209,11 @@ pub(crate) fn supervisor() -> Option<Vec<OsString>> {
 pub(crate) struct Effort {
     depth: Depth,
     jobs: Option<usize>,
+}
+
+impl Effort {
+    /// As little as there is, for a run beside many others.
+    pub(crate) const LEAST: Self = Self { depth: Depth::Default, jobs: Some(2) };
 }
 
 impl From<EffortArgs> for Effort {

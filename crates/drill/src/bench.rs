@@ -45,6 +45,8 @@ pub struct Bench<T: Tap, R: Releases, C: ControlPort> {
     pub now: fn() -> Timestamp,
     /// How much of the catalogue is made.
     pub depth: Depth,
+    /// Only these probes, for evidence that nobody promotes by: the self-test's. `None`: all that the depth asks for.
+    pub only: Option<Vec<&'static str>>,
     /// Processes at work at once.
     pub jobs: usize,
     /// What is left of the ceiling on calls that reach the provider.

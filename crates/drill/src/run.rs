@@ -83,7 +83,15 @@ pub(crate) fn plans<T: Tap, R: Releases, C: ControlPort>(
     bench: &Bench<T, R, C>,
     roles: &[Role],
 ) -> Plans {
-    roles.iter().map(|&role| (role, plan::probes(&bench.settings, role, bench.depth))).collect()
+    let is_wanted = |probe: &Probe| bench.only.as_ref().is_none_or(|only| only.contains(&probe.id));
+    roles
+        .iter()
+        .map(|&role| {
+            let mut probes = plan::probes(&bench.settings, role, bench.depth);
+            probes.retain(is_wanted);
+            (role, probes)
+        })
+        .collect()
 }
 
 /// Names everything that a run has to make: unmapped modes are planned all the same, and hold because they are not probed.

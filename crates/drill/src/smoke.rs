@@ -394,8 +394,12 @@ impl<T: Tap, R: Releases, C: ControlPort> Context<'_, T, R, C> {
         let take = |rest: &mut Vec<Probe>, id: &str| {
             rest.iter().position(|probe| probe.id == id).map(|at| rest.remove(at))
         };
-        let (Some(slow), Some(quick)) = (take(&mut rest, SLOW), take(&mut rest, QUICK)) else {
-            return (self.pool(alive, rest).await, Way::Pool);
+        let (slow, quick) = match (take(&mut rest, SLOW), take(&mut rest, QUICK)) {
+            (Some(slow), Some(quick)) => (slow, quick),
+            (slow, quick) => {
+                rest.extend(slow.into_iter().chain(quick));
+                return (self.pool(alive, rest).await, Way::Pool);
+            }
         };
         let (slow_names, quick_names) = (self.bench.names.ask(), self.bench.names.ask());
         let first = self.named(&alive.running, &alive.port, &slow, Company::Shared, &slow_names);

@@ -7,6 +7,7 @@ mod machine;
 mod releases;
 mod reviews;
 mod secrets;
+mod self_test;
 mod support;
 mod tap;
 mod third_party;

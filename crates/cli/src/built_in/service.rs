@@ -1,0 +1,89 @@
+//! The built-in release as a long-running service: `POST /ask`, `GET /healthz`.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+
+use super::client::Bot;
+use super::defect::Defect;
+use super::reply::Refused;
+use crate::failure::Failure;
+
+/// Ends, or never gets ready, where that is the defect.
+pub(super) async fn misbehave_at_start(defect: Defect) -> Result<(), Failure> {
+    match defect {
+        Defect::EndsAtStart => {
+            Err(Failure::usage("the database is not there", "This is what the self-test broke."))
+        }
+        Defect::NeverReady => std::future::pending().await,
+        _ => Ok(()),
+    }
+}
+
+struct Served {
+    bot: Arc<Bot>,
+    /// Somebody has left: the next one pays for it.
+    is_broken: AtomicBool,
+}
+
+/// Serves until it is ended.
+pub(super) async fn serve(bot: Bot, port: &str) -> Result<u8, Failure> {
+    let failed = |error: std::io::Error| Failure::internal(error.to_string(), "Look at the port.");
+    let listener = TcpListener::bind(format!("127.0.0.1:{port}")).await.map_err(failed)?;
+    let served = Served { bot: Arc::new(bot), is_broken: AtomicBool::new(false) };
+    let routes = Router::new()
+        .route("/healthz", get(|| async { "ok" }))
+        .route("/ask", post(ask))
+        .with_state(Arc::new(served));
+    axum::serve(listener, routes).await.map_err(failed)?;
+    Ok(0)
+}
+
+/// Marks the service as broken when the answer to which it belongs is dropped half-way.
+struct Fragile(Option<Arc<Served>>);
+
+impl Drop for Fragile {
+    fn drop(&mut self) {
+        if let Some(served) = self.0.take() {
+            served.is_broken.store(true, Ordering::SeqCst);
+        }
+    }
+}
+
+async fn ask(
+    State(served): State<Arc<Served>>,
+    Json(asked): Json<Value>,
+) -> (StatusCode, Json<Value>) {
+    let question = asked["question"].as_str().unwrap_or_default().to_owned();
+    if served.is_broken.swap(false, Ordering::SeqCst) {
+        return reply(Err(Refused("broken_by_leaver")));
+    }
+    let bot = Arc::clone(&served.bot);
+    match bot.defect {
+        Defect::BreaksWithLeaver => {
+            let mut fragile = Fragile(Some(Arc::clone(&served)));
+            let result = bot.answer(&question, false).await;
+            fragile.0 = None;
+            reply(result)
+        }
+        // A task of its own goes on when the one that waits for it is dropped.
+        Defect::FinishesForNobody => {
+            let task = tokio::spawn(async move { bot.answer(&question, false).await });
+            reply(task.await.unwrap_or(Err(Refused("internal"))))
+        }
+        _ => reply(bot.answer(&question, false).await),
+    }
+}
+
+fn reply(result: Result<String, Refused>) -> (StatusCode, Json<Value>) {
+    match result {
+        Ok(answer) => (StatusCode::OK, Json(json!({ "answer": answer }))),
+        Err(refused) => (StatusCode::BAD_GATEWAY, Json(json!({ "error": refused.0 }))),
+    }
+}

@@ -1,0 +1,41 @@
+//! `self-test`: breaks each thing on purpose, and shows that its gate turns red.
+
+use evidence::Scanner;
+use futures_util::stream::{self, StreamExt as _};
+
+use crate::args::{Format, SelfTestArgs};
+use crate::command::{Call, pretty};
+use crate::failure::Failure;
+use crate::self_test::{Report, cases, make};
+use crate::terminal::{Paint, may_colour};
+
+/// Cases under way at once: most of the time each waits, for a retry or a deadline.
+const AT_ONCE: usize = 8;
+
+/// Runs it.
+pub(crate) async fn run(call: &Call, args: &SelfTestArgs) -> Result<u8, Failure> {
+    let is_wanted = |code: &str| args.only.as_ref().is_none_or(|only| only == code);
+    let wanted: Vec<_> = cases().filter(|case| is_wanted(case.expect)).collect();
+    if wanted.is_empty() {
+        return Err(Failure::usage(
+            format!("no case gives the code {}", args.only.as_deref().unwrap_or_default()),
+            "`surestep self-test` without `--only` shows every code.",
+        ));
+    }
+    let is_spared = |code: &str| args.spare.as_ref().is_some_and(|spare| spare == code);
+    let made = stream::iter(
+        wanted
+            .into_iter()
+            .map(|case| Box::pin(make(case, is_spared(case.expect), &call.environment))),
+    )
+    .buffered(AT_ONCE)
+    .collect()
+    .await;
+    let report = Report { made, is_whole: args.only.is_none() };
+    let text = match call.arguments.format {
+        Format::Human | Format::Github => report.human(Paint::when(may_colour(&call.environment))),
+        Format::Json => pretty(&report.to_json()),
+    };
+    call.answer(&text, &Scanner::new([]));
+    Ok(report.exit_code())
+}
