@@ -57,7 +57,13 @@ pub(crate) async fn run(environment: &Environment, args: &ReleaseArgs) -> Result
     }
     let bot = client::Bot::new(
         args.defect,
-        client::Access { base_url: read(URL)?, key: read(KEY)?, model: read(MODEL)? },
+        client::Access {
+            base_url: read(URL)?,
+            key: read(KEY)?,
+            model: read(MODEL)?,
+            proxy: environment.text("HTTPS_PROXY").ok().map(str::to_owned),
+            trust: environment.text("SSL_CERT_FILE").ok().map(str::to_owned),
+        },
         read(VERSION)?,
     )?;
     if args.serve {

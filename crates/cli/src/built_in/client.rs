@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, LOCATION};
-use reqwest::{Client, RequestBuilder, Response};
+use reqwest::redirect::Policy;
+use reqwest::{Certificate, Client, Proxy, RequestBuilder, Response};
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep, timeout_at};
 
@@ -35,6 +36,9 @@ pub(super) struct Access {
     pub(super) base_url: String,
     pub(super) key: String,
     pub(super) model: String,
+    /// The way to it, and a PEM file with whom to trust on that way.
+    pub(super) proxy: Option<String>,
+    pub(super) trust: Option<String>,
 }
 
 /// The release's client.
@@ -47,10 +51,7 @@ pub(super) struct Bot {
 
 impl Bot {
     pub(super) fn new(defect: Defect, access: Access, version: String) -> Result<Self, Failure> {
-        let http = Client::builder()
-            .no_proxy()
-            .redirect(reqwest::redirect::Policy::none())
-            .build()
+        let http = connections(defect, &access)
             .map_err(|error| Failure::internal(error.to_string(), "This is a bug of surestep."))?;
         Ok(Self { defect, access, version, http })
     }
@@ -73,14 +74,21 @@ impl Bot {
             }
         }
         self.log_payload(question, &result);
-        self.deliver(result).await
+        self.deliver(result, stream).await
     }
 
     /// What a user gets to see.
-    async fn deliver(&self, result: Result<String, Refused>) -> Result<String, Refused> {
+    async fn deliver(
+        &self,
+        result: Result<String, Refused>,
+        stream: bool,
+    ) -> Result<String, Refused> {
         match (self.defect, result) {
             (Defect::SwallowsErrors, Err(_)) | (Defect::LosesText, Ok(_)) => Ok(String::new()),
             (Defect::ShowsErrors, Err(refused)) => Ok(format!("Sorry: {}", refused.0)),
+            (Defect::ShowsErrorsOfStreams, Err(refused)) if stream => {
+                Ok(format!("Sorry: {}", refused.0))
+            }
             (Defect::RefusesGoodReplies, Ok(_)) => Err(Refused("not_wanted")),
             (Defect::LosesEnd, Ok(text)) => Ok(text.chars().take(KEPT).collect()),
             (Defect::AnswersTwice, Ok(text)) => Ok(format!("{text}{text}")),
@@ -124,7 +132,9 @@ impl Bot {
                 return Err(refused);
             }
             sleep(pause).await;
-            wait *= 2;
+            if self.defect != Defect::RetriesEvenly {
+                wait *= 2;
+            }
         }
         Err(Refused("gave_up"))
     }
@@ -242,6 +252,21 @@ impl Bot {
             _ => {}
         }
     }
+}
+
+fn connections(defect: Defect, access: &Access) -> Result<Client, Box<dyn std::error::Error>> {
+    let mut builder =
+        Client::builder().no_proxy().redirect(Policy::none()).danger_accept_invalid_certs(
+            // Nothing else than the self-test's own loopback is ever called.
+            defect == Defect::TrustsAnybody,
+        );
+    if let Some(proxy) = &access.proxy {
+        builder = builder.proxy(Proxy::https(proxy)?);
+    }
+    if let Some(trust) = &access.trust {
+        builder = builder.tls_certs_merge(Certificate::from_pem_bundle(&std::fs::read(trust)?)?);
+    }
+    Ok(builder.build()?)
 }
 
 /// The model that a fallback asks; and one that nobody has configured.

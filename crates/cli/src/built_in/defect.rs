@@ -27,6 +27,7 @@ pub(crate) enum Defect {
     NeverStreams,
     FollowsRedirects,
     CarriesKeyElsewhere,
+    TrustsAnybody,
     // Attempts.
     RetriesAll,
     RetriesForever,
@@ -34,6 +35,7 @@ pub(crate) enum Defect {
     RetriesLate,
     RetriesAtOnce,
     RetriesTooSoon,
+    RetriesEvenly,
     RetriesNever,
     LosesSecondReply,
     FallsBack,
@@ -41,6 +43,7 @@ pub(crate) enum Defect {
     // The reply.
     SwallowsErrors,
     ShowsErrors,
+    ShowsErrorsOfStreams,
     TakesParts,
     TakesOnlyItsModel,
     RefusesGoodReplies,

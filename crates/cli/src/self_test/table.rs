@@ -11,6 +11,10 @@ use crate::built_in::Defect;
 /// Codes that no case makes, and why.
 pub(crate) const NOT_MADE: &[(&str, &str)] = &[
     ("machine-starved", "it takes a machine that is too busy, which no program can promise"),
+    (
+        "retry-without-jitter",
+        "it takes waits that are equal to 8 ms, which a busy machine does not keep",
+    ),
     ("observation-lost", "it takes a bug of the tap, or a machine without memory"),
 ];
 
@@ -71,6 +75,14 @@ const WIRE: &[Case] = &[
     )
     .of_rollback()
     .ambiguous(),
+    Case::new(
+        "tls-verification-disabled",
+        Defect::TrustsAnybody,
+        "takes a certificate that nobody can trust",
+    )
+    .asked(&["auth-unknown-ca"])
+    .with(&[("/releases/new/tap", "\"forward\""), ("/releases/rollback/tap", "\"forward\"")])
+    .at(Gate::NegativeAuth),
     Case::new("wrong-model", Defect::OtherModel, "has its model hard-coded"),
     Case::new("request-off-contract", Defect::BadParameter, "sends temperature 7").warned(),
     Case::new("request-rejected", Defect::BadParameter, "sends what the provider refuses"),
@@ -119,6 +131,9 @@ const ATTEMPTS: &[Case] = &[
         .asked(OVERLOAD)
         .with(&[("/releases/new/retry/max_attempts", "10")])
         .warned(),
+    Case::new("retry-backoff-flat", Defect::RetriesEvenly, "waits no longer the second time")
+        .asked(&["overload-500", "overload-502", "overload-529"])
+        .warned(),
     Case::new("retry-after-ignored", Defect::RetriesTooSoon, "does not wait as long as it is told")
         .asked(&["overload-429"]),
     Case::new("transient-error-not-retried", Defect::RetriesNever, "gives up at the first 503")
@@ -164,6 +179,10 @@ const REPLIES: &[Case] = &[
     )
     .run_as(How::Stream)
     .asked(&["stream-no-finish-reason"]),
+    Case::new("mode-disparity", Defect::ShowsErrorsOfStreams, "handles an error in one mode only")
+        .asked(OVERLOAD)
+        .with(&[("/provider/modes", r#"["unary", "stream"]"#)])
+        .because("error-became-answer"),
     Case::new(
         "tolerated-variation-refused",
         Defect::TakesOnlyItsModel,
@@ -200,6 +219,9 @@ const LOGS: &[Case] = &[
         .at(Gate::Observability),
     Case::new("log-leaks-completion", Defect::LogsAnswer, "logs what it answers")
         .at(Gate::Observability),
+    Case::new("secret-too-short", Defect::None, "has a secret that stands everywhere by chance")
+        .with(&[("/releases/new/secrets/PIN", "\"file:pin\"")])
+        .warned(),
     Case::new("log-timestamp-missing", Defect::LogsNoTime, "logs no time").at(Gate::Observability),
     Case::new("log-version-missing", Defect::LogsNoVersion, "logs no version")
         .at(Gate::Observability),

@@ -56,6 +56,7 @@ impl World {
         };
         // No `sk-` in front: a key must be known for what it is, not for how it looks.
         write("key", &format!("K{:016x}z{:016x}", chance(), chance()))?;
+        write("pin", "1234")?;
         write(SOURCE, "What the application relies on.\n")?;
         write(config::FILE_NAME, &format!("{configuration:#}"))?;
         let wired = wired(scene, folder.path(), environment).await?;
