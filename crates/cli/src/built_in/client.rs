@@ -105,7 +105,10 @@ impl Bot {
     /// Asks one model, several times if that may help.
     async fn ask(&self, model: &str, question: &str, stream: bool) -> Result<String, Refused> {
         let until = Instant::now() + PATIENCE;
-        let mut wait = if self.defect == Defect::RetriesLate { LATE_WAIT } else { FIRST_WAIT };
+        let mut wait = match self.defect {
+            Defect::RetriesLate | Defect::RetriesFaster => LATE_WAIT,
+            _ => FIRST_WAIT,
+        };
         let attempts_max = match self.defect {
             Defect::RetriesForever => u32::MAX,
             Defect::RetriesOften => ATTEMPTS_TOO_MANY,
@@ -132,9 +135,7 @@ impl Bot {
                 return Err(refused);
             }
             sleep(pause).await;
-            if self.defect != Defect::RetriesEvenly {
-                wait *= 2;
-            }
+            wait = if self.defect == Defect::RetriesFaster { wait / 4 } else { wait * 2 };
         }
         Err(Refused("gave_up"))
     }

@@ -35,7 +35,7 @@ pub(crate) enum Defect {
     RetriesLate,
     RetriesAtOnce,
     RetriesTooSoon,
-    RetriesEvenly,
+    RetriesFaster,
     RetriesNever,
     LosesSecondReply,
     FallsBack,

@@ -8,6 +8,8 @@ use super::provider::Trouble;
 use super::switch::Fault;
 use crate::built_in::Defect;
 
+const NO_TELEMETRY: &str = "the built-in release exports no telemetry yet";
+
 /// Codes that no case makes, and why.
 pub(crate) const NOT_MADE: &[(&str, &str)] = &[
     ("machine-starved", "it takes a machine that is too busy, which no program can promise"),
@@ -16,6 +18,10 @@ pub(crate) const NOT_MADE: &[(&str, &str)] = &[
         "it takes waits that are equal to 8 ms, which a busy machine does not keep",
     ),
     ("observation-lost", "it takes a bug of the tap, or a machine without memory"),
+    ("telemetry-missing", NO_TELEMETRY),
+    ("telemetry-not-understood", NO_TELEMETRY),
+    ("telemetry-attribute-missing", NO_TELEMETRY),
+    ("telemetry-carries-content", NO_TELEMETRY),
 ];
 
 /// Returns all cases.
@@ -131,7 +137,7 @@ const ATTEMPTS: &[Case] = &[
         .asked(OVERLOAD)
         .with(&[("/releases/new/retry/max_attempts", "10")])
         .warned(),
-    Case::new("retry-backoff-flat", Defect::RetriesEvenly, "waits no longer the second time")
+    Case::new("retry-backoff-flat", Defect::RetriesFaster, "waits less each time, not longer")
         .asked(&["overload-500", "overload-502", "overload-529"])
         .warned(),
     Case::new("retry-after-ignored", Defect::RetriesTooSoon, "does not wait as long as it is told")
