@@ -16,7 +16,7 @@ cargo xtask demo          build the example and surestep, and drill the example 
 cargo xtask test          install what the tests need, then: fmt, tidy, clippy, doc, doctests, tests
 cargo xtask test --fast   the same with the environments that are there: nothing is installed
 cargo xtask tidy          what neither rustc nor clippy checks
-cargo xtask bench         measure the tap (installs nginx, for comparison, if it is missing)";
+cargo xtask bench         measure the tap (installs nginx, HAProxy and Envoy, for comparison, if they are missing)";
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();

@@ -136,7 +136,7 @@ fn measure(parts: &[String]) {
 }
 
 fn shown(figure: Option<String>) -> String {
-    figure.unwrap_or_else(|| "not installed".to_owned())
+    figure.unwrap_or_else(|| "does not run here".to_owned())
 }
 
 #[expect(clippy::cast_precision_loss, reason = "memory in KiB is far below 2^52")]
@@ -173,7 +173,7 @@ fn cost(provider: SocketAddr, peers: &[(Kind, Option<Peer>)], wanted: Wanted) {
     let mut nginx: Vec<(Kind, f64)> = Vec::new();
     for ((kind, _), rounds) in peers.iter().zip(&mut rounds) {
         if rounds.is_empty() {
-            println!("| {} | not installed | | | | |", kind.name());
+            println!("| {} | does not run here | | | | |", kind.name());
             continue;
         }
         let (best, median) = speed(rounds);
@@ -212,7 +212,7 @@ fn delay(provider: SocketAddr, peers: &[(Kind, Option<Peer>)]) {
     for ((kind, peer), best) in peers.iter().zip(best) {
         match peer {
             Some(_) => println!("| {} | {best} | {} |", kind.name(), best.saturating_sub(direct)),
-            None => println!("| {} | not installed | |", kind.name()),
+            None => println!("| {} | does not run here | |", kind.name()),
         }
     }
     println!();
@@ -225,10 +225,10 @@ fn memory(provider: SocketAddr) {
     println!("| peer | idle MiB | with streams MiB | KiB for each stream |\n|---|---|---|---|");
     for kind in Kind::ALL {
         let Some(peer) = Peer::start(kind, provider) else {
-            println!("| {} | not installed | | |", kind.name());
+            println!("| {} | does not run here | | |", kind.name());
             continue;
         };
-        std::thread::sleep(SETTLED);
+        settle();
         let (idle, with) = held_kib(&peer, provider);
         let (with, each) = with.map_or(("not carried".to_owned(), "–".to_owned()), |with| {
             (mib(with), format!("{:.1}", with.saturating_sub(idle) as f64 / HELD as f64))
@@ -236,6 +236,10 @@ fn memory(provider: SocketAddr) {
         println!("| {} | {} | {with} | {each} |", kind.name(), mib(idle));
     }
     println!("| `surestep tap` | {} | | |", surestep_tap(provider));
+}
+
+fn settle() {
+    runtime().block_on(async { tokio::time::sleep(SETTLED).await });
 }
 
 /// The idle memory of the command, of a build in the same profile.
@@ -248,7 +252,10 @@ fn surestep_tap(provider: SocketAddr) -> String {
     let Ok(mut process) = started else {
         return "not built: `cargo build --release`".to_owned();
     };
-    std::thread::sleep(SETTLED);
+    settle();
+    if let Ok(Some(status)) = process.try_wait() {
+        return format!("the build there ended with {status}");
+    }
     let idle = mib(memory_kib(process.id()).0);
     process.kill().unwrap();
     process.wait().unwrap();

@@ -101,7 +101,7 @@ pub(crate) async fn connect(peer: Option<&Peer>, provider: SocketAddr) -> Box<dy
 }
 
 impl Peer {
-    /// Starts one; `None` if it is not installed.
+    /// Starts one; `None` if it does not run here, as when it is not installed.
     pub(crate) fn start(kind: Kind, provider: SocketAddr) -> Option<Self> {
         let folder = tempfile::tempdir().unwrap();
         match kind {
@@ -166,7 +166,7 @@ impl Peer {
         let address = free();
         // Without `http-no-delay` it holds each event for a tenth of a second.
         let configuration = format!(
-            "global\n nbthread 1\n maxconn 8192\n\
+            "global\n nbthread 1\n maxconn 4096\n\
              defaults\n mode http\n option http-no-delay\n http-reuse always\n\
              \x20timeout connect 5s\n timeout client 60s\n timeout server 60s\n\
              frontend release\n bind {address}\n default_backend provider\n\
@@ -227,7 +227,7 @@ impl Peer {
         let listens = runtime().block_on(async {
             tokio::time::timeout(Duration::from_secs(20), async {
                 while TcpStream::connect(address).await.is_err() {
-                    // Not installed: taskset has ended.
+                    // Not installed, or it does not like what it was given: it has ended.
                     if !matches!(peer.process.try_wait(), Ok(None)) {
                         return false;
                     }
