@@ -38,6 +38,10 @@ demo:
 bench:
     cargo xtask bench
 
+# what is held and what is promoted, over the whole detection benchmark: takes long, and goes on where it was stopped
+detect *words:
+    cargo xtask detect {{words}}
+
 # what CI runs, with what a bare machine lacks
 ci:
     .ci/run

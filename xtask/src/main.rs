@@ -5,6 +5,7 @@
 mod bench;
 mod command;
 mod demo;
+mod detect;
 mod tests;
 mod tidy;
 
@@ -16,7 +17,8 @@ cargo xtask demo          build the example and surestep, and drill the example 
 cargo xtask test          install what the tests need, then: fmt, tidy, clippy, doc, doctests, tests
 cargo xtask test --fast   the same with the environments that are there: nothing is installed
 cargo xtask tidy          what neither rustc nor clippy checks
-cargo xtask bench         measure the tap (installs nginx, HAProxy and Envoy, for comparison, if they are missing)";
+cargo xtask bench         measure the tap (installs nginx, HAProxy and Envoy, for comparison, if they are missing)
+cargo xtask detect        drill the detection benchmark and write bench/detection/RESULTS.md; --slice ci|all|none, --only TEXT";
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
@@ -27,6 +29,7 @@ fn main() -> ExitCode {
         ["test"] => tests::test(&root, tests::Environments::Install),
         ["test", "--fast"] => tests::test(&root, tests::Environments::AsTheyAre),
         ["tidy"] => tidy::tidy(&root),
+        ["detect", rest @ ..] => detect::detect(&root, rest),
         ["bench", rest @ ..] => bench::bench(&root, rest),
         _ => Err(format!("these are the tasks:\n\n{USAGE}")),
     };

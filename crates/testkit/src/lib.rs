@@ -23,6 +23,7 @@
 
 mod catalogue;
 mod clock;
+pub mod detection;
 mod gateway;
 mod leak;
 mod network;

@@ -184,7 +184,7 @@ impl SdkRelease {
                  stream: {{ command: [{program}, {command}, --stream, \"{{prompt}}\"] }} }}"
             ),
             Form::Service => format!(
-                "{{ service: [{program}, {service}], env_port: PORT, ready: /healthz, \
+                "{{ service: [{program}, {service}], env_port: PORT, ready: /healthz, ready_within: 120s, \
                  ask: {{ post: /ask, json: {{ question: \"{{prompt}}\" }}, answer: /answer }}, \
                  stream: {{ post: /ask/stream, json: {{ question: \"{{prompt}}\" }}, answer: \"sse:/delta\", \
                  done: \"sse:/done\", refused: \"event:error\" }} }}"

@@ -1,0 +1,138 @@
+//! The detection benchmark: drills every row of a manifest, and writes down what was held, what was promoted, and why.
+//!
+//! `detect SURESTEP [--slice ci|all] [--only TEXT] [--manifest FILE] [--results FILE] [--state FILE] [--fresh] [--jobs N]`
+//!
+//! Rows that the state file has are not drilled again unless `--fresh`; `--slice none` drills nothing and writes the table. It ends
+//! with 1 when a defective row was not held, a healthy one was not promoted, or a run left something behind; with 3 when rows of the
+//! slice were not run. `cargo xtask detect` builds what it needs and starts it.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use testkit::detection::{Done, Manifest, Row, State, drill_rows, table, versions};
+
+const USAGE: &str = "usage: detect SURESTEP [--slice ci|all|none] [--only TEXT] [--manifest FILE] [--results FILE] [--state FILE] [--fresh] [--jobs N]";
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(code) => code,
+        Err(trouble) => {
+            say(&format!("detect: {trouble}"));
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn run() -> Result<ExitCode, String> {
+    let options = Options::read(std::env::args().skip(1))?;
+    let manifest = Manifest::read(&options.path("manifest", "bench/detection/manifest.json"))?;
+    let state =
+        State::open(&options.path("state", "target/detection.jsonl"), options.has("fresh"))?;
+    let rows: Vec<&Row> = manifest.rows.iter().filter(|row| options.wants(row)).collect();
+    let waiting: Vec<Row> =
+        rows.iter().filter(|row| state.of(row).is_none()).map(|row| Row::clone(row)).collect();
+    say(&format!("{} rows, {} of them to run", rows.len(), waiting.len()));
+    let jobs = options.text("jobs").map_or(Ok(2), str::parse::<usize>);
+    let jobs = jobs.map_err(|error| format!("--jobs: {error}"))?;
+    let tell = |row: &Row, done: &Done| say(&line(row, done));
+    drill_rows(&options.surestep, &manifest, waiting, &state, jobs, tell)?;
+    if let Some(results) = options.results() {
+        let text = table(&manifest, &state, &versions(&options.surestep, &manifest));
+        std::fs::write(&results, text)
+            .map_err(|error| format!("cannot write {}: {error}", results.display()))?;
+    }
+    let runs: Vec<Option<bool>> =
+        rows.iter().map(|row| state.of(row).map(|done| done.as_expected(row))).collect();
+    let wrong = runs.iter().filter(|run| **run == Some(false)).count();
+    let missing = runs.iter().filter(|run| run.is_none()).count();
+    say(&format!("{} as expected, {wrong} not, {missing} not run", runs.len() - wrong - missing));
+    Ok(ExitCode::from(if wrong > 0 {
+        1
+    } else if missing > 0 {
+        3
+    } else {
+        0
+    }))
+}
+
+fn line(row: &Row, done: &Done) -> String {
+    let word = if !done.as_expected(row) {
+        "WRONG"
+    } else if row.is_defective() && !done.for_the_right_reason(row) {
+        "held, another reason"
+    } else if !done.blamed(row).is_empty() {
+        "held, and blames the healthy side"
+    } else {
+        "as expected"
+    };
+    let found: Vec<String> =
+        done.found.iter().map(|(code, side)| format!("{code}({side})")).collect();
+    format!(
+        "{word}: {}: {} in {} s {} {}",
+        row.name,
+        done.decision,
+        done.seconds,
+        found.join(" "),
+        done.trouble
+    )
+}
+
+/// What the command line says.
+struct Options {
+    surestep: PathBuf,
+    values: BTreeMap<String, String>,
+}
+
+impl Options {
+    fn read(mut words: impl Iterator<Item = String>) -> Result<Self, String> {
+        let surestep = words.next().ok_or(USAGE)?;
+        let mut values = BTreeMap::new();
+        while let Some(word) = words.next() {
+            let name = word.strip_prefix("--").ok_or(USAGE)?.to_owned();
+            let value = match name.as_str() {
+                "fresh" => String::new(),
+                "slice" | "only" | "manifest" | "results" | "state" | "jobs" => {
+                    words.next().ok_or_else(|| format!("--{name} needs a value"))?
+                }
+                _ => return Err(format!("--{name} is not known\n{USAGE}")),
+            };
+            values.insert(name, value);
+        }
+        let surestep = std::fs::canonicalize(&surestep)
+            .map_err(|error| format!("there is no program {surestep}: {error}"))?;
+        Ok(Self { surestep, values })
+    }
+
+    fn text(&self, name: &str) -> Option<&str> {
+        self.values.get(name).map(String::as_str)
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.values.contains_key(name)
+    }
+
+    fn path(&self, name: &str, otherwise: &str) -> PathBuf {
+        self.text(name).map_or_else(|| testkit::workspace_root().join(otherwise), PathBuf::from)
+    }
+
+    /// The table is about the whole of our own manifest; for another one it is written where `--results` says only.
+    fn results(&self) -> Option<PathBuf> {
+        (!self.has("manifest") || self.has("results"))
+            .then(|| self.path("results", "bench/detection/RESULTS.md"))
+    }
+
+    fn wants(&self, row: &Row) -> bool {
+        let in_slice = match self.text("slice") {
+            Some("ci") => row.ci,
+            Some("none") => false,
+            _ => true,
+        };
+        in_slice && self.text("only").is_none_or(|text| row.name.contains(text))
+    }
+}
+
+#[expect(clippy::print_stdout, reason = "a program for people, not for machines")]
+fn say(line: &str) {
+    println!("{line}");
+}
