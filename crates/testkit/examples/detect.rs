@@ -1,8 +1,9 @@
 //! The detection benchmark: drills every row of a manifest, and writes down what was held, what was promoted, and why.
 //!
-//! `detect SURESTEP [--slice ci|all] [--only TEXT] [--manifest FILE] [--results FILE] [--state FILE] [--fresh] [--jobs N]`
+//! `detect SURESTEP [--slice ci|all] [--only TEXT] [--manifest FILE] [--results FILE] [--state FILE] [--fresh] [--again] [--jobs N]`
 //!
-//! Rows that the state file has are not drilled again unless `--fresh`; `--slice none` drills nothing and writes the table. It ends
+//! Rows that the state file has are not drilled again unless `--fresh`, or with `--again` if they did not end as
+//! expected, which the table then says; `--slice none` drills nothing and writes the table. It ends
 //! with 1 when a defective row was not held, a healthy one was not promoted, or a run left something behind; with 3 when rows of the
 //! slice were not run. `cargo xtask detect` builds what it needs and starts it.
 
@@ -12,7 +13,7 @@ use std::process::ExitCode;
 
 use testkit::detection::{Done, Manifest, Row, State, drill_rows, table, versions};
 
-const USAGE: &str = "usage: detect SURESTEP [--slice ci|all|none] [--only TEXT] [--manifest FILE] [--results FILE] [--state FILE] [--fresh] [--jobs N]";
+const USAGE: &str = "usage: detect SURESTEP [--slice ci|all|none] [--only TEXT] [--manifest FILE] [--results FILE] [--state FILE] [--fresh] [--again] [--jobs N]";
 
 fn main() -> ExitCode {
     match run() {
@@ -30,8 +31,12 @@ fn run() -> Result<ExitCode, String> {
     let state =
         State::open(&options.path("state", "target/detection.jsonl"), options.has("fresh"))?;
     let rows: Vec<&Row> = manifest.rows.iter().filter(|row| options.wants(row)).collect();
+    let is_waiting = |row: &Row| match state.of(row) {
+        None => true,
+        Some(done) => options.has("again") && !done.as_expected(row),
+    };
     let waiting: Vec<Row> =
-        rows.iter().filter(|row| state.of(row).is_none()).map(|row| Row::clone(row)).collect();
+        rows.iter().filter(|row| is_waiting(row)).map(|row| Row::clone(row)).collect();
     say(&format!("{} rows, {} of them to run", rows.len(), waiting.len()));
     let jobs = options.text("jobs").map_or(Ok(2), str::parse::<usize>);
     let jobs = jobs.map_err(|error| format!("--jobs: {error}"))?;
@@ -91,7 +96,7 @@ impl Options {
         while let Some(word) = words.next() {
             let name = word.strip_prefix("--").ok_or(USAGE)?.to_owned();
             let value = match name.as_str() {
-                "fresh" => String::new(),
+                "fresh" | "again" => String::new(),
                 "slice" | "only" | "manifest" | "results" | "state" | "jobs" => {
                     words.next().ok_or_else(|| format!("--{name} needs a value"))?
                 }

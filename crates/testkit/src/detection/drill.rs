@@ -26,6 +26,7 @@ pub(crate) fn drill(surestep: &Path, manifest: &Manifest, row: &Row) -> Done {
             trouble,
             seconds: 0,
             version: version_of(surestep),
+            earlier: Vec::new(),
         },
     }
 }
@@ -58,6 +59,7 @@ fn try_drill(surestep: &Path, manifest: &Manifest, row: &Row) -> Result<Done, St
         trouble,
         seconds: done.elapsed.as_secs(),
         version: version_of(surestep),
+        earlier: Vec::new(),
     })
 }
 

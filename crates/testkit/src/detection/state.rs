@@ -24,6 +24,8 @@ pub struct Done {
     pub seconds: u64,
     /// The commit of the surestep that decided.
     pub(crate) version: String,
+    /// What earlier drills of the same row decided, when it was drilled again.
+    pub(crate) earlier: Vec<String>,
 }
 
 impl Done {
@@ -74,7 +76,10 @@ impl State {
         let text = std::fs::read_to_string(path).map_err(trouble)?;
         // A line that was cut by an interrupted run is run again.
         let lines = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-        let done = lines.filter_map(|line| read(&line)).collect();
+        let mut done = BTreeMap::new();
+        for (row, about, one) in lines.filter_map(|line| read(&line)) {
+            put(&mut done, row, about, one);
+        }
         Ok(Self { file: Mutex::new(file), done: Mutex::new(done) })
     }
 
@@ -95,9 +100,20 @@ impl State {
         let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
         let written = file.write_all(format!("{line}\n").as_bytes());
         let mut all = self.done.lock().unwrap_or_else(PoisonError::into_inner);
-        all.insert(row.name.clone(), (digest(row), done));
+        put(&mut all, row.name.clone(), digest(row), done);
         written.map_err(|error| format!("cannot write the state file: {error}"))
     }
+}
+
+/// A row that is drilled again keeps what was decided before: asking again is no eraser.
+fn put(all: &mut BTreeMap<String, (String, Done)>, row: String, about: String, mut done: Done) {
+    if let Some((before, earlier)) = all.remove(&row)
+        && before == about
+    {
+        done.earlier = earlier.earlier;
+        done.earlier.push(earlier.decision);
+    }
+    all.insert(row, (about, done));
 }
 
 fn digest(row: &Row) -> String {
@@ -106,7 +122,7 @@ fn digest(row: &Row) -> String {
     format!("{:016x}", hasher.finish())
 }
 
-fn read(line: &Value) -> Option<(String, (String, Done))> {
+fn read(line: &Value) -> Option<(String, String, Done)> {
     let text = |key: &str| line[key].as_str().map(str::to_owned);
     let found = line["found"].as_array()?.iter();
     let found =
@@ -117,6 +133,7 @@ fn read(line: &Value) -> Option<(String, (String, Done))> {
         trouble: text("trouble")?,
         seconds: line["seconds"].as_u64()?,
         version: text("version")?,
+        earlier: Vec::new(),
     };
-    Some((text("row")?, (text("about")?, done)))
+    Some((text("row")?, text("about")?, done))
 }

@@ -65,6 +65,10 @@ pub fn table(manifest: &Manifest, state: &State, versions: &[(String, String)]) 
     }
     seconds.sort_unstable();
     let median = seconds.get(seconds.len() / 2).copied().unwrap_or_default();
+    let again = rows
+        .iter()
+        .filter(|(_, done)| done.as_ref().is_some_and(|done| !done.earlier.is_empty()))
+        .count();
     let blaming = rows
         .iter()
         .filter(|(row, done)| done.as_ref().is_some_and(|done| !done.blamed(row).is_empty()))
@@ -78,7 +82,7 @@ pub fn table(manifest: &Manifest, state: &State, versions: &[(String, String)]) 
     );
     _ = writeln!(
         out,
-        "The healthy release of a pair was blamed in {blaming} rows. Wall time of a drill on a shared machine: median {median} s, {} s in all.\n",
+        "The healthy release of a pair was blamed in {blaming} rows; {again} rows were drilled more than once, and say so. Wall time of a drill on a shared machine: median {median} s, {} s in all.\n",
         seconds.iter().sum::<u64>()
     );
     _ = writeln!(
@@ -141,8 +145,12 @@ fn write_rows(out: &mut String, rows: &[(&Row, Option<Done>)]) {
                 } else {
                     ""
                 };
-                let decision = done.decision.replace('|', "/");
-                (format!("{decision}{mark}{}", done.trouble), findings, done.seconds.to_string())
+                let mut decision =
+                    format!("{}{mark}{}", done.decision.replace('|', "/"), done.trouble);
+                if !done.earlier.is_empty() {
+                    _ = write!(decision, " (drilled again; before: {})", done.earlier.join(", "));
+                }
+                (decision, findings, done.seconds.to_string())
             }
         };
         _ = writeln!(
