@@ -249,8 +249,12 @@ fn plain_id(text: &str) -> Option<String> {
     ((1..=128).contains(&text.len()) && text.chars().all(plain)).then(|| text.to_owned())
 }
 
-/// Reads `Retry-After`: seconds, or a date.
+/// Reads how long the provider wants us to wait: `retry-after-ms`, or `Retry-After` in seconds or as a date.
 fn retry_after(headers: &HeaderMap) -> Duration {
+    let millis = headers.get("retry-after-ms").and_then(|value| value.to_str().ok());
+    if let Some(millis) = millis.and_then(|text| text.trim().parse().ok()) {
+        return Duration::from_millis(millis);
+    }
     let Some(text) = headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()) else {
         return Duration::ZERO;
     };
