@@ -11,7 +11,7 @@ use crate::report::Report;
 use crate::rule::{self, Rule};
 use crate::{ContractDocument, ErrorClass, Kind, Mode, Outline, Shape, Surface};
 
-/// A built-in profile with what is declared beside it. All of it has been checked by [`Self::check`].
+/// A built-in profile with what is declared beside it. All of it was checked when it was made.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CustomProfile {
     /// Its name, for reports.
