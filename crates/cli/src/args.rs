@@ -236,7 +236,7 @@ pub(crate) struct TapArgs {
     /// The surface that clients call.
     #[arg(long, value_enum, default_value_t = SurfaceWord::Chat)]
     pub(crate) surface: SurfaceWord,
-    /// Whose wording and documented deviations count.
+    /// Whose wording and documented deviations count: a profile's name, or its file.
     #[arg(long, default_value = "openai")]
     pub(crate) profile: String,
     /// A Unix socket that takes a new script a line, while the tap runs.

@@ -23,9 +23,9 @@ use clap::Parser as _;
 use crate::args::{Arguments, Command, Format};
 use crate::environment::Environment;
 use crate::failure::Failure;
+use crate::progress::{Bars, Lines};
 use crate::result::Outcome;
 use crate::terminal::{self, Paint, answer, say};
-use crate::watch::{Bars, Lines};
 use crate::{config, exit_code, github, human};
 
 /// What every subcommand is given.

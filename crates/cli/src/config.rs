@@ -28,7 +28,7 @@ use drill::settings::{Gates, LedgerUrl, Route, Settings, SwitchKind, TapMode};
 
 use crate::environment::Environment;
 
-use reader::{Fields, Reader};
+use reader::{Fields, Reader, UNEXPLAINED, plain_lines};
 
 pub(crate) use keys::{Absent, GATES, Kind, ROOT, Section};
 pub(crate) use openapi::{load_openapi, with_requirement};
@@ -77,33 +77,11 @@ pub(crate) fn parse(
     base: &Path,
     environment: &Environment,
 ) -> Result<Loaded, ConfigErrors> {
-    // Places are counted in the text that is shown: without the byte order mark, with plain line ends.
-    let source = source.strip_prefix('\u{feff}').unwrap_or(source).replace("\r\n", "\n");
-    let mut reader = Reader {
-        source: &source,
-        environment,
-        base: base.to_owned(),
-        problems: Vec::new(),
-        warnings: Vec::new(),
-        hidden: Vec::new(),
-        others: Vec::new(),
-    };
-    let settings = match tree::parse(&source, &mut reader.problems) {
-        Ok(Some(root)) => {
-            reader.open(&root, &ROOT, String::new()).and_then(|root| reader.root(&root))
-        }
-        Ok(None) => {
-            reader.report(
-                Problem::of_file("the file is empty")
-                    .help("`surestep init --force` writes a template"),
-            );
-            None
-        }
-        Err(problem) => {
-            reader.report(problem);
-            None
-        }
-    };
+    let source = plain_lines(source);
+    let mut reader = Reader::new(&source, base, environment);
+    let empty =
+        Problem::of_file("the file is empty").help("`surestep init --force` writes a template");
+    let settings = reader.whole(&ROOT, empty, |reader, root| reader.root(root));
     let Reader { problems, warnings, hidden, others, .. } = reader;
     let report = |problems| Report::new(file, &source, problems, &hidden);
     match settings {
@@ -111,9 +89,7 @@ pub(crate) fn parse(
             Ok(Loaded { settings, warnings: report(warnings) })
         }
         None if problems.is_empty() && others.is_empty() => {
-            let bug =
-                "surestep could not read this and does not know why: this is a bug of surestep";
-            Err(ConfigErrors(report(vec![Problem::of_file(bug)]), others))
+            Err(ConfigErrors(report(vec![Problem::of_file(UNEXPLAINED)]), others))
         }
         _ => Err(ConfigErrors(report(problems), others)),
     }

@@ -12,13 +12,13 @@ mod github;
 mod human;
 mod init;
 mod learnt;
+mod progress;
 mod result;
 mod schema;
 mod self_test;
 mod sources;
 mod subject;
 mod terminal;
-mod watch;
 mod wiring;
 
 use std::process::ExitCode;

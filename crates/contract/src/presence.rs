@@ -1,7 +1,11 @@
 //! Which fields of a reply the documentation promises, which ones the answer hangs on, and how a required field is written down.
 
+use std::collections::BTreeSet;
+use std::sync::LazyLock;
+
 use serde::Serialize;
 
+use crate::document::{ContractDocument, Field, FieldPresence};
 use crate::{Mode, Surface};
 
 /// Whether the documentation promises a field of a reply with a text.
@@ -14,92 +18,60 @@ pub enum Presence {
     Optional,
 }
 
-/// Promised fields. A field counts as promised only when all objects round it are (contracts.md sections 1.3, 1.4, 2.2, 2.3).
-const CHAT_UNARY: &[&str] = &[
-    "/id",
-    "/object",
-    "/created",
-    "/model",
-    "/choices",
-    "/choices/0",
-    "/choices/0/index",
-    "/choices/0/finish_reason",
-    "/choices/0/message",
-    "/choices/0/message/role",
-    "/choices/0/message/content",
-];
-
-const CHAT_STREAM: &[&str] = &[
-    "/id",
-    "/object",
-    "/created",
-    "/model",
-    "/choices",
-    "/choices/0",
-    "/choices/0/index",
-    "/choices/0/finish_reason",
-    "/choices/0/delta",
-    "/choices/0/delta/content",
-];
-
-const RESPONSE: &[&str] = &[
-    "/id",
-    "/object",
-    "/created_at",
-    "/model",
-    "/output",
-    "/output/0",
-    "/output/0/id",
-    "/output/0/type",
-    "/output/0/role",
-    "/output/0/status",
-    "/output/0/content",
-    "/output/0/content/0",
-    "/output/0/content/0/type",
-    "/output/0/content/0/text",
-    "/output/0/content/0/annotations",
-    "/parallel_tool_calls",
-    "/tool_choice",
-    "/tools",
-];
-
-const RESPONSES_EVENT: &[&str] = &[
-    "/type",
-    "/sequence_number",
-    "/response",
-    "/item",
-    "/item/id",
-    "/item/type",
-    "/item/role",
-    "/item/status",
-    "/item/content",
-    "/item/content/0",
-    "/item/content/0/type",
-    "/item/content/0/text",
-    "/item/content/0/annotations",
-    "/part",
-    "/part/type",
-    "/part/text",
-    "/part/annotations",
-    "/item_id",
-    "/output_index",
-    "/content_index",
-    "/delta",
-    "/text",
-];
-
-/// Returns whether the documentation promises the field at a pointer, as the wire has it.
+/// Returns whether the documentation promises the field at a pointer, as the wire has it. A field counts as promised only when all
+/// objects round it are; the text, and the proof that it is whole, always are.
 pub fn presence(surface: Surface, mode: Mode, pointer: &str) -> Presence {
-    let promised = match (surface, mode) {
-        (Surface::Chat, Mode::Unary) => CHAT_UNARY.contains(&pointer),
-        (Surface::Chat, Mode::Stream) => CHAT_STREAM.contains(&pointer),
-        (Surface::Responses, Mode::Unary) => RESPONSE.contains(&pointer),
-        (Surface::Responses, Mode::Stream) => match pointer.strip_prefix("/response/") {
-            Some(inner) => RESPONSE.contains(&format!("/{inner}").as_str()),
-            None => RESPONSES_EVENT.contains(&pointer),
-        },
+    let is_promised = promised(surface, mode).contains(&documented_path(pointer))
+        || leaves_of_the_answer(surface, mode).contains(&pointer);
+    if is_promised { Presence::Promised } else { Presence::Optional }
+}
+
+/// Returns how the contract's document names the place of a pointer.
+fn documented_path(pointer: &str) -> String {
+    let segment = |segment: &str| match segment.parse::<usize>() {
+        Ok(_index) => "[]".to_owned(),
+        Err(_name) => segment.to_owned(),
     };
-    if promised { Presence::Promised } else { Presence::Optional }
+    pointer.split('/').map(segment).collect::<Vec<_>>().join("/")
+}
+
+/// Returns the paths that are required in the reply, or in some event, all objects round them included.
+fn promised(surface: Surface, mode: Mode) -> &'static BTreeSet<String> {
+    static PROMISED: LazyLock<[BTreeSet<String>; 4]> = LazyLock::new(|| {
+        [
+            of_reply(Surface::Chat),
+            of_events(Surface::Chat),
+            of_reply(Surface::Responses),
+            of_events(Surface::Responses),
+        ]
+    });
+    let [chat, chat_events, response, response_events] = &*PROMISED;
+    match (surface, mode) {
+        (Surface::Chat, Mode::Unary) => chat,
+        (Surface::Chat, Mode::Stream) => chat_events,
+        (Surface::Responses, Mode::Unary) => response,
+        (Surface::Responses, Mode::Stream) => response_events,
+    }
+}
+
+fn of_reply(surface: Surface) -> BTreeSet<String> {
+    required_throughout(&ContractDocument::of(surface).reply)
+}
+
+fn of_events(surface: Surface) -> BTreeSet<String> {
+    let document = ContractDocument::of(surface);
+    let events = document.stream.events.iter();
+    events.flat_map(|event| required_throughout(&document.event_fields(event))).collect()
+}
+
+fn required_throughout(fields: &[Field]) -> BTreeSet<String> {
+    let required = fields.iter().filter(|field| field.presence == FieldPresence::Required);
+    let required: BTreeSet<String> = required.map(Field::shape_path).collect();
+    let is_throughout = |path: &&String| {
+        let ends = path.match_indices('/').map(|(at, _)| at).skip(1);
+        ends.filter_map(|end| path.get(..end)).all(|object| required.contains(object))
+    };
+    required.iter().filter(is_throughout).cloned().collect()
 }
 
 /// Returns whether the documentation promises the events of a name; [`crate::reply::DONE`] is a convention only.
@@ -111,17 +83,22 @@ pub fn presence_of_event(name: &str) -> Presence {
 /// Returns whether the text of the answer, or the proof that it is whole, stands at this pointer or below it: what every
 /// application may be expected to need.
 pub fn carries_the_answer(surface: Surface, mode: Mode, pointer: &str) -> bool {
-    let leaves: &[&str] = match (surface, mode) {
+    let leaves = leaves_of_the_answer(surface, mode);
+    leaves.iter().any(|leaf| {
+        leaf.strip_prefix(pointer).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    })
+}
+
+/// Returns where the text of the answer and the proof that it is whole stand.
+fn leaves_of_the_answer(surface: Surface, mode: Mode) -> &'static [&'static str] {
+    match (surface, mode) {
         (Surface::Chat, Mode::Unary) => &["/choices/0/message/content", "/choices/0/finish_reason"],
         (Surface::Chat, Mode::Stream) => &["/choices/0/delta/content", "/choices/0/finish_reason"],
         (Surface::Responses, Mode::Unary) => {
             &["/output/0/type", "/output/0/content/0/type", "/output/0/content/0/text", "/status"]
         }
         (Surface::Responses, Mode::Stream) => &["/type", "/delta", "/response/status"],
-    };
-    leaves.iter().any(|leaf| {
-        leaf.strip_prefix(pointer).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-    })
+    }
 }
 
 /// Returns how `contract.required_fields` names a field that the wire has at this pointer: as the unary reply has it. `None`
@@ -151,9 +128,9 @@ mod tests {
     use crate::reply::ReplyContext;
     use crate::{FieldState, Profile, Shape, reply};
 
-    /// Every promised field is in the documented reply, and its name for the configuration is found in that reply again.
+    /// What is promised of a reply with a text is in the documented one, and is found there again by its name for the configuration.
     #[test]
-    fn promised_fields_are_in_the_documented_reply() {
+    fn promised_fields_are_found_by_their_names_for_the_configuration() {
         for surface in [Surface::Chat, Surface::Responses] {
             let ctx = ReplyContext {
                 surface,
@@ -171,14 +148,13 @@ mod tests {
             }
             let unary = Shape::of(reply::unary(&ctx).to_string().as_bytes()).unwrap();
             for (mode, shape) in [(Mode::Unary, &unary), (Mode::Stream, &stream)] {
-                let promised: &[&str] = match (surface, mode) {
-                    (Surface::Chat, Mode::Unary) => CHAT_UNARY,
-                    (Surface::Chat, Mode::Stream) => CHAT_STREAM,
-                    (Surface::Responses, Mode::Unary) => RESPONSE,
-                    (Surface::Responses, Mode::Stream) => RESPONSES_EVENT,
-                };
-                for pointer in promised {
-                    assert!(shape.contains(pointer), "{surface} {mode} {pointer}");
+                let leaves = leaves_of_the_answer(surface, mode).iter().map(ToString::to_string);
+                let paths = promised(surface, mode).iter().map(|path| path.replace("[]", "0"));
+                // Items of another type have promised fields that a text has not.
+                let found: Vec<_> =
+                    paths.chain(leaves).filter(|pointer| shape.contains(pointer)).collect();
+                assert!(found.len() > 8, "{surface} {mode} {found:?}");
+                for pointer in &found {
                     assert_eq!(presence(surface, mode, pointer), Presence::Promised);
                     if let Some(field) = required_field(surface, mode, pointer) {
                         let state = shape.field(surface, mode, &field);
@@ -186,6 +162,30 @@ mod tests {
                     }
                 }
             }
+        }
+    }
+
+    #[test]
+    fn the_document_tells_what_is_promised() {
+        let cases = [
+            (Surface::Chat, Mode::Unary, "/choices/0/message/role", Presence::Promised),
+            (Surface::Chat, Mode::Unary, "/choices/0/logprobs", Presence::Optional),
+            (Surface::Chat, Mode::Unary, "/system_fingerprint", Presence::Optional),
+            // Required in `usage`, which itself may be left out.
+            (Surface::Chat, Mode::Unary, "/usage/total_tokens", Presence::Optional),
+            (Surface::Chat, Mode::Stream, "/choices/0/delta", Presence::Promised),
+            (Surface::Chat, Mode::Stream, "/choices/0/delta/content", Presence::Promised),
+            (Surface::Chat, Mode::Stream, "/choices/0/delta/role", Presence::Optional),
+            (Surface::Responses, Mode::Unary, "/status", Presence::Promised),
+            (Surface::Responses, Mode::Unary, "/output/0/content/0/text", Presence::Promised),
+            (Surface::Responses, Mode::Unary, "/usage", Presence::Optional),
+            (Surface::Responses, Mode::Stream, "/sequence_number", Presence::Promised),
+            (Surface::Responses, Mode::Stream, "/response/status", Presence::Promised),
+            (Surface::Responses, Mode::Stream, "/response/metadata", Presence::Optional),
+            (Surface::Responses, Mode::Stream, "/nowhere", Presence::Optional),
+        ];
+        for (surface, mode, pointer, expected) in cases {
+            assert_eq!(presence(surface, mode, pointer), expected, "{surface} {mode} {pointer}");
         }
     }
 

@@ -4,12 +4,17 @@ use crate::judging::{Case, Policy};
 use crate::{AnsweredBy, Attempts, Exchange, Finding, Severity};
 
 /// Below this, two attempts are as good as immediate. Stock SDKs wait 100 ms and more (contracts.md section 6.2).
-const SPACED_MS: u64 = 50;
+pub(crate) const SPACED_MS: u64 = 50;
 
 /// How much earlier than the floor an attempt may come: clocks and rounding.
 const FLOOR_SLACK_MS: u64 = 60;
 /// An HTTP date has whole seconds: a whole one may be lost to rounding, at either end.
-const DATE_SLACK_MS: u64 = 1_100;
+pub(crate) const DATE_SLACK_MS: u64 = 1_100;
+
+/// Returns how long a release waited between two attempts, in milliseconds.
+pub(crate) fn gap(before: &Exchange, after: &Exchange) -> u64 {
+    after.started_ms.saturating_sub(before.ended_ms)
+}
 
 /// Returns the exchanges that are calls of the probed surface: what a release asked its provider for.
 pub(crate) fn calls(exchanges: &[Exchange]) -> impl Iterator<Item = &Exchange> {
@@ -122,10 +127,7 @@ fn judge_count(case: &Case<'_>, n: usize, rounds: usize, findings: &mut Vec<Find
 fn judge_gaps(case: &Case<'_>, group: &[&Exchange], findings: &mut Vec<Finding>) {
     let pairs: Vec<(&Exchange, &Exchange)> =
         group.iter().zip(group.iter().skip(1)).map(|(a, b)| (*a, *b)).collect();
-    let gaps: Vec<u64> = pairs
-        .iter()
-        .map(|(before, after)| after.started_ms.saturating_sub(before.ended_ms))
-        .collect();
+    let gaps: Vec<u64> = pairs.iter().map(|(before, after)| gap(before, after)).collect();
     if let (Some(first), Some(last)) = (group.first(), group.last()) {
         let elapsed = last.started_ms.saturating_sub(first.started_ms);
         if elapsed > case.policy.max_elapsed_ms {

@@ -120,3 +120,20 @@ pub struct PlanContext<'a> {
     /// Whether the tap is the release's proxy and ends its TLS.
     pub ends_tls: bool,
 }
+
+impl PlanContext<'static> {
+    /// Returns the context in which no probe of a surface is left out.
+    pub const fn widest(surface: Surface) -> Self {
+        Self {
+            surface,
+            cometapi: true,
+            required_fields: &[],
+            model: "m-1",
+            models: &[],
+            max_attempts: 3,
+            own_port: true,
+            ends_tls: true,
+            unary_as_well: false,
+        }
+    }
+}

@@ -5,13 +5,9 @@
 
 use contract::Surface;
 
+use crate::attempts::{DATE_SLACK_MS, SPACED_MS, gap};
 use crate::judging::wire;
 use crate::{Exchange, Finding, Severity};
-
-/// Below this, two attempts are as good as immediate, as in the probes.
-const SPACED_MS: u64 = 50;
-/// How much earlier than the floor an attempt may come: clocks, and the whole seconds of HTTP dates.
-const FLOOR_SLACK_MS: u64 = 1_100;
 
 /// Judges calls, each with its attempts in order. Each fact is said once, with how many calls it is about.
 pub fn judge(surface: Surface, calls: &[Vec<Exchange>]) -> Vec<Finding> {
@@ -57,10 +53,6 @@ fn pairs(attempts: &[Exchange]) -> impl Iterator<Item = (&Exchange, &Exchange)> 
     attempts.iter().zip(attempts.iter().skip(1))
 }
 
-fn gap(before: &Exchange, after: &Exchange) -> u64 {
-    after.started_ms.saturating_sub(before.ended_ms)
-}
-
 /// The same request again after an error that it cannot help against.
 fn repeated_in_vain(attempts: &[Exchange]) -> Option<Finding> {
     let hopeless = pairs(attempts).filter_map(|(before, _)| {
@@ -81,9 +73,10 @@ fn repeated_in_vain(attempts: &[Exchange]) -> Option<Finding> {
 
 fn too_early(attempts: &[Exchange]) -> Option<Finding> {
     let (floor, gap) = pairs(attempts).find_map(|(before, after)| {
+        // Whether it came as a date is not known here.
         let floor = before.response.as_ref()?.retry_after_ms?;
         let gap = gap(before, after);
-        (gap + FLOOR_SLACK_MS < floor).then_some((floor, gap))
+        (gap + DATE_SLACK_MS < floor).then_some((floor, gap))
     })?;
     Some(Finding::new(
         Severity::Fail,

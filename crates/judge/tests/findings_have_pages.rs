@@ -93,17 +93,8 @@ fn probe_ids() -> BTreeSet<String> {
         for (mode, own_port) in
             [(Mode::Unary, true), (Mode::Unary, false), (Mode::Stream, true), (Mode::Stream, false)]
         {
-            let context = PlanContext {
-                surface,
-                cometapi: true,
-                required_fields: &[],
-                model: "m-1",
-                models: &[],
-                max_attempts: 3,
-                own_port,
-                ends_tls: true,
-                unary_as_well: true,
-            };
+            let context =
+                PlanContext { own_port, unary_as_well: true, ..PlanContext::widest(surface) };
             let probes = plan(Depth::Thorough, mode, &context);
             ids.extend(probes.into_iter().map(|probe| probe.id.to_owned()));
         }

@@ -24,17 +24,7 @@ fn plan_of(
     own_port: bool,
     unary_as_well: bool,
 ) -> Vec<Probe> {
-    let context = PlanContext {
-        surface,
-        cometapi: true,
-        required_fields: &[],
-        model: "m-1",
-        models: &[],
-        max_attempts: 3,
-        own_port,
-        ends_tls: true,
-        unary_as_well,
-    };
+    let context = PlanContext { own_port, unary_as_well, ..PlanContext::widest(surface) };
     plan(depth, mode, &context)
 }
 

@@ -73,7 +73,7 @@ impl TapServer {
             made.map(Arc::new).map_err(|error| PortError::Environment {
                 what: chain(&error),
                 advice: "let surestep write beside its ledger; the folder is private and goes with the run".to_owned(),
-                source: Some(Box::new(error)),
+                source: None,
             })
         };
         self.trust.get_or_try_init(make).await.cloned()
@@ -93,7 +93,7 @@ impl TapServer {
         made.map_err(|error| PortError::Environment {
             what: format!("the tap cannot be a proxy: {}", chain(&error)),
             advice: "see `base_url`, `proxy` and `tap.forward.ca` in the configuration".to_owned(),
-            source: Some(Box::new(error)),
+            source: None,
         })
     }
 
@@ -226,6 +226,6 @@ fn unusable(upstream: &Upstream, error: AddressError) -> PortError {
     PortError::Environment {
         what: format!("the tap cannot prepare the way to {}: {}", upstream.base_url, chain(&error)),
         advice,
-        source: Some(Box::new(error)),
+        source: None,
     }
 }

@@ -29,7 +29,7 @@ pub(crate) async fn run(call: &Call, what: &ContractCommand) -> Result<u8, Failu
 }
 
 /// Returns the profile that was named on the command line, by name or file.
-fn profile(call: &Call, named: &str) -> Result<Profile, Failure> {
+pub(super) fn profile(call: &Call, named: &str) -> Result<Profile, Failure> {
     config::load_profile(named, Path::new(""), &call.environment).map_err(|errors| refused(&errors))
 }
 

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use contract::{Profile, Surface};
+use contract::Surface;
 use drill::ports::{OpenPort, PortKind, TapPort as _, Upstream};
 use drill::settings::Forward;
 use evidence::Fingerprinter;
@@ -39,7 +39,7 @@ pub(crate) async fn run(call: &Call, args: &TapArgs) -> Result<u8, Failure> {
     }
     let default = if args.upstream.is_some() { "live" } else { "good" };
     let script = parse(args.fault.as_deref().unwrap_or(default), args.upstream.is_some())?;
-    let spec = port_spec(args)?;
+    let spec = port_spec(call, args)?;
     let surface = spec.surface;
     let mut key = [0; 32];
     getrandom::fill(&mut key).map_err(|error| {
@@ -50,9 +50,15 @@ pub(crate) async fn run(call: &Call, args: &TapArgs) -> Result<u8, Failure> {
         fingerprint: Arc::new(move |bytes| fingerprinter.fingerprint("credential", bytes)),
     })
     .with_trust_folder(std::env::temp_dir().join("surestep-tap"));
-    let (port, watch, mut told) = server.watch(spec, script).await?;
-    greet(args, &port.way());
+    let (port, watch, mut told) = server.watch(spec, script).await.map_err(|error| {
+        // What cannot be opened or reached so was typed so.
+        Failure::usage(
+            Failure::from(error).message,
+            "Correct --listen (where the tap is), or --upstream (the provider's base URL), --connect-to and --ca (the way there).",
+        )
+    })?;
     let control = control(args.control.as_deref(), watch.clone(), args.upstream.is_some())?;
+    greet(args, &port.way());
     let paint = Paint::when(may_colour(&call.environment));
     let mut seen = Seen::default();
     let stop = interrupted();
@@ -85,9 +91,8 @@ pub(crate) async fn run(call: &Call, args: &TapArgs) -> Result<u8, Failure> {
     Ok(summary(call, &seen, watch.lost(), surface))
 }
 
-fn port_spec(args: &TapArgs) -> Result<OpenPort, Failure> {
-    let profile: Profile = serde_json::from_value(json!(args.profile))
-        .unwrap_or_else(|_unknown| Profile::for_provider(&args.profile));
+fn port_spec(call: &Call, args: &TapArgs) -> Result<OpenPort, Failure> {
+    let profile = super::contract::profile(call, &args.profile)?;
     // Nothing is relayed without an upstream; the address is one that nobody can have.
     let base_url = args.upstream.clone().unwrap_or_else(|| "http://nowhere.invalid/v1".to_owned());
     let base_url = base_url.trim_end_matches('/').to_owned();

@@ -9,9 +9,8 @@ use contract::{
 
 use super::keys;
 use super::problem::{ConfigErrors, Problem, Report};
-use super::reader::{Fields, Reader};
+use super::reader::{Fields, Reader, UNEXPLAINED, plain_lines};
 use super::scalar::{self, Refusal};
-use super::tree;
 use crate::environment::Environment;
 
 const SURFACES: [Surface; 2] = [Surface::Chat, Surface::Responses];
@@ -52,32 +51,11 @@ pub(super) fn parse(
     base: &Path,
     environment: &Environment,
 ) -> Result<CustomProfile, Report> {
-    let source = source.strip_prefix('\u{feff}').unwrap_or(source).replace("\r\n", "\n");
-    let mut reader = Reader {
-        source: &source,
-        environment,
-        base: base.to_owned(),
-        problems: Vec::new(),
-        warnings: Vec::new(),
-        hidden: Vec::new(),
-        others: Vec::new(),
-    };
-    let profile = match tree::parse(&source, &mut reader.problems) {
-        Ok(Some(root)) => reader
-            .open(&root, &keys::PROFILE, String::new())
-            .and_then(|root| reader.custom_profile(&root)),
-        Ok(None) => {
-            reader.report(
-                Problem::of_file("the profile file is empty")
-                    .help("write at least `name: NAME` and what this provider does otherwise"),
-            );
-            None
-        }
-        Err(problem) => {
-            reader.report(problem);
-            None
-        }
-    };
+    let source = plain_lines(source);
+    let mut reader = Reader::new(&source, base, environment);
+    let empty = Problem::of_file("the profile file is empty")
+        .help("write at least `name: NAME` and what this provider does otherwise");
+    let profile = reader.whole(&keys::PROFILE, empty, |reader, root| reader.custom_profile(root));
     let Reader { mut problems, warnings, hidden, .. } = reader;
     // Doubles and the like: there is nobody to warn where a profile is only named.
     problems.extend(warnings);
@@ -85,9 +63,7 @@ pub(super) fn parse(
         Some(profile) if problems.is_empty() => Ok(profile),
         _ => {
             if problems.is_empty() {
-                problems.push(Problem::of_file(
-                    "surestep could not read this and does not know why: this is a bug of surestep",
-                ));
+                problems.push(Problem::of_file(UNEXPLAINED));
             }
             Err(Report::new(file, &source, problems, &hidden))
         }

@@ -12,7 +12,7 @@ use std::time::Duration;
 use super::keys::{self, Kind, Section};
 use super::problem::{Problem, Report};
 use super::scalar::{self, Refusal};
-use super::tree::{Entry, Node, Value};
+use super::tree::{self, Entry, Node, Value};
 use super::{masking, substitution};
 use crate::environment::Environment;
 
@@ -31,6 +31,53 @@ pub(super) struct Reader<'a> {
     pub(super) hidden: Vec<Range<usize>>,
     /// What is wrong in the files that this one names.
     pub(super) others: Vec<Report>,
+}
+
+/// What is said when reading failed and left no reason.
+pub(super) const UNEXPLAINED: &str =
+    "surestep could not read this and does not know why: this is a bug of surestep";
+
+/// Returns the text in which places are counted and shown: without the byte order mark, with plain line ends.
+pub(super) fn plain_lines(source: &str) -> String {
+    source.strip_prefix('\u{feff}').unwrap_or(source).replace("\r\n", "\n")
+}
+
+impl<'a> Reader<'a> {
+    /// Starts on a text. Relative paths start at `base`.
+    pub(super) fn new(source: &'a str, base: &Path, environment: &'a Environment) -> Self {
+        Self {
+            source,
+            environment,
+            base: base.to_owned(),
+            problems: Vec::new(),
+            warnings: Vec::new(),
+            hidden: Vec::new(),
+            others: Vec::new(),
+        }
+    }
+
+    /// Reads the whole text as one mapping with these keys. `empty` is what to say of a text with nothing in it.
+    pub(super) fn whole<T>(
+        &mut self,
+        section: &'static Section,
+        empty: Problem,
+        read: impl FnOnce(&mut Self, &Fields<'_>) -> Option<T>,
+    ) -> Option<T> {
+        match tree::parse(self.source, &mut self.problems) {
+            Ok(Some(root)) => {
+                let root = self.open(&root, section, String::new())?;
+                read(self, &root)
+            }
+            Ok(None) => {
+                self.report(empty);
+                None
+            }
+            Err(problem) => {
+                self.report(problem);
+                None
+            }
+        }
+    }
 }
 
 /// A mapping whose keys have been checked.

@@ -5,7 +5,7 @@ use std::io::{BufRead as _, BufReader};
 use std::net::{Ipv4Addr, TcpListener};
 use std::process::{Command, Stdio};
 
-use crate::support::{BadProvider, Plan, Project, Release, port};
+use crate::support::{BadProvider, LONG, Plan, Project, Release, port};
 
 #[test]
 fn taken_route_address_is_named() {
@@ -110,6 +110,27 @@ fn truncated_ledger_is_found_and_not_built_on() {
         assert_eq!(project.orphans(), vec![]);
         project.assert_route_is_back();
     }
+}
+
+/// The file stays open and can be written; but nobody will ever find what is in it.
+#[test]
+fn ledger_that_is_deleted_in_the_middle_of_a_drill_lets_nothing_pass() {
+    std::thread::scope(|scope| {
+        for moment in ["step 0", "step 4", "step 7"] {
+            scope.spawn(move || {
+                let project = Plan::healthy().write();
+                let mut drill = project.start(&["drill", "--yes"]);
+                assert!(drill.says(moment), "{}", drill.said());
+                fs::remove_file(project.ledger()).expect("the ledger is there");
+                assert!(drill.ends_within(LONG), "{}", drill.said());
+                let done = drill.done();
+                assert_eq!(done.code, Some(70), "after {moment}: {done}");
+                assert!(done.err().contains("was deleted, moved or replaced"), "{done}");
+                assert_eq!(project.orphans(), vec![], "{done}");
+                project.assert_route_is_back();
+            });
+        }
+    });
 }
 
 #[test]

@@ -75,3 +75,23 @@ fn a_script_that_cannot_be_read_says_where() {
         "{error}"
     );
 }
+
+#[test]
+fn what_was_typed_wrong_is_usage_and_named() {
+    let cases: [(&[&str], &str); 4] = [
+        (&["--profile", "opnai"], "did you mean `openai`?"),
+        (&["--upstream", "nonsense"], "--upstream"),
+        (&["--upstream", "https://x.invalid/v1", "--ca", "none.pem"], "none.pem"),
+        (&["--control", "/nowhere/to/be/found/x.sock"], "x.sock"),
+    ];
+    for (arguments, named) in cases {
+        let output = Command::new(SURESTEP)
+            .args(["tap", "--listen", "127.0.0.1:0"])
+            .args(arguments)
+            .output()
+            .unwrap();
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {error}");
+        assert!(error.contains(named) && !error.contains("the tap listens"), "{error}");
+    }
+}

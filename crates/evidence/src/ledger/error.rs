@@ -32,6 +32,12 @@ pub enum LedgerError {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// Its file was deleted or moved while it was open.
+    #[error("the ledger {} was deleted, moved or replaced while it was in use", path.display())]
+    Gone {
+        /// Where it was.
+        path: PathBuf,
+    },
     /// The file may only be read.
     #[error("the ledger {} is read-only", path.display())]
     ReadOnly {
@@ -162,6 +168,7 @@ impl LedgerError {
             Self::Missing { .. }
             | Self::FolderNotWritable { .. }
             | Self::CannotOpen { .. }
+            | Self::Gone { .. }
             | Self::ReadOnly { .. }
             | Self::DiskFull { .. }
             | Self::Locked { .. }
@@ -189,6 +196,9 @@ impl LedgerError {
             }
             Self::CannotOpen { .. } => {
                 "check that the path in `ledger` is a file that this user may read and write"
+            }
+            Self::Gone { .. } => {
+                "find out who took it, put it back if it was moved, and run again: what this run wrote counts for nothing"
             }
             Self::ReadOnly { .. } => {
                 "give this user write permission on the file and its folder; `surestep can` and `surestep evidence` work without"

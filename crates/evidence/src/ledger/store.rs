@@ -38,8 +38,13 @@ enum Access {
 #[derive(Clone, Debug)]
 pub(crate) struct Store {
     path: PathBuf,
+    /// Which file had that name when it was opened; `None` where files have no such number.
+    file: Option<FileId>,
     pool: AnyPool,
 }
+
+/// Device and number of a file: a name can be given to another one.
+type FileId = (u64, u64);
 
 impl Store {
     /// Opens the file for writing, or makes it with these statements.
@@ -130,7 +135,7 @@ impl Store {
             .await
             .map_err(failed)?;
         first.close().await.map_err(failed)?;
-        Ok(Self { path: path.to_owned(), pool })
+        Ok(Self { path: path.to_owned(), file: file_id(path), pool })
     }
 
     /// Returns the file.
@@ -148,9 +153,14 @@ impl Store {
         self.pool.begin().await.map_err(|source| self.failed(source))
     }
 
-    /// Ends a transaction; once this returns, what it wrote is on disk.
+    /// Ends a transaction; once this returns, what it wrote is on disk, and what it read is there for others to read.
     pub(crate) async fn commit(&self, tx: Tx) -> Result<(), LedgerError> {
-        tx.commit().await.map_err(|source| self.failed(source))
+        tx.commit().await.map_err(|source| self.failed(source))?;
+        // SQLite goes on with a file that lost its name, and says nothing: nobody would ever find what it holds.
+        if self.file.is_some() && file_id(&self.path) != self.file {
+            return Err(LedgerError::Gone { path: self.path.clone() });
+        }
+        Ok(())
     }
 
     /// Runs one statement outside of a transaction and returns its rows.
@@ -190,6 +200,18 @@ impl Store {
     pub(crate) async fn close(&self) {
         self.pool.close().await;
     }
+}
+
+/// Returns which file has this name now.
+#[cfg(unix)]
+fn file_id(path: &Path) -> Option<FileId> {
+    use std::os::unix::fs::MetadataExt as _;
+    fs::metadata(path).ok().map(|file| (file.dev(), file.ino()))
+}
+
+#[cfg(not(unix))]
+fn file_id(_path: &Path) -> Option<FileId> {
+    None
 }
 
 /// A statement with its values.

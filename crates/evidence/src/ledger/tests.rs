@@ -365,6 +365,27 @@ async fn two_handles_append_to_one_chain() {
     assert_eq!((report.records, report.breaks), (40, Vec::new()));
 }
 
+/// SQLite itself goes on with a file that has lost its name.
+#[tokio::test]
+async fn ledger_that_is_taken_away_while_it_is_open_is_missed_at_once() {
+    let takes: [fn(&std::path::Path); 3] = [
+        |path| fs::remove_file(path).unwrap(),
+        |path| fs::rename(path, path.with_extension("away")).unwrap(),
+        |path| {
+            fs::copy(path, path.with_extension("other")).unwrap();
+            fs::rename(path.with_extension("other"), path).unwrap();
+        },
+    ];
+    for take in takes {
+        let fixture = ledger_of(1).await;
+        take(&fixture.path());
+        let appended = fixture.ledger.append(sealed("run", 2)).await;
+        assert!(matches!(appended, Err(LedgerError::Gone { .. })), "{appended:?}");
+        let read = fixture.ledger.items("support-bot", "staging", None).await;
+        assert!(matches!(read, Err(LedgerError::Gone { .. })), "{read:?}");
+    }
+}
+
 #[tokio::test]
 async fn locked_ledger_is_named_after_the_wait() {
     let fixture = ledger_of(1).await;

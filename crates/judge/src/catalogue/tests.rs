@@ -9,20 +9,8 @@ use contract::{
 use super::*;
 use crate::stimulus::{Act, Answer, AnswerEnd, Piece, RequestContext};
 
-const MODELS: &[String] = &[];
-
 fn context(surface: Surface) -> PlanContext<'static> {
-    PlanContext {
-        surface,
-        cometapi: true,
-        required_fields: &[],
-        model: "m-1",
-        models: MODELS,
-        max_attempts: 3,
-        own_port: false,
-        ends_tls: true,
-        unary_as_well: true,
-    }
+    PlanContext { own_port: false, unary_as_well: true, ..PlanContext::widest(surface) }
 }
 
 fn request(surface: Surface, mode: Mode, model: &str, attempt: u32) -> RequestContext {

@@ -81,17 +81,7 @@ fn probes() -> Vec<(String, Stimulus)> {
     let mut found: Vec<(String, Stimulus)> = Vec::new();
     for surface in [Surface::Chat, Surface::Responses] {
         for mode in [Mode::Unary, Mode::Stream] {
-            let context = PlanContext {
-                surface,
-                cometapi: true,
-                required_fields: &[],
-                model: "",
-                models: &[],
-                max_attempts: 3,
-                own_port: true,
-                ends_tls: false,
-                unary_as_well: false,
-            };
+            let context = PlanContext { ends_tls: false, ..PlanContext::widest(surface) };
             for probe in catalogue::default_plan(mode, &context) {
                 let is_known = found.iter().any(|(id, _)| id == probe.id);
                 if !probe.stimulus.is_live() && probe.stimulus != Stimulus::Refused && !is_known {

@@ -13,17 +13,7 @@ mod proxy;
 mod trouble;
 
 fn plan(mode: Mode, own_port: bool) -> Vec<Probe> {
-    let context = PlanContext {
-        surface: Surface::Chat,
-        cometapi: true,
-        required_fields: &[],
-        model: "m-1",
-        models: &[],
-        max_attempts: 3,
-        own_port,
-        ends_tls: true,
-        unary_as_well: false,
-    };
+    let context = PlanContext { own_port, ..PlanContext::widest(Surface::Chat) };
     catalogue::default_plan(mode, &context)
 }
 
