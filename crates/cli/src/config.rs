@@ -25,16 +25,14 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use drill::settings::{Gates, LedgerUrl, Route, Settings, SwitchKind, TapMode};
-
-use crate::environment::Environment;
-
-use reader::{Fields, Reader, UNEXPLAINED, plain_lines};
-
 pub(crate) use keys::{Absent, GATES, Kind, ROOT, Section};
 pub(crate) use openapi::{load_openapi, with_requirement};
 pub(crate) use problem::{ConfigErrors, Problem, Report, Severity};
 pub(crate) use profile::load_profile;
+use reader::{Fields, Reader, UNEXPLAINED, plain_lines};
 pub(crate) use resolving::{SecretProblem, blemishes, resolve, resolve_control};
+
+use crate::environment::Environment;
 
 /// The file that every command reads unless told otherwise.
 pub(crate) const FILE_NAME: &str = "surestep.yaml";

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use crate::config::{ConfigErrors, Report};
 use crate::environment::Environment;
+use crate::self_test::standing;
 
 /// One thing that was looked at.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,6 +76,9 @@ pub(crate) async fn doctor(
             what: format!("{}{}", warning.message, line.unwrap_or_default()),
             fix: warning.help.clone(),
         }
+    }));
+    found.extend(standing(environment).map(|finding| {
+        Checkup::broken(format!("the self-test: {}", finding.seen), finding.advice)
     }));
     found.extend(machine::clock(settings, now));
     found.extend(machine::ledger(settings));

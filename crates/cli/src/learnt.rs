@@ -10,10 +10,9 @@ use drill::learning::{ModeLearnt, ReleaseLearnt, Trouble};
 use drill::settings::Settings;
 use judge::Role;
 use judge::learning::{Effect, FieldNeed, Need, Untold};
+pub(crate) use schema::learn_schema;
 
 use crate::exit_code;
-
-pub(crate) use schema::learn_schema;
 
 /// What was found out, ready to be shown.
 #[derive(Clone, Debug)]

@@ -4,9 +4,8 @@ mod schema;
 
 use judge::gates::{Decided, Gate, GateReport};
 use judge::{Fact, Finding, Item, Phase, Role, Severity, Verdict};
-use serde_json::{Value, json};
-
 pub(crate) use schema::result_schema;
+use serde_json::{Value, json};
 
 /// The version of the JSON results.
 pub(crate) const SCHEMA_VERSION: u32 = 1;

@@ -9,10 +9,12 @@ mod evidence;
 mod made;
 mod outcome;
 mod provider;
+mod standing;
 mod switch;
 mod table;
 mod world;
 
 pub(crate) use self::made::make;
 pub(crate) use self::outcome::Report;
+pub(crate) use self::standing::{keep, standing};
 pub(crate) use self::table::cases;

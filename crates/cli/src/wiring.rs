@@ -20,11 +20,10 @@ use tap::control::{ControlCall, control};
 use tap::{TapConfig, TapServer};
 
 use crate::args::EffortArgs;
-use crate::config;
 use crate::environment::Environment;
 use crate::failure::Failure;
 use crate::sources::Sources;
-use crate::subject;
+use crate::{config, subject};
 
 /// The hidden subcommand under which releases run, so that they end when surestep does.
 pub(crate) const SUPERVISE: &str = "__supervise";
@@ -193,6 +192,7 @@ pub(crate) async fn wire(
         jobs: effort.jobs.unwrap_or_else(cores),
         live_calls: drill::LiveCalls::new(settings.provider.live_calls),
         starting: drill::Starting::default(),
+        preconditions: Vec::new(),
         settings,
     };
     Ok(Wired { bench, ledger, simulated })

@@ -8,12 +8,11 @@ mod listing;
 
 use std::fmt;
 
+pub use listing::changes;
 use serde::Serialize;
 use serde_json::Value;
 
 use crate::reply::StreamEvent;
-
-pub use listing::changes;
 
 /// What happens to a field or an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]

@@ -8,11 +8,10 @@ mod schema;
 
 use std::sync::LazyLock;
 
+pub use field::{Field, FieldPresence, Types};
 use serde::{Deserialize, Serialize};
 
 use crate::{ErrorClass, Outline, Profile, Surface};
-
-pub use field::{Field, FieldPresence, Types};
 
 /// What the documentation says of one surface.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

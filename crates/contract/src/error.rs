@@ -5,9 +5,9 @@
 
 mod words;
 
-pub(crate) use words::reads_like_an_error;
-
 use std::borrow::Cow;
+
+pub(crate) use words::reads_like_an_error;
 
 use crate::json::{Tape, Value};
 use crate::profile::at;

@@ -5,10 +5,10 @@ mod openapi;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+pub use openapi::{OpenApi, OpenApiProblem};
+
 use crate::document::Field;
 use crate::{Kind, Shape};
-
-pub use openapi::{OpenApi, OpenApiProblem};
 
 /// Any type at all: the document says nothing.
 pub(crate) const ANY: Kind = Kind::NULL

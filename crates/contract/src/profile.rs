@@ -2,12 +2,11 @@
 
 mod custom;
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
-
 pub(crate) use custom::at;
 pub use custom::{
     BaseProfile, Code, CustomProfile, Envelope, FinishMeaning, ProfileFault, Requirement,
 };
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 /// A provider's documented deviations from the plain contract.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

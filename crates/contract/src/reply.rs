@@ -11,11 +11,10 @@ mod pieces;
 mod responses;
 mod wording;
 
-use serde_json::Value;
-
 pub use error::{ErrorKind, ErrorReply, error};
 pub use format::AnswerFormat;
 pub use full::{full, without};
+use serde_json::Value;
 
 use crate::{Profile, Surface};
 

@@ -8,12 +8,11 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
+pub use fields::{FieldState, places_of};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+pub(crate) use trie::{ShapeTrie, segment};
 
 use crate::json::Value;
-
-pub use fields::{FieldState, places_of};
-pub(crate) use trie::{ShapeTrie, segment};
 
 /// The type of a JSON value, as a set: a path may hold several types over several documents.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -1,13 +1,12 @@
 //! Replies made to mislead: each is judged as a careful reader of the contract would, whole and byte by byte.
 #![expect(clippy::too_many_lines, reason = "tables")]
 
-use contract::{
-    BodyEnd, ContractVerdict, Dump, Judgement, Mode, Profile, ResponseJudge, Surface, judge_dump,
-};
-
 use ContractVerdict::{Hold, Pass, Warn};
 use Mode::{Stream, Unary};
 use Surface::{Chat, Responses};
+use contract::{
+    BodyEnd, ContractVerdict, Dump, Judgement, Mode, Profile, ResponseJudge, Surface, judge_dump,
+};
 
 const NAMES: &str = r#""id":"a","object":"chat.completion.chunk","created":1780000000,"model":"m""#;
 

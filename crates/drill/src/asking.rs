@@ -2,21 +2,21 @@
 
 use std::time::Duration;
 
-use crate::settings::LogSource;
 use contract::Mode;
 use evidence::{Form, NeedleKind, Scanner, Sensitive};
 use judge::judging::{
     Case, Control, Judged, LeakKind, LeakSeen, LogEvidence, Machine, Policy, judge,
 };
 use judge::logs::{LogContext, read};
-use judge::telemetry;
 use judge::{
     AnswerRelation, Observation, Outcome, OutcomeKind, Probe, Repeat, Role, Stimulus, relate,
+    telemetry,
 };
 use tokio::time::Instant;
 
 use crate::bench::{AskNames, Bench, COLLECT_GRACE, ControlPort};
 use crate::ports::{ArmedAsk, Ask, Asked, LogPosition, Releases, RunningRelease, Tap, TapPort};
+use crate::settings::LogSource;
 
 /// Live calls that one ask may make: its retries included, and not more.
 const LIVE_CALLS_PER_ASK: u32 = 6;

@@ -53,6 +53,8 @@ pub struct Bench<T: Tap, R: Releases, C: ControlPort> {
     pub live_calls: LiveCalls,
     /// How long commands take to start here.
     pub starting: Starting,
+    /// What was wrong with surestep itself before the run began: with any of it nothing is promoted.
+    pub preconditions: Vec<Finding>,
 }
 
 /// How long commands take from their start to their first call: the slowest seen in this run.

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use contract::change::{Change, Place};
 use contract::{Mode, Surface, reply};
+use fleet::{Fleet, Wire};
 use futures_util::future::join_all;
 use judge::learning::{
     Answers, Cell, Effect, Found, Grouping, Needs, Next, Told, Untold, asks_expected, cells,
@@ -21,7 +22,6 @@ use crate::ports::{Releases, Tap};
 use crate::progress::Event;
 use crate::settings::{Release, Run, Settings};
 use crate::smoke::{mode_not_mapped, not_started};
-use fleet::{Fleet, Wire};
 
 /// Asks of a mode beside its experiments: the reply as it is, before and after, and the search for the fullest one.
 const ASKS_BESIDE: usize = 6;

@@ -401,13 +401,13 @@ impl<T: Tap, R: Releases, C: ControlPort, S: TrafficSwitch> Steps<'_, T, R, C, S
         Ok(took_over)
     }
 
-    /// Step 0, the rest: the route is on `rollback`.
+    /// Step 0, the rest: surestep itself is in order, and the route is on `rollback`.
     async fn preflight(
         &self,
         took_over: Option<String>,
         report: &mut RunReport,
     ) -> Result<(), RunError> {
-        let mut findings = Vec::new();
+        let mut findings = self.bench.preconditions.clone();
         if let Some(run) = took_over {
             findings.push(Finding::new(
                 Severity::Info,

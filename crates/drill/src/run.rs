@@ -285,9 +285,36 @@ pub async fn check<T: Tap, R: Releases, C: ControlPort>(
     let plans = plans(bench, roles);
     let fact = Fact::Planned { probes: planned(&plans) };
     keeper.keep(vec![keeper.clerk.fact(None, fact, "check planned")]).await?;
+    keep_preconditions(bench, &keeper, &mut report).await?;
     let alive = smoke_and_review(bench, &keeper, &plans, &mut report).await?;
     stop_all(alive).await;
     Ok(report)
+}
+
+/// Keeps what was wrong with surestep itself: what it finds all the same is worth knowing, but nothing passes.
+async fn keep_preconditions<T: Tap, R: Releases, C: ControlPort>(
+    bench: &Bench<T, R, C>,
+    keeper: &Keeper<'_>,
+    report: &mut RunReport,
+) -> Result<(), RunError> {
+    let findings = bench.preconditions.clone();
+    if findings.is_empty() {
+        return Ok(());
+    }
+    let verdict = Verdict::of(&findings, bench.settings.gates.strict);
+    let name = "preflight";
+    let fact = Fact::Stepped {
+        step: 0,
+        name: name.to_owned(),
+        verdict,
+        findings: findings.clone(),
+        percent_new: None,
+    };
+    let note = format!("step 0, {name}: {}", verdict.as_str());
+    keeper.keep(vec![keeper.clerk.fact(None, fact, &note)]).await?;
+    report.findings.extend(findings.iter().cloned());
+    end_step(bench, report, 0, name, verdict, findings);
+    Ok(())
 }
 
 pub(crate) fn clerk<T: Tap, R: Releases, C: ControlPort>(bench: &Bench<T, R, C>) -> Clerk<'_> {

@@ -10,7 +10,6 @@ mod parse;
 use std::time::Duration;
 
 use contract::change::Change;
-
 pub use editor::{Editor, edit_answer};
 pub use parse::{FaultProblem, words};
 

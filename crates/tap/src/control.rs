@@ -12,10 +12,9 @@ use http_body_util::BodyExt as _;
 use serde_json::json;
 use tokio::time::{Instant, timeout_at};
 
-use crate::clock;
 use crate::exchange::chain;
-use crate::response_seen;
 use crate::upstream::Client;
+use crate::{clock, response_seen};
 
 /// Longest reply that the control reads; its answer is one line.
 const REPLY_MAX: usize = 4 * 1024 * 1024;

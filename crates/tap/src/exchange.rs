@@ -17,9 +17,7 @@ use judge::{Act, AnsweredBy, End, Marker, RequestContext, Stimulus};
 use tokio::time::{Instant, sleep};
 
 use crate::asks::{Admission, Ask, Asks, Owner};
-use crate::clock;
 use crate::forward::{Forward, pass_on};
-use crate::guard;
 use crate::limits::HELD_MAX;
 use crate::made::Made;
 use crate::path::{self, Place, Resource};
@@ -31,6 +29,7 @@ use crate::request_seen::{RequestHead, invalidate_credentials, request_seen};
 use crate::server::FingerprintFn;
 use crate::upstream::{Client, ReplyStream, SendBody, UpstreamError, remove_hop_by_hop};
 use crate::wire::{Ending, Shown, WireControl};
+use crate::{clock, guard};
 
 /// What all exchanges of a port share.
 pub(crate) struct PortContext {

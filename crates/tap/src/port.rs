@@ -1,11 +1,10 @@
 //! An open listener of the tap: accepts connections, refuses them on demand, and ends them when it is dropped.
 
-use std::fmt;
-use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
+use std::{fmt, io};
 
 use contract::DeliveredText;
 use drill::ports::{ArmedAsk, TapPort, Way};

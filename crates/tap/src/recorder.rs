@@ -17,9 +17,8 @@ use judge::{AnsweredBy, End, Exchange, RequestSeen, ResponseSeen};
 use tokio::time::Instant;
 
 use crate::asks::{Ask, Slot};
-use crate::clock;
 use crate::limits::DECODED_MAX;
-use crate::response_seen;
+use crate::{clock, response_seen};
 
 /// Records one exchange. Dropping it records that it broke off.
 pub(crate) struct Recorder(Option<Box<Open>>);

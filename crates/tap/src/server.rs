@@ -1,13 +1,12 @@
 //! The tap: opens listeners and shares the way to each provider among them.
 
 use std::collections::hash_map::RandomState;
-use std::fmt;
 use std::hash::BuildHasher as _;
-use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::{fmt, io};
 
 use drill::ports::{OpenPort, PortError, PortKind, Tap, Upstream};
 use drill::settings::Forward as Rules;

@@ -3,12 +3,11 @@
 //! Each connection is driven by whoever uses it and not by a task of its own: an exchange costs no hand-over between
 //! tasks, and dropping a reply closes its connection at once, so that a release that leaves is seen by the provider.
 
-use std::fmt;
 use std::future::Future as _;
-use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
+use std::{fmt, io};
 
 use bytes::Bytes;
 use drill::ports::Upstream;
@@ -29,9 +28,8 @@ mod address;
 mod dial;
 
 pub use address::AddressError;
-pub use dial::DialError;
-
 pub(crate) use address::{Address, EgressProxy, Place, parse_place};
+pub use dial::DialError;
 use dial::Dialer;
 pub(crate) use dial::dial_other;
 

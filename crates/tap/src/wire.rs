@@ -5,12 +5,11 @@
 //! break the connection waits here until everything before was flushed, then says how the socket is to end, then fails;
 //! `Drop` of the socket arms the reset. A reset that is armed earlier takes the good bytes with it.
 
-use std::fmt;
-use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
+use std::{fmt, io};
 
 use bytes::{Buf as _, Bytes};
 use socket2::SockRef;

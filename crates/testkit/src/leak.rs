@@ -1,8 +1,7 @@
 //! Looks for texts that must not have been written down, byte by byte and in the usual disguises.
 
-use std::fs;
-use std::io;
 use std::path::Path;
+use std::{fs, io};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};

@@ -7,6 +7,7 @@ use crate::args::CheckArgs;
 use crate::command::{Call, can};
 use crate::exit_code;
 use crate::failure::Failure;
+use crate::self_test::standing;
 use crate::wiring::{unseal, wire};
 
 /// Runs it.
@@ -18,9 +19,11 @@ pub(crate) async fn run(call: &Call, args: &CheckArgs) -> Result<u8, Failure> {
         Some(role) => vec![role.into()],
         None => Role::BOTH.to_vec(),
     };
-    let wired = wire(settings, &call.environment, unsealed, call.progress(), args.effort.into())
-        .await
-        .map_err(|failure| failure.redacted(&scanner))?;
+    let mut wired =
+        wire(settings, &call.environment, unsealed, call.progress(), args.effort.into())
+            .await
+            .map_err(|failure| failure.redacted(&scanner))?;
+    wired.bench.preconditions.extend(standing(&call.environment));
     let result = check(&wired.bench, &wired.ledger, &roles).await;
     for provider in wired.simulated {
         provider.stop().await;

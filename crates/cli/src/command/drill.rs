@@ -9,6 +9,7 @@ use route::{EmbeddedSwitch, RouteConfig};
 use crate::args::DrillArgs;
 use crate::command::{Call, can};
 use crate::failure::Failure;
+use crate::self_test::standing;
 use crate::wiring::{state_dir, unseal, wire};
 
 /// Runs it.
@@ -22,9 +23,11 @@ pub(crate) async fn run(call: &Call, args: &DrillArgs) -> Result<u8, Failure> {
     );
     confirm(args.yes, &question)?;
     let route = RouteConfig { listen: settings.route.listen, state_dir: state_dir(&settings) };
-    let wired = wire(settings, &call.environment, unsealed, call.progress(), args.effort.into())
-        .await
-        .map_err(|failure| failure.redacted(&scanner))?;
+    let mut wired =
+        wire(settings, &call.environment, unsealed, call.progress(), args.effort.into())
+            .await
+            .map_err(|failure| failure.redacted(&scanner))?;
+    wired.bench.preconditions.extend(standing(&call.environment));
     let switch = EmbeddedSwitch::connect(route)
         .await
         .map_err(|error| Failure::from(error).redacted(&scanner))?;

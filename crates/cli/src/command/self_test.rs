@@ -5,9 +5,10 @@ use futures_util::stream::{self, StreamExt as _};
 
 use crate::args::{Format, SelfTestArgs};
 use crate::command::{Call, pretty};
-use crate::failure::Failure;
-use crate::self_test::{Report, cases, make};
-use crate::terminal::{Paint, may_colour};
+use crate::failure::{Failure, chain};
+use crate::self_test::{Report, cases, keep, make};
+use crate::terminal::{Paint, may_colour, say};
+use crate::wiring::now;
 
 /// Cases under way at once: most of the time each waits, for a retry or a deadline.
 const AT_ONCE: usize = 8;
@@ -37,5 +38,9 @@ pub(crate) async fn run(call: &Call, args: &SelfTestArgs) -> Result<u8, Failure>
         Format::Json => pretty(&report.to_json()),
     };
     call.answer(&text, &Scanner::new([]));
+    if let Err(error) = keep(&report, &call.environment, now()) {
+        // The exit code tells all the same; only later runs will not know.
+        say(&format!("later runs will not know of this: {}", chain(&error)));
+    }
     Ok(report.exit_code())
 }

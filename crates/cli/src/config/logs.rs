@@ -5,11 +5,10 @@ use std::path::Path;
 use drill::settings::{LogSource, Run};
 use judge::logs::LogFields;
 
-use super::keys;
 use super::problem::Problem;
 use super::reader::{Fields, Reader};
-use super::scalar;
 use super::tree::{Node, Value};
+use super::{keys, scalar};
 
 impl Reader<'_> {
     /// Reads where a release's logs are, and which fields of them are looked at.

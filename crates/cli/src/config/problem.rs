@@ -3,9 +3,10 @@
 use std::fmt;
 use std::ops::Range;
 
-use super::masking;
 use annotate_snippets::renderer::DecorStyle;
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
+
+use super::masking;
 
 /// One thing that is wrong, or odd, in a configuration file.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -8,13 +8,12 @@ use drill::settings::{
     Forward, HttpAsk, Provider, Release, RetryPolicy, Run, SecretSource, TapMode,
 };
 
-use super::keys;
-use super::masking;
 use super::problem::Problem;
 use super::reader::{Fields, Reader};
 use super::secret::ControlKey;
 use super::substitution::is_variable_name;
 use super::tree::{Node, Value};
+use super::{keys, masking};
 
 const DEADLINE: Duration = Duration::from_secs(30);
 const RETRY: RetryPolicy =

@@ -7,14 +7,12 @@ use drill::settings::{
     ServiceRun,
 };
 
-use super::keys;
-use super::masking;
 use super::problem::Problem;
 use super::reader::{Fields, Reader};
 use super::release::HandedByEnv;
-use super::scalar;
 use super::secret::ControlKey;
 use super::tree::{Node, Value};
+use super::{keys, masking, scalar};
 
 const READY_WITHIN: Duration = Duration::from_secs(30);
 

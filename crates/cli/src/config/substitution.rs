@@ -1,8 +1,7 @@
 //! `${NAME}` in values, and the placeholders that are filled at run time.
 
-use crate::environment::{Environment, VariableProblem};
-
 use super::scalar;
+use crate::environment::{Environment, VariableProblem};
 
 /// The placeholders in commands and environment values.
 pub(super) const PLACEHOLDERS: [&str; 6] = ["prompt", "tap", "port", "version", "model", "key"];

@@ -30,3 +30,29 @@ fn self_test_fails_when_nothing_is_broken() {
         }
     }
 }
+
+/// A surestep that does not find what it broke itself may promote nothing, until a self-test has passed again.
+#[test]
+fn failed_self_test_holds_every_run_until_it_passes() {
+    let project = Plan::healthy().write();
+    let self_test =
+        |spare: &[&str]| project.run(&[&["self-test", "--only", "crashed"], spare].concat());
+    assert_eq!(self_test(&["--spare", "crashed"]).code, Some(70));
+    let held = project.drill(10);
+    assert_eq!(held.json()["decision"], "hold", "{held}");
+    let codes = |done: &Done| {
+        let findings = done.json()["findings"].as_array().cloned().unwrap_or_default();
+        findings
+            .iter()
+            .map(|finding| finding["code"].as_str().unwrap_or_default().to_owned())
+            .collect::<Vec<_>>()
+    };
+    assert!(codes(&held).contains(&"self-test-failed".to_owned()), "{held}");
+    let checked = project.run(&["check", "--format", "json"]);
+    assert_eq!(checked.code, Some(10), "{checked}");
+    assert!(codes(&checked).contains(&"self-test-failed".to_owned()), "{checked}");
+    let doctor = project.run(&["doctor"]);
+    assert!(doctor.out().contains("not found: crashed"), "{doctor}");
+    assert_eq!(self_test(&[]).code, Some(0));
+    project.drill(0);
+}

@@ -320,6 +320,8 @@ impl Project {
             .args(arguments)
             .current_dir(self.folder())
             .env(MARKER_VARIABLE, &self.marker)
+            // What a self-test says here is for this project only.
+            .env("XDG_STATE_HOME", self.beside().join("state"))
             .envs(variables.iter().copied())
             .stdin(Stdio::null())
             .stdout(file(&stdout))

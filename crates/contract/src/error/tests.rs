@@ -1,8 +1,9 @@
 //! Error replies of every envelope in, class and retry safety out.
 
+use ErrorClass as E;
+
 use super::*;
 use crate::Profile;
-use ErrorClass as E;
 
 #[track_caller]
 fn check(status: u16, body: &str, class: ErrorClass, retry_safe: bool) {

@@ -5,11 +5,11 @@
 
 mod flat;
 
+use flat::Flattener;
 use serde_json::Value;
 
 use super::Outline;
 use crate::{Mode, Surface};
-use flat::Flattener;
 
 /// What an OpenAPI document says of one surface.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -1,7 +1,6 @@
 //! Who holds a lease, in words by which a dead process of this machine is known.
 
-use std::fmt;
-use std::fs;
+use std::{fmt, fs};
 
 /// Who holds a lease: a process, or a name.
 ///

@@ -2,9 +2,8 @@
 
 use sqlx::Row as _;
 
-use super::chain;
 use super::store::{self, Row, Tx, query};
-use super::{Ledger, LedgerError};
+use super::{Ledger, LedgerError, chain};
 use crate::record::{Record, RecordError};
 
 /// Breaks that are reported at most; the first one already says that the ledger cannot be relied on.

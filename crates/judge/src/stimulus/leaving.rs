@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use contract::Mode;
-use contract::reply;
+use contract::{Mode, reply};
 
 use super::simulate::{context, events_answer};
 use super::{Act, AnswerEnd, Piece, RequestContext};

@@ -19,11 +19,10 @@ use contract::{Profile, Surface};
 use drill::ports::{ArmedAsk, OpenPort, PortKind, Tap as _, TapPort as _, Upstream};
 use drill::settings::{Forward, Others};
 use judge::{AskId, Fingerprint, Marker, Role, Stimulus};
-use tap::{TapConfig, TapServer};
-
 use load::{CONCURRENCY, HELD, PACED, ROUND, Round, delay_micros, held_kib, round};
 use peers::{HOST, Kind, Peer, memory_kib};
 use provider::{EVENTS, PACE, Wanted};
+use tap::{TapConfig, TapServer};
 
 mod load;
 mod peers;

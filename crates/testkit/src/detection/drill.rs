@@ -4,14 +4,15 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
+use serde_json::Value;
+use tempfile::TempDir;
+
 use super::manifest::{Change, Manifest, Row, Side, pairs, plain, sources_folder};
 use super::state::Done;
 use crate::pair::Pair;
 use crate::place::{environment, workspace_root};
 use crate::project::Finished;
 use crate::sdk_release::{Form, SdkRelease, Stack};
-use serde_json::Value;
-use tempfile::TempDir;
 
 /// How long one drill may take on a machine that has other things to do.
 const LIMIT: Duration = Duration::from_secs(900);

@@ -7,12 +7,12 @@ use contract::{
 };
 use evidence::Scanner;
 use serde_json::{Value, json};
+use side::{Channel, Side};
 
 use crate::args::{DiffArgs, Format};
 use crate::command::{Call, pretty};
 use crate::exit_code;
 use crate::failure::Failure;
-use side::{Channel, Side};
 
 /// Where the required fields come from.
 #[derive(Clone, Copy, PartialEq, Eq)]

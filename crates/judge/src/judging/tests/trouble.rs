@@ -1,7 +1,8 @@
 //! The same table for askers who leave, fallbacks, redirects, recovery, guard calls and a machine without time.
 
-use super::*;
 use Severity::Info;
+
+use super::*;
 
 /// An exchange that was still under way when the asker left, and ended so.
 fn abandoned(started: u64, ended: u64, end: End) -> Exchange {
