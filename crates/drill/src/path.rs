@@ -176,6 +176,7 @@ fn finding(
             | AnswerRelation::Empty
             | AnswerRelation::Repeated
             | AnswerRelation::Partial
+            | AnswerRelation::TypeName
             | AnswerRelation::Unrelated => Finding::new(
                 Severity::Fail,
                 "path-answer-wrong",

@@ -17,6 +17,8 @@ pub enum AnswerRelation {
     Labelled,
     /// It is a part of a delivered text, without the label.
     Partial,
+    /// It is what a language prints in place of a value that is no text, and nothing else.
+    TypeName,
     /// Nothing of what was delivered stands in it, although that had the label that was asked for.
     Unrelated,
     /// Nothing of what was delivered stands in it; but the provider had not given the asked label either.
@@ -25,6 +27,10 @@ pub enum AnswerRelation {
 
 /// Shorter texts may well be said twice: a greeting, a label.
 const REPEATED_MIN: usize = 24;
+
+/// What a language prints in place of a value that is no text: JavaScript of an object, PHP of a list. openai-node's `output_text` joins
+/// whatever it finds, so that its callers get this for a string.
+const TYPE_NAMES: [&str; 2] = ["[object Object]", "Array"];
 
 /// Compares an answer with the texts that were delivered, white space folded. An answer that was rendered as HTML counts as
 /// its text.
@@ -51,6 +57,8 @@ pub fn relate(answer: Option<&str>, delivered: &[&str], label: &str) -> AnswerRe
         AnswerRelation::Labelled
     } else if delivered.iter().any(|text| text.contains(answer.as_str())) {
         AnswerRelation::Partial
+    } else if TYPE_NAMES.contains(&answer.trim_matches('"')) {
+        AnswerRelation::TypeName
     } else if delivered.is_empty() || delivered.iter().any(|text| text.contains(label)) {
         AnswerRelation::Unrelated
     } else {
@@ -145,6 +153,13 @@ mod tests {
         check(Some("Sorry, try again later"), &["SSL-1"], AnswerRelation::Unrelated);
         check(Some("Sorry, try again later"), &[], AnswerRelation::Unrelated);
         check(Some("Sorry"), &["a canned reply"], AnswerRelation::UnrelatedToOffTopic);
+    }
+
+    #[test]
+    fn name_of_a_type_is_told_from_a_placeholder() {
+        check(Some(" [object Object]\n"), &[], AnswerRelation::TypeName);
+        check(Some("[object Object]"), &["SSL-1"], AnswerRelation::TypeName);
+        check(Some("Sorry: [object Object]"), &[], AnswerRelation::Unrelated);
     }
 
     #[test]

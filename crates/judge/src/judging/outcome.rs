@@ -150,7 +150,7 @@ fn answer_to_a_good_reply(case: &Case<'_>, findings: &mut Vec<Finding>) {
             "an empty answer",
             "The reply had text, and none of it reached the user.",
         ),
-        AnswerRelation::Unrelated => Finding::new(
+        AnswerRelation::Unrelated | AnswerRelation::TypeName => Finding::new(
             Severity::Fail,
             "answer-not-from-provider",
             "the text that the provider delivered",
@@ -193,6 +193,11 @@ fn answer_to_an_error(case: &Case<'_>, severity: Severity) -> Option<Finding> {
             "an empty answer",
             "An error was swallowed. Treat a reply without text and without proof of completion as an error, and tell the user.",
         ),
+        AnswerRelation::TypeName => (
+            "error-became-answer",
+            "the name of a type in place of a text, as `[object Object]`",
+            "A value that is no text was made one and shown. Look at the type of what the provider sent before it is joined to anything (`typeof part.text === \"string\"`), and report an error otherwise.",
+        ),
         AnswerRelation::Unrelated | AnswerRelation::UnrelatedToOffTopic => (
             "error-became-answer",
             "text that the provider never delivered (an error text or a placeholder)",
@@ -206,7 +211,10 @@ fn answer_to_an_error(case: &Case<'_>, severity: Severity) -> Option<Finding> {
 fn tolerable_answer(case: &Case<'_>, findings: &mut Vec<Finding>) {
     match case.answer {
         AnswerRelation::Whole => {}
-        AnswerRelation::Labelled => findings.extend(answer_to_an_error(case, Severity::Warn)),
+        // What current official SDKs make of it, without a chance for the application to notice: a list printed, a type's name.
+        AnswerRelation::Labelled | AnswerRelation::TypeName => {
+            findings.extend(answer_to_an_error(case, Severity::Warn));
+        }
         AnswerRelation::None
         | AnswerRelation::Empty
         | AnswerRelation::Repeated

@@ -285,6 +285,7 @@ fn what_stock_sdks_let_through_with_its_text_is_a_warning() {
     };
     hold(bad_form(A::Whole)).check(&[]);
     hold(bad_form(A::Labelled)).check(&[("incomplete-reply-accepted", Warn)]);
+    hold(bad_form(A::TypeName)).check(&[("error-became-answer", Warn)]);
     hold(bad_form(A::Unrelated)).check(&[("error-became-answer", Fail)]);
 }
 
