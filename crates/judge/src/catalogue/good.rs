@@ -16,6 +16,7 @@ pub(super) fn add(plan: &mut Plan<'_>) {
     };
     tolerated("tolerated-extra-fields", Variation::ExtraFields, Expect::Answer);
     tolerated("tolerated-model-snapshot", Variation::ModelSnapshot, Expect::Answer);
+    tolerated("tolerated-reasoning", Variation::Reasoning, Expect::Answer);
     if !needs_usage {
         tolerated("tolerated-usage-null", Variation::UsageNull, Expect::Answer);
     }

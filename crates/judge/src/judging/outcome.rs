@@ -3,6 +3,10 @@
 use super::{Case, fallback, is_good_reply, last_call};
 use crate::{AnswerRelation, CrashKind, Expect, Finding, OutcomeKind, Severity, attempts};
 
+/// Variations that these client libraries refuse by themselves, whatever the application does (contracts.md row 136). A library that names itself
+/// otherwise takes them: there it is the application's own parser.
+const REFUSED_BY_LIBRARIES: [(&str, &[&str]); 1] = [("tolerated-extra-events", &["openai-node "])];
+
 /// Judges the outcome. Crashes are reported by the caller already.
 pub(super) fn judge(case: &Case<'_>, findings: &mut Vec<Finding>) {
     match case.outcome.kind() {
@@ -26,7 +30,7 @@ pub(super) fn judge(case: &Case<'_>, findings: &mut Vec<Finding>) {
         },
         OutcomeKind::Refused => match case.probe.expect {
             Expect::Answer => findings.push(refused(case, Severity::Fail)),
-            Expect::AnswerOrWarn => findings.push(refused(case, Severity::Warn)),
+            Expect::AnswerOrWarn => findings.push(refused(case, severity_of_refusal(case))),
             Expect::Refusal | Expect::RefusalOrWarn | Expect::AnyOutcome | Expect::Nobody => {}
         },
     }
@@ -75,6 +79,20 @@ fn starved(case: &Case<'_>) -> Finding {
         ),
         "This machine was too busy to tell a hang from a lack of processors. Run again with fewer probes at once (`--jobs 1`), with less beside it, or on more processors.",
     )
+}
+
+/// How bad it is to refuse what common clients are known to refuse.
+fn severity_of_refusal(case: &Case<'_>) -> Severity {
+    let by_libraries = REFUSED_BY_LIBRARIES.iter().find(|(probe, _)| *probe == case.probe.id);
+    let client = last_call(case).and_then(|call| call.request.client.as_deref());
+    match (by_libraries, client) {
+        (Some((_, libraries)), Some(client))
+            if !libraries.iter().any(|l| client.starts_with(l)) =>
+        {
+            Severity::Fail
+        }
+        (Some(_) | None, _) => Severity::Warn,
+    }
 }
 
 fn refused(case: &Case<'_>, severity: Severity) -> Finding {

@@ -1,7 +1,7 @@
 //! Legal variations of the documented reply.
 
-use contract::Mode;
 use contract::reply::{self, StreamEvent};
+use contract::{Mode, Surface};
 use serde_json::{Value, json};
 
 use super::body::set;
@@ -17,6 +17,9 @@ pub enum Variation {
     ModelSnapshot,
     /// Event types that nobody documented (responses streams).
     ExtraEvents,
+    /// The model thought before it answered: a reasoning item before the message (responses), chunks with reasoning and without content before
+    /// the first word (chat streams).
+    Reasoning,
     /// SSE comments between the events.
     Comments,
     /// CRLF in place of LF.
@@ -61,6 +64,7 @@ fn unary(variation: Variation, request: &RequestContext) -> Act {
     match variation {
         Variation::ExtraFields => add_fields(&mut document),
         Variation::ModelSnapshot => name_snapshot(&mut document),
+        Variation::Reasoning => add_reasoning(&mut document),
         Variation::UsageNull => set(&mut document, "/usage", Some(Value::Null)),
         Variation::UsageAbsent => set(&mut document, "/usage", None),
         Variation::LeadingSpace => lead = "\n\n   \n",
@@ -99,6 +103,7 @@ fn stream(variation: Variation, request: &RequestContext) -> Act {
                 set(v, "/usage", Some(Value::Null));
             }
         }),
+        Variation::Reasoning => think_first(&mut events, request.surface),
         Variation::ExtraEvents => events.insert(
             events.len() / 2,
             StreamEvent::named(
@@ -167,6 +172,7 @@ fn frame(variation: Variation, events: &[StreamEvent]) -> Vec<Vec<u8>> {
             | Variation::ExtraFields
             | Variation::ModelSnapshot
             | Variation::ExtraEvents
+            | Variation::Reasoning
             | Variation::FilterChunk
             | Variation::UsageChunk
             | Variation::UsageNull
@@ -175,6 +181,70 @@ fn frame(variation: Variation, events: &[StreamEvent]) -> Vec<Vec<u8>> {
         }
     }
     chunks
+}
+
+/// What a model thought, as far as it is told.
+const THOUGHT: &str = "The question is short, and the answer is known.";
+
+/// A reasoning item without a summary, as they come unless one is asked for (contracts.md section 2.2).
+fn reasoning_item() -> Value {
+    json!({"id": "rs_0123456789abcdef", "type": "reasoning", "summary": []})
+}
+
+/// Puts a reasoning item before the message of a response, or reasoning beside the text of a completion.
+fn add_reasoning(document: &mut Value) {
+    for path in ["/output", "/response/output"] {
+        if let Some(Value::Array(items)) = document.pointer_mut(path)
+            && !items.is_empty()
+        {
+            items.insert(0, reasoning_item());
+        }
+    }
+    if document.pointer("/choices/0/message").is_some() {
+        set(document, "/choices/0/message/reasoning_content", Some(json!(THOUGHT)));
+    }
+}
+
+/// Lets the model think before the first word of a stream.
+fn think_first(events: &mut Vec<StreamEvent>, surface: Surface) {
+    match surface {
+        Surface::Chat => {
+            let thoughts: Vec<StreamEvent> = events
+                .first()
+                .and_then(|role| serde_json::from_str::<Value>(&role.data).ok())
+                .into_iter()
+                .flat_map(|role| {
+                    THOUGHT.split_inclusive(", ").map(move |part| (role.clone(), part))
+                })
+                .map(|(mut chunk, part)| {
+                    let delta = json!({"content": null, "reasoning_content": part});
+                    set(&mut chunk, "/choices/0/delta", Some(delta));
+                    StreamEvent::unnamed(chunk.to_string())
+                })
+                .collect();
+            events.splice(1..1, thoughts);
+        }
+        Surface::Responses => {
+            edit_each(events, |event| {
+                add_reasoning(event);
+                if event.pointer("/output_index").is_some() {
+                    set(event, "/output_index", Some(json!(1)));
+                }
+            });
+            // Behind `response.created` and `response.in_progress`.
+            let of_item = |kind: &str| {
+                let event = json!({"type": kind, "sequence_number": 0, "output_index": 0, "item": reasoning_item()});
+                StreamEvent::named(kind, event.to_string())
+            };
+            let thought = ["response.output_item.added", "response.output_item.done"].map(of_item);
+            events.splice(2..2, thought);
+            for (n, event) in events.iter_mut().enumerate() {
+                edit_each(std::slice::from_mut(event), |event| {
+                    set(event, "/sequence_number", Some(json!(n)));
+                });
+            }
+        }
+    }
 }
 
 /// Names a dated snapshot in place of the alias that was asked for.
