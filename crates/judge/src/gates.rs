@@ -3,10 +3,11 @@
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use self::counting::{discounted, discounted_age, newest_run, plans, withheld};
 use crate::catalogue::AUTH_GROUP;
-use crate::{
-    Fact, Finding, Item, Phase, Planned, Probed, ReleaseIdentity, Role, Severity, Subject, Verdict,
-};
+use crate::{Fact, Finding, Item, Phase, Planned, Probed, Role, Severity, Subject, Verdict};
+
+mod counting;
 
 /// One of the six release gates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -221,101 +222,6 @@ fn reason_of(finding: &Finding) -> String {
     }
 }
 
-/// Returns why an item does not count for the context, if it does not.
-fn discounted(item: &Item, context: &GateContext) -> Option<String> {
-    if item.subject != context.subject {
-        return Some(format!("evidence is about {}", difference(&item.subject, &context.subject)));
-    }
-    let age = context.now.duration_since(item.at);
-    if age >= context.max_age {
-        return Some(format!("evidence is stale: {} old", in_words(age)));
-    }
-    if age < SignedDuration::from_secs(-300) {
-        return Some("evidence is from the future: the clocks disagree".to_owned());
-    }
-    None
-}
-
-fn in_words(age: SignedDuration) -> String {
-    let minutes = age.as_mins();
-    if minutes >= 120 { format!("{} hours", minutes / 60) } else { format!("{minutes} minutes") }
-}
-
-/// Names the first thing in which two subjects differ.
-fn difference(seen: &Subject, wanted: &Subject) -> String {
-    if seen.service != wanted.service {
-        return "another service".to_owned();
-    }
-    if seen.environment != wanted.environment {
-        return "another environment".to_owned();
-    }
-    for (role, seen, wanted) in
-        [(Role::New, &seen.new, &wanted.new), (Role::Rollback, &seen.rollback, &wanted.rollback)]
-    {
-        if let Some(what) = release_difference(seen, wanted) {
-            return format!("another {what} of `{role}`");
-        }
-    }
-    if seen.configuration == wanted.configuration {
-        "another contract or other reviews".to_owned()
-    } else {
-        "another configuration".to_owned()
-    }
-}
-
-fn release_difference(seen: &ReleaseIdentity, wanted: &ReleaseIdentity) -> Option<&'static str> {
-    if seen.version != wanted.version {
-        Some("version")
-    } else if seen.image != wanted.image {
-        Some("image")
-    } else if seen.credential != wanted.credential {
-        Some("credential")
-    } else if seen.run != wanted.run {
-        Some("way to run it, or build,")
-    } else {
-        None
-    }
-}
-
-/// Returns the items of the newest run that has what is wanted and counts; else says why there is none.
-fn newest_run<'i>(
-    items: &'i [Item],
-    context: &GateContext,
-    wanted: impl Fn(&Fact) -> bool,
-) -> Result<Vec<&'i Item>, String> {
-    let mut candidates: Vec<&Item> = items.iter().filter(|item| wanted(&item.fact)).collect();
-    candidates.sort_by_key(|item| item.at);
-    let mut why = None;
-    for candidate in candidates.iter().rev() {
-        match discounted(candidate, context) {
-            None => {
-                return Ok(items
-                    .iter()
-                    .filter(|item| item.run == candidate.run && item.subject == context.subject)
-                    .collect());
-            }
-            Some(reason) => why = why.or(Some(reason)),
-        }
-    }
-    Err(why.unwrap_or_else(|| "no evidence".to_owned()))
-}
-
-fn plans(fact: &Fact, role: Role, phase: Phase) -> bool {
-    match fact {
-        Fact::Planned { probes } => {
-            probes.iter().any(|planned| planned.role == role && planned.phase == phase)
-        }
-        Fact::Probed(_)
-        | Fact::Compared { .. }
-        | Fact::Reviewed { .. }
-        | Fact::Stepped { .. }
-        | Fact::SourceRead { .. }
-        | Fact::SourceAccepted(_)
-        | Fact::Decided { .. }
-        | Fact::Withheld { .. } => false,
-    }
-}
-
 /// Judges the planned probes of one release in one phase.
 fn probes(
     role: Role,
@@ -398,21 +304,6 @@ fn asked_only_earlier(
         if !probed.verdict.permits_release() {
             bench.findings(&probed.findings, context.strict, at);
             bench.add(probed.verdict, at);
-        }
-    }
-}
-
-fn discounted_age(at: Timestamp, context: &GateContext) -> Option<String> {
-    let age = context.now.duration_since(at);
-    (age >= context.max_age).then(|| format!("evidence is stale: {} old", in_words(age)))
-}
-
-fn withheld(run: &[&Item], bench: &mut Bench) {
-    for item in run {
-        if let Fact::Withheld { what } = &item.fact {
-            bench.missing(format!(
-                "a record was withheld, because a secret was found in it: {what}"
-            ));
         }
     }
 }
