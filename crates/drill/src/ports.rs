@@ -9,6 +9,7 @@ use std::time::Duration;
 use contract::{DeliveredText, Mode, Profile, Surface};
 use evidence::Sensitive;
 use futures_util::future::BoxFuture;
+use judge::judging::CpuSample;
 use judge::reviews::Sighting;
 use judge::{AskId, Marker, Observation, Outcome, Role, Stimulus};
 
@@ -272,9 +273,9 @@ pub struct Asked {
     pub logs: Option<Sensitive>,
     /// Whether captured output or logs were cut at their limit.
     pub cut: bool,
-    /// Where there was no outcome in time: how long the thread of the release that waited most waited for a processor meanwhile.
-    /// `None` where that cannot be known, as of a process that is not ours.
-    pub cpu_wait: Option<Duration>,
+    /// How long the thread of the release that waited most for a processor had waited so far, at several moments of the ask; none
+    /// where that cannot be known, as of a process that is not ours.
+    pub cpu_waits: Vec<CpuSample>,
 }
 
 /// What moves traffic. Shares are percent of `new`; the rest goes to `rollback`.

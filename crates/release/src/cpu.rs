@@ -4,6 +4,73 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::time::Duration;
 
+use judge::judging::CpuSample;
+use tokio::time::{Instant, MissedTickBehavior};
+
+/// How often it is looked while an ask is under way: shorter than any wait that is judged, and a few small reads each time.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
+
+/// Samples at most of one ask: minutes. Beyond, the last one is kept up to date.
+const SAMPLES_MAX: usize = 1_024;
+
+/// How long the threads of a release have waited, at several moments of an ask.
+pub(crate) struct Samples {
+    began: Instant,
+    earlier: CpuWaits,
+    taken: Vec<CpuSample>,
+}
+
+impl Samples {
+    /// Begins, with what was waited for before the ask.
+    pub(crate) fn since(earlier: CpuWaits) -> Self {
+        Self { began: Instant::now(), earlier, taken: Vec::new() }
+    }
+
+    /// Takes one now. Of processes that have ended nothing is left to read, and nothing is added.
+    pub(crate) fn add(&mut self, waits: &CpuWaits) {
+        let Some(waited) = waits.longest_since(&self.earlier) else { return };
+        if self.taken.len() == SAMPLES_MAX {
+            self.taken.pop();
+        }
+        let at_ms = millis(self.began.elapsed());
+        self.taken.push(CpuSample { at_ms, waited_ms: millis(waited) });
+    }
+
+    /// Waits for `what`, and takes samples meanwhile.
+    pub(crate) async fn during<T, L: Future<Output = CpuWaits>>(
+        &mut self,
+        what: impl Future<Output = T>,
+        mut look: impl FnMut() -> L,
+    ) -> T {
+        let mut looks = tokio::time::interval_at(self.began + LOOK_EVERY, LOOK_EVERY);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        tokio::pin!(what);
+        loop {
+            tokio::select! {
+                biased;
+                out = &mut what => return out,
+                _ = looks.tick() => {
+                    // Reading takes its time: what is waited for may be there meanwhile.
+                    tokio::select! {
+                        biased;
+                        out = &mut what => return out,
+                        waits = look() => self.add(&waits),
+                    }
+                }
+            }
+        }
+    }
+
+    /// Returns what was taken, in the order of time.
+    pub(crate) fn into_taken(self) -> Vec<CpuSample> {
+        self.taken
+    }
+}
+
+fn millis(length: Duration) -> u64 {
+    u64::try_from(length.as_millis()).unwrap_or(u64::MAX)
+}
+
 /// Time that threads have spent ready to run, and not running: by process and thread.
 #[derive(Debug, Default)]
 pub(crate) struct CpuWaits(BTreeMap<(i32, i32), Duration>);
