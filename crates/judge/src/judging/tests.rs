@@ -10,6 +10,7 @@ use crate::{End, PlanContext, RequestSeen, ResponseSeen, catalogue};
 
 mod deviations;
 mod proxy;
+mod telemetry;
 mod trouble;
 
 fn plan(mode: Mode, own_port: bool) -> Vec<Probe> {
