@@ -1,5 +1,9 @@
 //! Reads a response that was saved to a file, by `curl -i` or as a body alone, and judges it.
 
+mod frames;
+
+use std::borrow::Cow;
+
 use crate::{BodyEnd, Judgement, Mode, Profile, ResponseJudge, Surface};
 
 /// A saved response.
@@ -13,6 +17,10 @@ pub struct Dump {
     pub body: Vec<u8>,
     /// There was no status line, so status and content type are assumed.
     pub bare: bool,
+    /// The frames of HTTP/1.1 were saved too, and are undone in `body`.
+    pub framed: bool,
+    /// The last frame is not there.
+    pub cut: bool,
 }
 
 impl std::fmt::Debug for Dump {
@@ -37,23 +45,36 @@ impl Dump {
     ///
     /// Of several heads in a row (interim ones, a proxy's answer to CONNECT, redirects that were followed) the last counts.
     pub fn parse(bytes: &[u8]) -> Self {
-        let mut rest = bytes;
+        let text = from_shell(bytes);
+        let mut rest = &*text;
         let mut last = None;
         while let Some((status, headers, body)) = split_head(rest) {
             last = Some((status, headers));
             rest = body;
         }
-        match last {
-            Some((status, headers)) => Self { status, headers, body: rest.to_vec(), bare: false },
-            None => {
-                let content_type = ("content-type".to_owned(), guess_type(bytes).to_vec());
-                Self { status: 200, headers: vec![content_type], body: bytes.to_vec(), bare: true }
-            }
+        let Some((status, headers)) = last else {
+            let content_type = ("content-type".to_owned(), guess_type(bytes).to_vec());
+            let headers = vec![content_type];
+            let body = bytes.to_vec();
+            return Self { status: 200, headers, body, bare: true, framed: false, cut: false };
+        };
+        let mut dump =
+            Self { status, headers, body: Vec::new(), bare: false, framed: false, cut: false };
+        let is_chunked = dump
+            .header("transfer-encoding")
+            .is_some_and(|encoding| encoding.to_ascii_lowercase().ends_with(b"chunked"));
+        match frames::undo(rest).filter(|_| is_chunked) {
+            Some(undone) => (dump.body, dump.cut, dump.framed) = (undone.body, undone.is_cut, true),
+            None => dump.body = rest.to_vec(),
         }
+        dump
     }
 
-    /// Tells how the body ended: a `content-length` that it does not reach was cut.
+    /// Tells how the body ended: what does not reach its `content-length`, or has no last frame, was cut.
     pub fn end(&self) -> BodyEnd {
+        if self.framed {
+            return if self.cut { BodyEnd::Cut } else { BodyEnd::Complete };
+        }
         let announced =
             self.header("content-length").and_then(|value| std::str::from_utf8(value).ok());
         let announced = announced.and_then(|value| value.trim().parse::<u64>().ok());
@@ -83,6 +104,30 @@ pub fn judge_dump(surface: Surface, mode: Mode, profile: Profile, dump: &Dump) -
     );
     judge.push(&dump.body);
     judge.finish(dump.end()).0
+}
+
+/// Undoes what shells and editors do to a saved head: UTF-16, a byte order mark, blank lines before it. All else is as it was.
+fn from_shell(bytes: &[u8]) -> Cow<'_, [u8]> {
+    let to_u16: Option<fn([u8; 2]) -> u16> = match bytes.get(..2) {
+        Some(b"\xff\xfe") => Some(u16::from_le_bytes),
+        Some(b"\xfe\xff") => Some(u16::from_be_bytes),
+        Some(_) | None => None,
+    };
+    let text = match to_u16 {
+        Some(to_u16) => {
+            let (pairs, _) = bytes.as_chunks();
+            let units: Vec<_> = pairs.iter().skip(1).map(|pair| to_u16(*pair)).collect();
+            Cow::Owned(String::from_utf16_lossy(&units).into_bytes())
+        }
+        None => Cow::Borrowed(bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes)),
+    };
+    if !text.trim_ascii_start().starts_with(b"HTTP/") {
+        return Cow::Borrowed(bytes);
+    }
+    match text {
+        Cow::Borrowed(text) => Cow::Borrowed(text.trim_ascii_start()),
+        Cow::Owned(text) => Cow::Owned(text.trim_ascii_start().to_vec()),
+    }
 }
 
 /// A status, the headers, and what follows the head.

@@ -3,11 +3,12 @@
 //! A status alone misleads: gateways report client mistakes as 500 and 503, and empty accounts as 429. So the code decides
 //! before the status, and the words of the message are asked last.
 
+mod posing;
 mod words;
 
 use std::borrow::Cow;
 
-pub(crate) use words::reads_like_an_error;
+pub(crate) use posing::reads_like_an_error;
 
 use crate::json::{Tape, Value};
 use crate::profile::at;
@@ -100,7 +101,7 @@ impl ErrorParts {
             );
             parts.fill_missing(body, report);
         } else if body.is_object()
-            && ["message", "msg", "code", "title", "error_msg"]
+            && ["message", "msg", "code", "title", "error_msg", "Message", "__type"]
                 .iter()
                 .any(|key| body.get_some(key).is_some())
         {
@@ -155,18 +156,14 @@ impl ErrorParts {
                 );
             }
         }
-        for key in ["type", "status"] {
-            // `status` is Google's word for the type; a number there is the HTTP status again.
-            if let Some(text) = error
-                .get("type")
-                .or(error.get(key))
-                .and_then(Value::text)
-                .filter(|text| !text.is_empty())
+        // `status` is Google's word for the type, where a number is the HTTP status again; `__type` is Amazon's.
+        for key in ["type", "status", "error_type", "__type"] {
+            if let Some(text) = error.get(key).and_then(Value::text).filter(|text| !text.is_empty())
             {
                 self.kind.get_or_insert(text.into_owned());
             }
         }
-        for key in ["message", "msg", "error_msg", "detail", "title"] {
+        for key in ["message", "msg", "error_msg", "detail", "title", "Message"] {
             if let Some(text) =
                 error.get(key).and_then(Value::text).filter(|_| self.message.is_empty())
             {
@@ -221,11 +218,17 @@ impl ErrorParts {
         parts
     }
 
+    /// Takes the type of the error that a header names, where the body names none.
+    pub(crate) fn take_header_type(&mut self, kind: &str) {
+        self.kind.get_or_insert_with(|| kind.to_owned());
+    }
+
     /// Classifies. `status` is that of the response, so 200 for an error inside of a success.
     pub(crate) fn facts(&self, status: u16, header_request_id: Option<&str>) -> ErrorFacts {
-        // An error inside of a success may carry its true status as code.
+        // An error inside of a success may carry its true status as code, and so may an upstream's inside of a gateway's 500 or 502.
         let status = match self.code.as_deref().and_then(|code| code.parse::<u16>().ok()) {
             Some(code) if status < 400 && (400..600).contains(&code) => code,
+            Some(code) if matches!(status, 500 | 502) && (400..500).contains(&code) => code,
             Some(_) | None => status,
         };
         let class = self.declared.map_or_else(|| self.class(status), |code| code.class);
@@ -233,7 +236,7 @@ impl ErrorParts {
             _ if self.declared.is_some() => self.declared.is_some_and(|code| code.retry_safe),
             ErrorClass::RateLimit | ErrorClass::Overloaded | ErrorClass::Timeout => true,
             // 501 and 505 do not heal; a conflict may have been executed once already.
-            ErrorClass::Server => !matches!(status, 409 | 501 | 505 | 511),
+            ErrorClass::Server => !matches!(status, 409 | 424 | 501 | 505 | 511),
             ErrorClass::Auth
             | ErrorClass::Permission
             | ErrorClass::InvalidRequest
@@ -283,10 +286,21 @@ impl ErrorParts {
             429 => match strong {
                 Some(ErrorClass::InvalidRequest | ErrorClass::Auth) => ErrorClass::RateLimit,
                 Some(class) => class,
-                None if message == Some(ErrorClass::Quota) => ErrorClass::Quota,
-                None => ErrorClass::RateLimit,
+                None => match message {
+                    Some(class @ (ErrorClass::Quota | ErrorClass::Overloaded)) => class,
+                    Some(_) | None => ErrorClass::RateLimit,
+                },
             },
-            400 | 405..=428 | 430..=498 => strong.or(message).unwrap_or(ErrorClass::InvalidRequest),
+            // What a failed dependency was, only words tell.
+            424 => telling.unwrap_or(ErrorClass::Server),
+            // Said of tokens that are not valid any more.
+            498 => strong.or(message).unwrap_or(ErrorClass::Auth),
+            400 | 405..=428 | 430..=497 => {
+                // `timeout must be positive` is no timeout: of a client's mistake, words tell only what a 400 is known to hide.
+                let hidden = message
+                    .filter(|class| !matches!(class, ErrorClass::Timeout | ErrorClass::Overloaded));
+                strong.or(hidden).unwrap_or(ErrorClass::InvalidRequest)
+            }
             502 | 520 | 521 | 523 | 525..=527 | 530 => telling.unwrap_or(ErrorClass::Server),
             // `slow_down` with these is the provider's capacity, not the caller's rate.
             503 | 529 => telling

@@ -240,6 +240,18 @@ impl<'t> Value<'t> {
         self.node().tag == Tag::Null
     }
 
+    /// Whether it says that there is nothing: `null`, `false`, `0`, and what is empty.
+    pub(crate) fn is_empty(self) -> bool {
+        match self.node().tag {
+            Tag::Null => true,
+            Tag::Bool => self.raw() == "false",
+            Tag::Integer => self.raw() == "0",
+            Tag::Text | Tag::TextEscaped => self.raw().is_empty(),
+            Tag::Array | Tag::Object => self.node().next as usize == self.index + 1,
+            Tag::Float | Tag::Key | Tag::KeyEscaped => false,
+        }
+    }
+
     pub(crate) fn is_object(self) -> bool {
         self.node().tag == Tag::Object
     }

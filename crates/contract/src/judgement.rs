@@ -185,6 +185,10 @@ impl Judgement {
             put("retry_safe", error.retry_safe.into());
             put("code", error.code.clone().into());
             put("request_id", error.request_id.clone().into());
+        } else if self.findings.iter().any(|finding| finding.code == crate::rule::REDIRECT.code) {
+            // No answer either; where it leads is not known, but sending it there again helps nobody.
+            put("error_class", as_json(&ErrorClass::Unknown));
+            put("retry_safe", false.into());
         }
         let finding = |finding: &ContractFinding| {
             let mut form = as_json(finding);

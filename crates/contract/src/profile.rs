@@ -99,7 +99,14 @@ impl Profile {
             Self::Openai => &[],
             // Its error envelope has `param: ""` and `code: ""`, which the classes read as null anyway.
             Self::Cometapi => &[],
-            Self::Azure => &["delta-missing", "role-missing", "id-odd", "model-odd", "created-odd"],
+            Self::Azure => &[
+                "delta-missing",
+                "role-missing",
+                "id-odd",
+                "object-odd",
+                "model-odd",
+                "created-odd",
+            ],
             Self::AnthropicCompat => {
                 &["finish-reason-alias", "usage-alias", "done-missing", "event-unknown"]
             }

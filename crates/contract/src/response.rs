@@ -156,6 +156,9 @@ impl ResponseJudge {
         } else {
             judge_status(&head, outcome.completion, &mut scene)
         };
+        if let Some((parts, kind)) = scene.error.as_mut().zip(head.error_type.as_deref()) {
+            parts.take_header_type(kind);
+        }
         let error = scene.error.as_ref().map(|parts| {
             let mut facts = parts.facts(head.status, head.request_id.as_deref());
             // Asking again after a part of the answer was shown would show it twice.

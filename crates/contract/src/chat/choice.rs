@@ -83,11 +83,14 @@ impl Choice {
         Some(End::Finished(finish))
     }
 
+    /// Whether a `refusal` is one: some providers document theirs as always empty.
+    pub(super) fn is_refusal(refusal: Value<'_>) -> bool {
+        !refusal.is_empty()
+    }
+
     /// Notes a choice that carries an error.
     pub(super) fn read_error(choice: Value<'_>) -> bool {
-        choice.get_some("error").is_some_and(|error| {
-            error.boolean() != Some(false) && error.kind() != Kind::EMPTY_STRING
-        })
+        choice.get_some("error").is_some_and(|error| !error.is_empty())
     }
 
     /// Judges the choice. `at` is its place, `part` where its content is: `message` or `delta`.

@@ -41,34 +41,45 @@ pub(super) fn meaning(reason: &str) -> (Finish, bool) {
         "content_filter" => return (Finish::Filter, true),
         _ => {}
     }
-    let finish = match reason.trim().to_ascii_lowercase().as_str() {
-        "stop" | "end_turn" | "stop_sequence" | "eos" | "eos_token" | "end" | "complete"
+    // `MAX_TOKENS`, `maxTokens`, `max-tokens` and `FINISH_REASON_MAX_TOKENS` are one word.
+    let letters = reason.bytes().filter(u8::is_ascii_alphanumeric);
+    let word: String = letters.map(|byte| char::from(byte.to_ascii_lowercase())).collect();
+    let finish = match word.strip_prefix("finishreason").unwrap_or(&word) {
+        "stop" | "endturn" | "stopsequence" | "eos" | "eostoken" | "end" | "complete"
         | "completed" | "done" | "finished" => Finish::Stop,
         "length"
-        | "max_tokens"
-        | "max_output_tokens"
-        | "model_length"
-        | "model_context_window_exceeded"
-        | "token_limit" => Finish::Length,
-        "tool_calls" | "tool_use" | "tool_call" | "function_call" | "function_calls" => {
-            Finish::Tools
-        }
-        "content_filter" | "content_filtered" | "filtered" | "safety" | "sensitive"
-        | "recitation" | "blocklist" | "prohibited_content" | "spii" | "image_safety"
+        | "maxtokens"
+        | "maxoutputtokens"
+        | "modellength"
+        | "modelcontextwindowexceeded"
+        | "tokenlimit" => Finish::Length,
+        "toolcalls" | "tooluse" | "toolcall" | "functioncall" | "functioncalls" => Finish::Tools,
+        "contentfilter"
+        | "contentfiltered"
+        | "filtered"
+        | "guardrailintervened"
+        | "safety"
+        | "sensitive"
+        | "recitation"
+        | "blocklist"
+        | "prohibitedcontent"
+        | "spii"
+        | "imagesafety"
         | "language" => Finish::Filter,
         "refusal" => Finish::Refusal,
         "error"
         | "abort"
         | "aborted"
-        | "network_error"
+        | "networkerror"
         | "cancelled"
         | "canceled"
         | "failed"
         | "failure"
         | "timeout"
-        | "malformed_function_call"
-        | "insufficient_system_resource"
-        | "server_error"
+        | "malformedfunctioncall"
+        | "unexpectedtoolcall"
+        | "insufficientsystemresource"
+        | "servererror"
         | "interrupted" => Finish::Error,
         _ => Finish::Unknown,
     };

@@ -449,7 +449,7 @@ impl ChoiceState {
                     scene.text.append(&text);
                 }
             } else if key.is("refusal") {
-                self.facts.refused |= value.kind() != Kind::EMPTY_STRING;
+                self.facts.refused |= Choice::is_refusal(value);
                 self.delivered_bytes += value.text().map_or(0, |text| text.len()) as u64;
             } else if key.is("tool_calls") {
                 if !value.is_array() {

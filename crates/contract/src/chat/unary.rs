@@ -174,8 +174,7 @@ fn read_message(message: Value<'_>, place: usize, facts: &mut Choice, scene: &mu
             format_args!("absent"),
         );
     }
-    facts.refused =
-        message.get_some("refusal").is_some_and(|refusal| refusal.kind() != Kind::EMPTY_STRING);
+    facts.refused = message.get("refusal").is_some_and(Choice::is_refusal);
     facts.has_other_content = message
         .get_some("audio")
         .is_some_and(|audio| audio.is_object() && audio.fields().next().is_some());

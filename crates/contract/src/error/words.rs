@@ -2,7 +2,7 @@
 
 use crate::ErrorClass;
 
-/// Codes and types, in lower case.
+/// Codes and types. Compared without regard to case, and to what stands between the words.
 const CODES: &[(ErrorClass, &[&str])] = &[
     (
         ErrorClass::Auth,
@@ -24,6 +24,13 @@ const CODES: &[(ErrorClass, &[&str])] = &[
             "authentication_failed",
             "authenticationerror",
             "invalidapikey",
+            "auth_error",
+            "incorrect_api_key_error",
+            "invalid_authentication_error",
+            "expired_token_exception",
+            "unrecognized_client",
+            "missing_authentication_token",
+            "invalid_signature",
         ],
     ),
     (
@@ -39,6 +46,10 @@ const CODES: &[(ErrorClass, &[&str])] = &[
             "ip_not_authorized",
             "account_deactivated",
             "permissiondenied",
+            "permission_denied_error",
+            "request_forbidden",
+            "not_authorized",
+            "model_access_denied",
         ],
     ),
     (
@@ -82,6 +93,10 @@ const CODES: &[(ErrorClass, &[&str])] = &[
             "invalidparameter",
             "data_inspection_failed",
             "payload_too_large",
+            "tool_use_failed",
+            "validation",
+            "invalid_parameter_value",
+            "responsible_ai_policy_violation",
         ],
     ),
     (
@@ -101,6 +116,8 @@ const CODES: &[(ErrorClass, &[&str])] = &[
             "notfounderror",
             "model_not_exist",
             "modelnotfound",
+            "resource_not_found",
+            "resource_not_found_error",
         ],
     ),
     (
@@ -124,6 +141,9 @@ const CODES: &[(ErrorClass, &[&str])] = &[
             "toomanyrequests",
             "concurrency_limit_exceeded",
             "rate_limit_reached_error",
+            "request_limit_exceeded",
+            "limit_requests",
+            "limit_burst_rate",
         ],
     ),
     (
@@ -145,6 +165,10 @@ const CODES: &[(ErrorClass, &[&str])] = &[
             "exceeded_current_quota_error",
             "credits_exhausted",
             "balance_exhausted",
+            "budget_exceeded",
+            "service_quota_exceeded",
+            "free_tier_only",
+            "allocation_quota_free_tier_only",
         ],
     ),
     (
@@ -167,6 +191,9 @@ const CODES: &[(ErrorClass, &[&str])] = &[
             "system_cpu_overloaded",
             "system_memory_overloaded",
             "modeloverloaded",
+            "no_capacity",
+            "model_not_ready",
+            "temporarily_unavailable",
         ],
     ),
     (
@@ -183,6 +210,7 @@ const CODES: &[(ErrorClass, &[&str])] = &[
             "idle_timeout",
             "timeouterror",
             "stream_timeout",
+            "model_timeout",
         ],
     ),
     (
@@ -209,7 +237,7 @@ const CODES: &[(ErrorClass, &[&str])] = &[
     ),
 ];
 
-/// Wordings, in lower case; the first that is found tells.
+/// Wordings, in lower case; the first that is found tells. What a `+` joins must all be there.
 const MESSAGES: &[(ErrorClass, &[&str])] = &[
     (
         ErrorClass::NotFound,
@@ -217,7 +245,8 @@ const MESSAGES: &[(ErrorClass, &[&str])] = &[
             "no available channel",
             "no available channels",
             "model not found",
-            "does not exist",
+            "model+does not exist",
+            "deployment+does not exist",
             "unknown model",
             "model_not_found",
             "model not exist",
@@ -243,8 +272,11 @@ const MESSAGES: &[(ErrorClass, &[&str])] = &[
             "额度不足",
             "额度已用尽",
             "quota has been exhausted",
-            "user quota",
-            "token quota",
+            "user quota is",
+            "out of call volume quota",
+            "budget has been exceeded",
+            "free tier+exhausted",
+            "daily free allocation",
             "payment required",
             "requires more credits",
         ],
@@ -265,6 +297,9 @@ const MESSAGES: &[(ErrorClass, &[&str])] = &[
             "authentication failed",
             "invalid credentials",
             "no auth credentials",
+            "security token included in the request",
+            "missing authentication token",
+            "access denied due to invalid subscription key",
         ],
     ),
     (
@@ -277,6 +312,7 @@ const MESSAGES: &[(ErrorClass, &[&str])] = &[
             "请求过于频繁",
             "requests per minute",
             "tokens per minute",
+            "rate exceeded",
         ],
     ),
     (
@@ -308,10 +344,25 @@ const MESSAGES: &[(ErrorClass, &[&str])] = &[
     (ErrorClass::Timeout, &["timed out", "timeout", "deadline exceeded"]),
 ];
 
-/// Returns the class of a code or type.
+/// Returns the class of a code or type. `RateLimitError`, `rate-limit-error` and `x.y#RateLimitError` are one word.
 pub(super) fn class_of(word: &str) -> Option<ErrorClass> {
-    let word = word.to_ascii_lowercase();
-    CODES.iter().find(|(_, words)| words.contains(&word.as_str())).map(|(class, _)| *class)
+    let word = word.rsplit('#').next().unwrap_or(word);
+    let (whole, stem) = (letters(word), letters(stem(word)));
+    let is_it = |known: &&str| {
+        let known = letters(known);
+        known.clone().eq(whole.clone()) || known.eq(stem.clone())
+    };
+    CODES.iter().find(|(_, words)| words.iter().any(is_it)).map(|(class, _)| *class)
+}
+
+/// Returns the letters and digits of a word in lower case.
+fn letters(word: &str) -> impl Iterator<Item = u8> + Clone {
+    word.bytes().filter(u8::is_ascii_alphanumeric).map(|byte| byte.to_ascii_lowercase())
+}
+
+/// Returns the name of an exception without that word.
+fn stem(word: &str) -> &str {
+    word.strip_suffix("Exception").unwrap_or(word)
 }
 
 /// Returns the class that the wording of a message suggests.
@@ -320,57 +371,6 @@ pub(super) fn class_of_message(message: &str) -> Option<ErrorClass> {
         return None;
     }
     let message = message.to_lowercase();
-    MESSAGES
-        .iter()
-        .find(|(_, words)| words.iter().any(|word| message.contains(word)))
-        .map(|(class, _)| *class)
-}
-
-/// Whether an answer reads like the error text of a gateway that reports its troubles as model output.
-pub(crate) fn reads_like_an_error(answer: &str) -> bool {
-    /// Longer answers talk about errors; error texts are short.
-    const ERROR_BYTES_MAX: usize = 300;
-    const STARTS: &[&str] = &[
-        "rate limit",
-        "you have been rate limited",
-        "you have exceeded",
-        "you exceeded your current quota",
-        "too many requests",
-        "quota exceeded",
-        "error:",
-        "error 4",
-        "error 5",
-        "429",
-        "502 bad gateway",
-        "503 service",
-        "504 gateway",
-        "internal server error",
-        "service unavailable",
-        "upstream error",
-        "an error occurred",
-        "request failed",
-        "insufficient balance",
-        "insufficient credits",
-        "free tier limit",
-        "the server is overloaded",
-        "the model is overloaded",
-        "model is overloaded",
-        "api error",
-        "<!doctype html",
-        "<html",
-    ];
-    const ANYWHERE: &[&str] = &[
-        "rate limit exceeded",
-        "rate limit reached",
-        "rate-limited upstream",
-        "free-models-per-day",
-        "please try again later",
-    ];
-    let answer = answer.trim();
-    if answer.len() > ERROR_BYTES_MAX {
-        return false;
-    }
-    let answer = answer.to_lowercase();
-    STARTS.iter().any(|start| answer.starts_with(start))
-        || ANYWHERE.iter().any(|words| answer.contains(words))
+    let says = |wording: &&str| wording.split('+').all(|part| message.contains(part));
+    MESSAGES.iter().find(|(_, wordings)| wordings.iter().any(says)).map(|(class, _)| *class)
 }

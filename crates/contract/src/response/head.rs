@@ -20,6 +20,8 @@ pub(super) struct Head {
     /// `content-encoding` in lower case.
     pub(super) encoding: String,
     pub(super) request_id: Option<String>,
+    /// The type of the error, which Amazon's services say in a header.
+    pub(super) error_type: Option<String>,
 }
 
 impl Head {
@@ -56,6 +58,10 @@ impl Head {
             } else if is("retry-after") {
                 let Some(value) = text() else { continue };
                 check_retry_after(value, report);
+            } else if is("x-amzn-errortype") {
+                // `ThrottlingException:http://…`: what follows the name says nothing more.
+                let name = text().and_then(|value| value.split(':').next());
+                head.error_type = name.map(str::to_owned).filter(|name| !name.is_empty());
             } else if is_request_id() && head.request_id.is_none() {
                 head.request_id = text().map(str::to_owned);
             }

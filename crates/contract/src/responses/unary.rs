@@ -112,7 +112,7 @@ pub(super) fn status_completion(
     }
     Some(match word.as_str() {
         "completed" => {
-            if response.get_some("error").is_some() {
+            if response.get("error").is_some_and(|error| !error.is_empty()) {
                 scene.take_error(&rule::ERROR_IN_SUCCESS, response, format_args!("{at}/error"));
                 return Some(Completion::Error);
             }

@@ -1,0 +1,194 @@
+//! Tells the error text of a gateway from an answer: some report their troubles as model output.
+//!
+//! An answer may well speak of errors, explain one, or quote one. So a text counts as an error only where it is worded as the
+//! report of one: short, from its beginning, and without the words of an explanation.
+
+use crate::Kind;
+use crate::json::Tape;
+
+/// Longest text that counts: error texts are short, answers about errors are not.
+const TEXT_BYTES_MAX: usize = 300;
+/// Longest page or document that counts: the pages of edges are a few kilobytes.
+const PAGE_BYTES_MAX: usize = 8 * 1024;
+
+/// How the reports of errors begin.
+const STARTS: &[&str] = &[
+    "rate limit exceeded",
+    "rate limit reached",
+    "rate limited",
+    "rate-limited",
+    "you have been rate limited",
+    "you have been rate-limited",
+    "you exceeded your current quota",
+    "too many requests",
+    "quota exceeded",
+    "insufficient balance",
+    "insufficient credits",
+    "insufficient quota",
+    "free tier limit",
+    "internal server error",
+    "service unavailable",
+    "service temporarily unavailable",
+    "bad gateway",
+    "gateway timeout",
+    "429 too many",
+    "500 internal",
+    "502 bad gateway",
+    "503 service",
+    "504 gateway",
+    "upstream error",
+    "upstream request",
+    "upstream connect error",
+    "an error occurred while",
+    "an internal error",
+    "an unexpected error",
+    "request failed",
+    "api error",
+    "the server is overloaded",
+    "the model is overloaded",
+    "model is overloaded",
+    "the engine is currently overloaded",
+];
+
+/// What names a trouble of the service; `error:` before it makes it a report.
+const TROUBLES: &[&str] = &[
+    "upstream",
+    "timeout",
+    "timed out",
+    "api key",
+    "quota",
+    "rate limit",
+    "overloaded",
+    "unavailable",
+    "internal server",
+    "request failed",
+    "bad gateway",
+    "too many requests",
+    "status code",
+    "connection",
+    "provider",
+    "429",
+    "500",
+    "502",
+    "503",
+    "504",
+];
+
+/// What makes a limit that was hit of a limit.
+const HITS: &[&str] = &["exceeded", "reached", "try again", "retry"];
+
+/// What an explanation has, and a report has not.
+const EXPLAINS: &[&str] = &[
+    " means ",
+    " refers to ",
+    " stands for ",
+    " is a ",
+    " is an ",
+    " is the ",
+    " indicates ",
+    " occurs ",
+    " happens ",
+    " tells ",
+    "if you ",
+    "when you ",
+    "when a ",
+    "for example",
+];
+
+/// Whether an answer reads like the report of an error.
+pub(crate) fn reads_like_an_error(answer: &str) -> bool {
+    let answer = answer.trim();
+    if answer.len() > PAGE_BYTES_MAX {
+        return false;
+    }
+    match answer.as_bytes().first() {
+        Some(b'<') => is_error_page(&answer.to_lowercase()),
+        Some(b'{') => is_error_document(answer),
+        Some(_) if answer.len() <= TEXT_BYTES_MAX => is_error_text(&answer.to_lowercase()),
+        Some(_) | None => false,
+    }
+}
+
+fn is_error_text(answer: &str) -> bool {
+    let has = |words: &[&str]| words.iter().any(|word| answer.contains(word));
+    if has(EXPLAINS) {
+        return false;
+    }
+    let is_labelled = answer.starts_with("error") && has(TROUBLES);
+    let is_limit = (answer.contains("rate limit") || answer.contains("rate-limit")) && has(HITS);
+    let is_asked_to_wait = answer.contains("please try again later")
+        && (has(TROUBLES) || has(&["error", "busy", "failed", "capacity", "limit"]));
+    STARTS.iter().any(|start| answer.starts_with(start))
+        || is_labelled
+        || is_limit
+        || is_asked_to_wait
+        || answer.contains("free-models-per-day")
+}
+
+/// Whether a page is one of a server's or an edge's error pages: its title says so.
+fn is_error_page(page: &str) -> bool {
+    let title = page.split_once("<title>").and_then(|(_, rest)| rest.split_once("</title>"));
+    title.is_some_and(|(title, _)| {
+        let title = title.trim();
+        let has_status = title
+            .split(|c: char| !c.is_ascii_digit())
+            .any(|word| word.parse().is_ok_and(|status: u16| (400..600).contains(&status)));
+        let words = ["error", "bad gateway", "unavailable", "forbidden", "too many requests"];
+        has_status || words.iter().any(|word| title.contains(word)) || title == "just a moment..."
+    })
+}
+
+/// Whether a document is an error envelope, which an application's own `{"error": "no such city"}` is not.
+fn is_error_document(document: &str) -> bool {
+    let mut tape = Tape::default();
+    let Ok(body) = tape.read(document.as_bytes()) else { return false };
+    body.get("error").is_some_and(|error| {
+        let has_text = error.get("message").is_some_and(|text| text.kind() == Kind::STRING);
+        has_text && ["code", "type", "status"].iter().any(|key| error.get_some(key).is_some())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reports_of_errors_are_found() {
+        for text in [
+            "Rate limit exceeded: free-models-per-day. Please try again later.",
+            "You have reached the rate limit for this model. Try again in 20s.",
+            "Too Many Requests",
+            "Error: 429 Too Many Requests",
+            "Error 503: upstream unavailable",
+            "An error occurred while processing your request.",
+            "The server is busy. Please try again later.",
+            "{\"error\":{\"message\":\"x\",\"type\":\"server_error\"}}",
+            "<html><head><title>502 Bad Gateway</title></head></html>",
+            "<!DOCTYPE html><title>Just a moment...</title>",
+        ] {
+            assert!(reads_like_an_error(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn answers_about_errors_are_answers() {
+        for text in [
+            "",
+            "429 is the HTTP status for Too Many Requests.",
+            "Too Many Requests means that a client sent more than it may.",
+            "Internal Server Error is the text of status 500.",
+            "Rate limiting protects a service.",
+            "If you see \"rate limit exceeded\", wait a minute.",
+            "Error: a missing semicolon on line 3.",
+            "You have exceeded my expectations.",
+            "The shop opens at nine. Please try again later today.",
+            "An error of one in ten thousand.",
+            "{\"error\":\"no such city\"}",
+            "{\"error\":{\"message\":\"no such city\"}}",
+            "<html><head><title>Hello</title></head><body>nginx</body></html>",
+            "<svg></svg>",
+        ] {
+            assert!(!reads_like_an_error(text), "{text}");
+        }
+    }
+}
