@@ -234,7 +234,9 @@ impl ErrorParts {
         let class = self.declared.map_or_else(|| self.class(status), |code| code.class);
         let retry_safe = match class {
             _ if self.declared.is_some() => self.declared.is_some_and(|code| code.retry_safe),
-            ErrorClass::RateLimit | ErrorClass::Overloaded | ErrorClass::Timeout => true,
+            // One request above the limit of a minute never fits.
+            ErrorClass::RateLimit => !self.message.starts_with("Request too large"),
+            ErrorClass::Overloaded | ErrorClass::Timeout => true,
             // 501 and 505 do not heal; a conflict may have been executed once already.
             ErrorClass::Server => !matches!(status, 409 | 424 | 501 | 505 | 511),
             ErrorClass::Auth
@@ -291,11 +293,13 @@ impl ErrorParts {
                     Some(_) | None => ErrorClass::RateLimit,
                 },
             },
+            // Too large for a limit of tokens is too large the next time as well, whatever the code says.
+            413 | 414 | 431 => ErrorClass::InvalidRequest,
             // What a failed dependency was, only words tell.
             424 => telling.unwrap_or(ErrorClass::Server),
             // Said of tokens that are not valid any more.
             498 => strong.or(message).unwrap_or(ErrorClass::Auth),
-            400 | 405..=428 | 430..=497 => {
+            400 | 405..=428 | 430 | 432..=497 => {
                 // `timeout must be positive` is no timeout: of a client's mistake, words tell only what a 400 is known to hide.
                 let hidden = message
                     .filter(|class| !matches!(class, ErrorClass::Timeout | ErrorClass::Overloaded));

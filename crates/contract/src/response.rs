@@ -162,7 +162,7 @@ impl ResponseJudge {
         let error = scene.error.as_ref().map(|parts| {
             let mut facts = parts.facts(head.status, head.request_id.as_deref());
             // Asking again after a part of the answer was shown would show it twice.
-            facts.retry_safe &= !outcome.has_delivered;
+            facts.retry_safe &= !outcome.has_delivered && !head.forbids_retry;
             facts
         });
         if let Some(facts) =
