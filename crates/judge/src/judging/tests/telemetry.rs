@@ -42,8 +42,7 @@ fn an_export_that_keeps_to_the_conventions_is_no_finding() {
 fn each_way_to_export_badly_has_its_finding() {
     check("happy-live", TelemetryReading::default(), &[("telemetry-missing", Fail)]);
     // What cannot be read may be anything: it is not missing.
-    let not_understood =
-        TelemetryReading { not_understood: true, ..TelemetryReading::default() };
+    let not_understood = TelemetryReading { not_understood: true, ..TelemetryReading::default() };
     check("happy-live", not_understood, &[("telemetry-not-understood", Ambiguous)]);
     let partly = TelemetryReading { not_understood: true, ..exported() };
     check("happy-live", partly, &[("telemetry-not-understood", Ambiguous)]);
