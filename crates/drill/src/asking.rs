@@ -115,7 +115,7 @@ pub(crate) async fn probe<T: Tap, R: Releases, C: ControlPort>(
     let (observation, delivered) = subject.port.collect(names.id, grace.max(COLLECT_GRACE)).await;
     let afterwards =
         if has_left { Some(is_served(bench, subject, company, probe.mode).await) } else { None };
-    let machine = machine(&asked, &observation, machine_patience);
+    let machine = machine(&asked, machine_patience);
     if subject.running.process_per_ask() {
         asked.outcome = within_deadline(bench, asked.outcome, &observation, subject.deadline);
     }
@@ -164,7 +164,7 @@ fn left(after: Duration) -> Asked {
         shown: None,
         logs: None,
         cut: false,
-        cpu_waits: Vec::new(),
+        cpu_wait: None,
     }
 }
 
@@ -196,8 +196,8 @@ async fn is_served<T: Tap, R: Releases, C: ControlPort>(
     asked.outcome.kind()
 }
 
-/// Says how the machine did while an ask was under way.
-fn machine(asked: &Asked, observation: &Observation, patience: Duration) -> Machine {
+/// Says how the machine did while an ask got no outcome.
+fn machine(asked: &Asked, patience: Duration) -> Machine {
     let lag_ms = match asked.outcome {
         Outcome::TimedOut { elapsed_ms } => elapsed_ms.saturating_sub(millis(patience)),
         Outcome::Answered { .. }
@@ -205,7 +205,7 @@ fn machine(asked: &Asked, observation: &Observation, patience: Duration) -> Mach
         | Outcome::Crashed { .. }
         | Outcome::Left { .. } => 0,
     };
-    Machine::new(&asked.cpu_waits, observation, lag_ms)
+    Machine { cpu_wait_ms: asked.cpu_wait.map(millis), lag_ms }
 }
 
 fn millis(length: Duration) -> u64 {

@@ -9,7 +9,6 @@ use std::time::Duration;
 use contract::{DeliveredText, Mode, Profile, Surface};
 use evidence::Sensitive;
 use futures_util::future::BoxFuture;
-use judge::judging::CpuSample;
 use judge::reviews::Sighting;
 use judge::{AskId, Marker, Observation, Outcome, Role, Stimulus};
 
@@ -273,9 +272,9 @@ pub struct Asked {
     pub logs: Option<Sensitive>,
     /// Whether captured output or logs were cut at their limit.
     pub cut: bool,
-    /// How long the thread of the release that waited most for a processor had waited so far, at several moments of the ask; none
-    /// where that cannot be known, as of a process that is not ours.
-    pub cpu_waits: Vec<CpuSample>,
+    /// Where there was no outcome in time: how long the thread of the release that waited most waited for a processor meanwhile.
+    /// `None` where that cannot be known, as of a process that is not ours.
+    pub cpu_wait: Option<Duration>,
 }
 
 /// What moves traffic. Shares are percent of `new`; the rest goes to `rollback`.

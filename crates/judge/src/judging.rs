@@ -16,13 +16,11 @@ mod observability;
 mod outcome;
 mod proxy;
 pub mod repeats;
-pub(crate) mod starved;
 pub(crate) mod wire;
 
 pub use fields::required_fields_found;
 pub use live::Control;
 pub use observability::{LeakKind, LeakSeen, LogEvidence, leaked};
-pub use starved::{CpuSample, Machine};
 
 /// Deviations of a reply that a finding names at most: the heaviest say enough.
 const DEVIATIONS_MAX: usize = 4;
@@ -79,6 +77,24 @@ pub struct Case<'a> {
     pub afterwards: Option<OutcomeKind>,
     /// How the machine did meanwhile.
     pub machine: Machine,
+}
+
+/// How the machine did while an ask was under way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Machine {
+    /// How long the thread of the release that waited most waited for a processor; `None` where that cannot be known.
+    pub cpu_wait_ms: Option<u64>,
+    /// How much too late surestep itself noticed that the deadline was over.
+    pub lag_ms: u64,
+}
+
+impl Machine {
+    /// Returns whether an ask without outcome says more of the machine than of the release: half of the deadline was spent waiting
+    /// for a processor, or surestep itself was a quarter of it late.
+    fn starved(self, policy: &Policy) -> bool {
+        self.cpu_wait_ms.is_some_and(|waited| waited.saturating_mul(2) >= policy.deadline_ms)
+            || self.lag_ms.saturating_mul(4) >= policy.deadline_ms
+    }
 }
 
 /// What a probe amounts to.
@@ -148,8 +164,6 @@ fn judge_probe(case: &Case<'_>, findings: &mut Vec<Finding>) {
     fields::judge(case, findings);
     let before = findings.len();
     judge_reply(case, findings);
-    starved::put_in_doubt(case, findings);
-    let before = before.min(findings.len());
     if let Some(about_the_reply) = findings.get_mut(before..).filter(|some| !some.is_empty()) {
         let deviations = deviations(case);
         about_the_reply.iter_mut().for_each(|finding| finding.deviations.clone_from(&deviations));

@@ -18,7 +18,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout_at};
 
 use crate::capture::{HeadAndTail, lock, read_available, read_to_end};
-use crate::cpu::{CpuWaits, Samples};
+use crate::cpu::CpuWaits;
 use crate::environment::{self, Variables};
 use crate::log_files::FileLog;
 use crate::logs::Ring;
@@ -28,7 +28,7 @@ use crate::outcome::{Reply, crash_kind, crashed, timed_out};
 use crate::placeholders::Placeholders;
 use crate::process::{Ended, Output, Process, Spawn};
 use crate::program;
-use crate::tree::{NOT_RUN, Tree};
+use crate::tree::NOT_RUN;
 
 /// Kept of standard output for the answer. The longest documented completions are below 1 MiB.
 const ANSWER_BYTES_MAX: usize = 8 * 1024 * 1024;
@@ -152,11 +152,7 @@ impl Commands {
             })
         });
         let capture = Capture::start(output);
-        let tree = process.tree().clone();
-        let members = Mutex::new(Vec::new());
-        let mut samples = Samples::since(CpuWaits::default());
-        let waiting = timeout_at(start + ask.deadline, process.wait());
-        let ended = samples.during(waiting, || waits_of(&tree, &members)).await;
+        let ended = timeout_at(start + ask.deadline, process.wait()).await;
         let elapsed = start.elapsed();
         if let Ok(ended) = ended {
             capture.finish().await;
@@ -165,17 +161,15 @@ impl Commands {
                 Some(what) => never_ran(elapsed, what),
                 None => judge_end(one_shot, ended, &capture, elapsed),
             };
-            asked.cpu_waits = samples.into_taken();
             self.attach_logs(&mut asked, &capture, &files, token);
             stop_writing(writer);
             return asked;
         }
-        samples.add(&tree.cpu_waits().await.1);
+        let cpu_wait = process.tree().cpu_waits().await.1.longest_since(&CpuWaits::default());
         process.end(END_GRACE).await;
         capture.finish().await;
         stop_writing(writer);
-        let mut asked = timed_out(elapsed, capture.partial_answer(one_shot));
-        asked.cpu_waits = samples.into_taken();
+        let mut asked = Asked { cpu_wait, ..timed_out(elapsed, capture.partial_answer(one_shot)) };
         self.attach_logs(&mut asked, &capture, &files, token);
         asked
     }
@@ -221,17 +215,6 @@ impl Commands {
         asked.logs = Some(Sensitive::new(text));
         asked.cut = cut;
     }
-}
-
-/// Reads how long the processes of an ask have waited for a processor. Finding them takes reading all of `/proc`, and is done once.
-async fn waits_of(tree: &Tree, members: &Mutex<Vec<i32>>) -> CpuWaits {
-    let known = lock(members).clone();
-    if !known.is_empty() {
-        return CpuWaits::of(known);
-    }
-    let (found, waits) = tree.cpu_waits().await;
-    *lock(members) = found;
-    waits
 }
 
 fn stop_writing(writer: Option<JoinHandle<()>>) {

@@ -173,7 +173,7 @@ fn from_document(document: &Value) -> Option<Asked> {
         shown: text("shown"),
         logs: None,
         cut: document.get("cut").and_then(Value::as_bool).unwrap_or_default(),
-        cpu_waits: Vec::new(),
+        cpu_wait: None,
     })
 }
 

@@ -81,6 +81,6 @@ fn asked(outcome: Outcome, answer: Option<String>, shown: Option<String>) -> Ask
         shown: shown.map(Sensitive::new),
         logs: None,
         cut: false,
-        cpu_waits: Vec::new(),
+        cpu_wait: None,
     }
 }

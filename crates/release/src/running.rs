@@ -12,14 +12,13 @@ use drill::settings::HttpAsk;
 use evidence::Sensitive;
 use http::uri::Scheme;
 use http::{HeaderName, HeaderValue, Request, Uri, header};
-use judge::OutcomeKind;
+use judge::Outcome;
 use tokio::net::TcpStream;
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
 
 use crate::capture::lock;
 use crate::command::Commands;
-use crate::cpu::Samples;
 use crate::http::{Body, Http, Life, ReplyReader, body};
 use crate::logs::LogSources;
 use crate::outcome::Reply;
@@ -255,18 +254,18 @@ impl HttpRelease {
         let Some(service) = &self.service else {
             return self.ask_with(&self.http, &self.base, ask, &Life::default()).await;
         };
-        let mut samples = Samples::since(service.cpu_waits());
-        let life = service.life();
-        let asking = self.ask_with(&self.http, &self.base, ask, &life);
-        let asked = samples.during(asking, || std::future::ready(service.cpu_waits())).await;
-        let last = if asked.outcome.kind() == OutcomeKind::TimedOut {
-            // Of all processes that it has by now: one that it has started since may be the one that waits.
-            service.cpu_waits_of_all().await
-        } else {
-            service.cpu_waits()
-        };
-        samples.add(&last);
-        Asked { cpu_waits: samples.into_taken(), ..asked }
+        let before = service.cpu_waits();
+        let asked = self.ask_with(&self.http, &self.base, ask, &service.life()).await;
+        match asked.outcome {
+            Outcome::TimedOut { .. } => {
+                let cpu_wait = service.cpu_waits_of_all().await.longest_since(&before);
+                Asked { cpu_wait, ..asked }
+            }
+            Outcome::Answered { .. }
+            | Outcome::Refused { .. }
+            | Outcome::Crashed { .. }
+            | Outcome::Left { .. } => asked,
+        }
     }
 
     /// Asks at another address, by plain HTTP, under the same path. Whose process is behind it is not known.

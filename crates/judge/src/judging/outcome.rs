@@ -12,7 +12,7 @@ pub(super) fn judge(case: &Case<'_>, findings: &mut Vec<Finding>) {
     match case.outcome.kind() {
         // Who has left is told nothing.
         OutcomeKind::Crashed | OutcomeKind::Left => {}
-        OutcomeKind::TimedOut if case.machine.starved(case.policy.deadline_ms) => {
+        OutcomeKind::TimedOut if case.machine.starved(case.policy) => {
             findings.push(starved(case));
         }
         OutcomeKind::TimedOut => findings.push(hung(case)),

@@ -7,10 +7,7 @@ use crate::{Finding, Outcome, OutcomeKind, Severity, Verdict};
 
 /// Codes of what may be otherwise the next time, although the outcome itself says nothing of the kind.
 const UNSURE: &[&str] =
-    &["not-observed", "observation-lost", "stimulus-not-applied", "broken-by-leaver", STARVED];
-
-/// The code of what the machine leaves open.
-const STARVED: &str = "machine-starved";
+    &["not-observed", "observation-lost", "stimulus-not-applied", "broken-by-leaver"];
 
 /// Returns whether one ask is too little to go by: it blocks, and for a reason that may have to do with the moment.
 pub fn is_worth_another(outcome: Option<&Outcome>, judged: &Judged) -> bool {
@@ -29,24 +26,8 @@ pub fn is_worth_another(outcome: Option<&Outcome>, judged: &Judged) -> bool {
 /// Says what several asks of one probe amount to.
 ///
 /// What every ask shows stands. When each of them failed, every failure stands, even if they differ. When they do not agree
-/// whether the probe failed, the probe is flaky: ambiguous, whatever came last. An ask that only lacked a processor proves nothing in
-/// either direction, and leaves the word to those that all passed; beside a failure it is one more reason for doubt.
+/// whether the probe failed, the probe is flaky: ambiguous, whatever came last.
 pub fn settle(asks: &[(Option<OutcomeKind>, Judged)]) -> Judged {
-    let is_starved = |judged: &Judged| blocking(judged).iter().eq(&[(STARVED, "ambiguous")]);
-    let (starved, fed): (Vec<_>, Vec<_>) =
-        asks.iter().cloned().partition(|(_, judged)| is_starved(judged));
-    let passes = |judged: &Judged| Verdict::of(&judged.findings, false) == Verdict::Pass;
-    if starved.is_empty() || fed.is_empty() || !fed.iter().all(|(_, judged)| passes(judged)) {
-        return settle_all(asks);
-    }
-    let mut settled = settle_all(&fed);
-    // What was logged was logged all the same.
-    let logged = settle_all(asks);
-    (settled.log_findings, settled.logs_judged) = (logged.log_findings, logged.logs_judged);
-    settled
-}
-
-fn settle_all(asks: &[(Option<OutcomeKind>, Judged)]) -> Judged {
     let Some((_, first)) = asks.first() else { return Judged::default() };
     if asks.len() == 1 {
         return first.clone();
@@ -176,20 +157,6 @@ mod tests {
     }
 
     #[test]
-    fn an_ask_without_a_processor_proves_nothing_in_either_direction() {
-        let starved: &[(&str, Severity)] = &[("machine-starved", Ambiguous)];
-        check(&[starved, &[]], &[]);
-        check(&[&[("declared-fallback", Info)], starved], &[("declared-fallback", Info)]);
-        check(&[starved, starved], &[("machine-starved", Ambiguous)]);
-        check(&[starved, &[("crashed", Fail)]], &[("flaky", Ambiguous)]);
-        // Something else that blocks is not the machine's doing.
-        check(
-            &[&[("machine-starved", Ambiguous), ("silent-fallback", Fail)], &[]],
-            &[("flaky", Ambiguous)],
-        );
-    }
-
-    #[test]
     fn what_every_ask_shows_outlives_what_only_one_does() {
         check(
             &[&[("silent-fallback", Fail), ("hung", Fail)], &[("silent-fallback", Fail)]],
@@ -215,7 +182,6 @@ mod tests {
         let hung = Outcome::TimedOut { elapsed_ms: 1 };
         assert!(is_worth_another(Some(&hung), &judged(&[("hung", Fail)])));
         assert!(is_worth_another(Some(&refused), &judged(&[("not-observed", Ambiguous)])));
-        assert!(is_worth_another(Some(&refused), &judged(&[("machine-starved", Ambiguous)])));
         assert!(!is_worth_another(Some(&refused), &judged(&[("happy-path-refused", Fail)])));
         assert!(!is_worth_another(Some(&hung), &judged(&[])));
         assert!(!is_worth_another(None, &judged(&[("release-exited", Fail)])));

@@ -169,7 +169,7 @@ fn a_call_beside_the_surface_is_no_attempt_at_it() {
 #[test]
 fn a_hang_on_a_machine_without_time_says_nothing_of_the_release() {
     let hung = |cpu_wait_ms, lag_ms| Scene {
-        machine: Machine { cpu_wait_ms, lag_ms, ..Machine::default() },
+        machine: Machine { cpu_wait_ms, lag_ms },
         ..scene(
             "network-stall-before-headers",
             vec![call(1, 0, 200)],
@@ -181,68 +181,4 @@ fn a_hang_on_a_machine_without_time_says_nothing_of_the_release() {
     hung(Some(14_000), 100).check(&[("hung", Fail)]);
     hung(Some(15_000), 100).check(&[("machine-starved", Ambiguous)]);
     hung(Some(0), 8_000).check(&[("machine-starved", Ambiguous)]);
-}
-
-/// A release that waits `gap` ms where 2 s were asked for, on a machine that let it wait `waited` ms for a processor.
-fn after_floor(gap: u64, waited: Option<u64>) -> Scene {
-    let mut limited = call(1, 0, 429);
-    if let Some(response) = &mut limited.response {
-        response.retry_after_ms = Some(2_000);
-    }
-    Scene {
-        machine: Machine { calling_wait_ms: waited, ..Machine::default() },
-        ..scene("overload-429", vec![limited, call(2, 10 + gap, 429)], refused(), A::None)
-    }
-}
-
-#[test]
-fn a_wait_that_the_machine_can_have_made_is_no_obedience() {
-    after_floor(2_000, None).check(&[]);
-    // A busy machine takes a little from everybody.
-    after_floor(2_000, Some(900)).check(&[]);
-    after_floor(3_100, Some(1_000)).check(&[]);
-    after_floor(2_400, Some(1_600)).check(&[("machine-starved", Ambiguous)]);
-    // Too short is too short: no machine makes a wait shorter.
-    after_floor(700, Some(1_600)).check(&[("retry-after-ignored", Fail)]);
-}
-
-#[test]
-fn calls_that_a_starved_releases_own_timeout_explains_are_no_failure() {
-    let with = |id, exchanges: Vec<Exchange>, outcome, answer, waited| Scene {
-        machine: Machine { calling_wait_ms: Some(waited), ..Machine::default() },
-        ..scene(id, exchanges, outcome, answer)
-    };
-    let twice = |waited| {
-        let again = Exchange { answered_by: AnsweredBy::Provider, ..call(2, 500, 200) };
-        let calls = vec![live(200), again];
-        with("happy-live", calls, answered(), A::Whole, waited)
-    };
-    twice(999).check(&[("extra-calls", Fail)]);
-    twice(1_000).check(&[("machine-starved", Ambiguous)]);
-    let rapid = |waited| {
-        let calls = [0, 12, 24].map(|at| call(1, at, 503)).to_vec();
-        with("overload-503", calls, refused(), A::None, waited)
-    };
-    rapid(0).check(&[("retry-without-backoff", Fail)]);
-    rapid(4_000).check(&[("machine-starved", Ambiguous)]);
-    // What has nothing to do with time stands.
-    with("happy-live", vec![live(200)], answered(), A::Empty, 4_000)
-        .check(&[("empty-answer", Fail)]);
-}
-
-#[test]
-fn how_a_command_starts_has_no_part_in_how_it_calls() {
-    let seen = Observation { exchanges: vec![call(1, 1_000, 200)], ..Observation::default() };
-    let sample = |(at_ms, waited_ms)| CpuSample { at_ms, waited_ms };
-    for (samples, whole, calling) in [
-        (&[][..], None, None),
-        (&[(250, 200), (1_000, 900), (1_250, 1_000)][..], Some(1_000), Some(100)),
-        (&[(1_250, 1_000)][..], Some(1_000), Some(1_000)),
-        (&[(250, 200)][..], Some(200), Some(0)),
-    ] {
-        let samples: Vec<CpuSample> = samples.iter().copied().map(sample).collect();
-        let machine = Machine::new(&samples, &seen, 7);
-        let expected = Machine { cpu_wait_ms: whole, calling_wait_ms: calling, lag_ms: 7 };
-        assert_eq!(machine, expected, "{samples:?}");
-    }
 }
