@@ -156,7 +156,11 @@ impl Store {
     /// Ends a transaction; once this returns, what it wrote is on disk, and what it read is there for others to read.
     pub(crate) async fn commit(&self, tx: Tx) -> Result<(), LedgerError> {
         tx.commit().await.map_err(|source| self.failed(source))?;
-        // SQLite goes on with a file that lost its name, and says nothing: nobody would ever find what it holds.
+        self.still_there()
+    }
+
+    /// Refuses a file that lost its name: SQLite goes on with it and says nothing, and nobody would ever find what it holds.
+    fn still_there(&self) -> Result<(), LedgerError> {
         if self.file.is_some() && file_id(&self.path) != self.file {
             return Err(LedgerError::Gone { path: self.path.clone() });
         }
@@ -165,7 +169,9 @@ impl Store {
 
     /// Runs one statement outside of a transaction and returns its rows.
     pub(crate) async fn rows(&self, query: Query) -> Result<Vec<Row>, LedgerError> {
-        query.fetch_all(&self.pool).await.map_err(|source| self.failed(source))
+        let rows = query.fetch_all(&self.pool).await.map_err(|source| self.failed(source))?;
+        self.still_there()?;
+        Ok(rows)
     }
 
     /// Runs one statement in a transaction and returns its rows.
