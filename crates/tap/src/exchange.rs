@@ -11,7 +11,6 @@ use http::header::{
     TRANSFER_ENCODING,
 };
 use http::{Method, Request, Response, Version, request};
-use hyper::body::Incoming;
 use judge::fault::{Editor, Edits};
 use judge::{Act, AnsweredBy, End, Marker, RequestContext, Stimulus};
 use tokio::time::{Instant, sleep};
@@ -25,6 +24,7 @@ use crate::reading::{self, Reading};
 use crate::recorder::{JudgedAs, Recorder};
 use crate::relay::Relayed;
 use crate::reply::ReplyBody;
+use crate::request_body::RequestBody;
 use crate::request_seen::{RequestHead, invalidate_credentials, request_seen};
 use crate::server::FingerprintFn;
 use crate::upstream::{Client, ReplyStream, SendBody, UpstreamError, remove_hop_by_hop};
@@ -59,11 +59,11 @@ struct Arrived {
     wire: WireControl,
 }
 
-/// Serves one request.
+/// Serves one request, whichever HTTP engine has read it; what it returns can be written by any.
 pub(crate) async fn serve(
     port: Arc<PortContext>,
     wire: WireControl,
-    request: Request<Incoming>,
+    request: Request<RequestBody>,
 ) -> Result<Response<ReplyBody>, Gone> {
     let started = clock::now();
     if let Some(forward) = &port.forward

@@ -20,6 +20,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use crate::exchange::{PortContext, serve};
 use crate::forward::{self, Entered};
 use crate::limits::{ACCEPT_PAUSE, BACKLOG, BODY_BUFFER_MAX, CONNECTIONS_MAX, HEAD_BYTES_MAX};
+use crate::request_body::RequestBody;
 use crate::tunnel;
 use crate::wire::{Shown, Transport, Wire};
 
@@ -267,7 +268,9 @@ async fn connection(
     let control = wire.control();
     let service = {
         let (context, control) = (context.clone(), control.clone());
-        service_fn(move |request| serve(context.clone(), control.clone(), request))
+        service_fn(move |request| {
+            serve(context.clone(), control.clone(), request.map(RequestBody::Hyper))
+        })
     };
     {
         let mut serving = std::pin::pin!(
