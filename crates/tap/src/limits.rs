@@ -12,8 +12,9 @@ pub(crate) const HEAD_BYTES_MAX: usize = 64 * 1024;
 /// What hyper may buffer of one body in one direction: enough for two socket reads, so that a slow reader holds little.
 pub(crate) const BODY_BUFFER_MAX: usize = 64 * 1024;
 
-/// Open connections of one port. A release under probe has a handful; the rest is room for user traffic through the route.
-pub(crate) const CONNECTIONS_MAX: usize = 4096;
+/// Open connections of one port. A release under probe has a handful; the rest is room for user traffic through the route, and
+/// for the 10,000 streams at a time that the tap is meant to carry.
+pub(crate) const CONNECTIONS_MAX: usize = 16 * 1024;
 
 /// Exchanges of one ask that are written down. A hot loop is stopped long before; what comes after is counted as lost.
 pub(crate) const EXCHANGES_MAX: usize = 1024;

@@ -12,6 +12,7 @@ use drill::settings::Forward;
 use evidence::Fingerprinter;
 use judge::fault::{Script, words};
 use judge::{Exchange, Finding, Role, Severity, watching};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde_json::json;
 use tap::{TapConfig, TapServer, Watch, Watched};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
@@ -41,6 +42,7 @@ pub(crate) async fn run(call: &Call, args: &TapArgs) -> Result<u8, Failure> {
     let script = parse(args.fault.as_deref().unwrap_or(default), args.upstream.is_some())?;
     let spec = port_spec(call, args)?;
     let surface = spec.surface;
+    raise_open_files();
     let mut key = [0; 32];
     getrandom::fill(&mut key).map_err(|error| {
         Failure::internal(format!("no random number: {error}"), "Look at this machine.")
@@ -89,6 +91,18 @@ pub(crate) async fn run(call: &Call, args: &TapArgs) -> Result<u8, Failure> {
         std::fs::remove_file(path).unwrap_or(());
     }
     Ok(summary(call, &seen, watch.lost(), surface))
+}
+
+/// Lets this process open as many files as it ever may: each stream takes two, and the usual soft limit is 1,024.
+///
+/// Only here, where nothing is started: a release would inherit the limit, and be tested with another one than it has when it
+/// is deployed.
+fn raise_open_files() {
+    let limit = getrlimit(Resource::Nofile);
+    match setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }) {
+        // A system that refuses leaves the tap with what it has: connections beyond wait to be accepted.
+        Ok(()) | Err(_) => {}
+    }
 }
 
 fn port_spec(call: &Call, args: &TapArgs) -> Result<OpenPort, Failure> {

@@ -13,7 +13,12 @@ const PROMPT: &str = "a prompt that nobody may keep";
 
 /// Starts a tap at a free port; returns it with the base URL that it tells.
 fn start(arguments: &[&str]) -> (Child, String) {
-    let mut tap = Command::new(SURESTEP)
+    start_with(Command::new(SURESTEP), arguments)
+}
+
+/// Starts a tap by a command of its own.
+fn start_with(mut command: Command, arguments: &[&str]) -> (Child, String) {
+    let mut tap = command
         .args(["tap", "--format", "json", "--listen", "127.0.0.1:0"])
         .args(arguments)
         .stdout(Stdio::piped())
@@ -62,6 +67,19 @@ fn a_client_is_watched_and_its_hasty_retry_is_found() {
         .collect();
     assert!(codes.contains(&"retry-after-ignored".to_owned()), "{codes:?}");
     assert!(!text.contains(KEY) && !text.contains(PROMPT), "{text}");
+}
+
+#[test]
+fn as_many_files_may_be_open_as_the_system_allows() {
+    let script = "ulimit -Sn 64; exec \"$@\"";
+    let mut limited = Command::new("sh");
+    limited.args(["-c", script, "sh", SURESTEP]);
+    let (tap, _) = start_with(limited, &[]);
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", tap.id())).unwrap();
+    let line = limits.lines().find_map(|line| line.strip_prefix("Max open files")).unwrap();
+    let words: Vec<_> = line.split_whitespace().collect();
+    assert_eq!(words[0], words[1], "the soft limit is the hard one");
+    end(tap);
 }
 
 #[test]
