@@ -7,6 +7,8 @@
     reason = "each test binary compiles this file and uses a part of it"
 )]
 
+pub mod reply;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,6 +16,7 @@ use std::time::Duration;
 use contract::{Profile, Surface};
 use drill::ports::{ArmedAsk, OpenPort, PortKind, Proxy, Tap as _, TapPort as _, Upstream};
 use drill::settings::Forward;
+use judge::fault::Script;
 use judge::{
     Act, Answer, AnswerEnd, AskId, Exchange, Fingerprint, Marker, Observation, Piece, Role,
     Stimulus,
@@ -21,9 +24,10 @@ use judge::{
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::{ClientConfig, RootCertStore};
-use tap::{ListeningPort, TapConfig, TapServer};
+use tap::{ListeningPort, TapConfig, TapServer, Watched};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc::Receiver;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
@@ -106,17 +110,41 @@ pub fn forward_spec(upstream: Upstream, rules: Forward) -> OpenPort {
 /// A port that is a proxy, and the folder of its trust files.
 pub struct ForwardPort {
     pub port: ListeningPort,
-    _tap: TapServer,
-    _folder: tempfile::TempDir,
+    _tap: Taps,
+}
+
+/// A tap with a folder for its trust files.
+#[derive(Clone)]
+pub struct Taps {
+    pub tap: Arc<TapServer>,
+    _folder: Arc<tempfile::TempDir>,
+}
+
+impl Taps {
+    pub fn new() -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let tap = tap().with_trust_folder(folder.path().join("forward"));
+        Self { tap: Arc::new(tap), _folder: Arc::new(folder) }
+    }
+
+    /// Opens a proxy that leads to an upstream.
+    pub async fn proxy(&self, spec: OpenPort) -> ForwardPort {
+        let port = self.tap.open(spec).await.expect("loopback port 0 is free");
+        ForwardPort { port, _tap: self.clone() }
+    }
 }
 
 impl ForwardPort {
     /// Opens a proxy that leads to an upstream.
     pub async fn open(spec: OpenPort) -> Self {
-        let folder = tempfile::tempdir().expect("a folder");
-        let tap = tap().with_trust_folder(folder.path().join("forward"));
-        let port = tap.open(spec).await.expect("loopback port 0 is free");
-        Self { port, _tap: tap, _folder: folder }
+        Taps::new().proxy(spec).await
+    }
+
+    /// Opens a proxy for any client, each exchange of which gets what the script says.
+    pub async fn watching(spec: OpenPort, script: Script) -> (Self, Receiver<Watched>) {
+        let taps = Taps::new();
+        let (port, _watch, told) = taps.tap.watch(spec, script).await.expect("port 0 is free");
+        (Self { port, _tap: taps }, told)
     }
 
     fn proxy(&self) -> Proxy {
