@@ -96,7 +96,7 @@ fn release(
     };
     let form_env = pairs(&stack["forms"][form_name]["env"]);
     for (key, value) in pairs(&stack["env"]).iter().chain(&form_env) {
-        release = release.env(key, value);
+        release = release.env(key, &placed(value, stack, change)?);
     }
     for (key, value) in pairs(&stack["settings"]) {
         release = release.setting(&key, &value);
@@ -139,14 +139,25 @@ fn own(
         }
         _ => sources,
     };
-    let python = environment("python-clients")?.join("bin/python").display().to_string();
-    let run = plain(&form["run"])
-        .replace("<python>", &python)
+    let run = placed(&plain(&form["run"]), stack, change)?
         .replace("<side>", side.word())
         .replace("<bin>", &binaries.display().to_string());
     Ok(SdkRelease::new(Stack::PythonNaive, Form::Service)
         .setting("run", &run)
         .setting("directory", &Value::from(directory.display().to_string()).to_string()))
+}
+
+/// Puts the places of the environment that a release runs in into a text of the manifest.
+fn placed(text: &str, stack: &Value, change: Option<&Change>) -> Result<String, String> {
+    if !text.contains("<python>") && !text.contains("<environment>") {
+        return Ok(text.to_owned());
+    }
+    let name = change.and_then(|change| change.environment.as_deref());
+    let name = name.or(stack["environment"].as_str()).ok_or("the stack has no environment")?;
+    let folder = environment(name)?;
+    Ok(text
+        .replace("<python>", &folder.join("bin/python").display().to_string())
+        .replace("<environment>", &folder.display().to_string()))
 }
 
 /// Copies a folder of sources and makes the edits; each old text must stand there exactly once.
@@ -191,6 +202,16 @@ pub fn versions(surestep: &Path, manifest: &Manifest) -> Vec<(String, String)> {
             None => program_version(&plain(&stack["version_of"])),
         };
         versions.push((name.clone(), format!("{library} {version}").trim().to_owned()));
+    }
+    for row in &manifest.rows {
+        let place = row.change.as_ref().and_then(|change| change.environment.as_deref());
+        let Some(place) = place else { continue };
+        let library = plain(&manifest.stack(&row.release)["library"]);
+        let version = installed(place, &library).unwrap_or_else(|| "not installed".into());
+        let shown = (row.change_name.clone(), format!("{library} {version}"));
+        if !versions.contains(&shown) {
+            versions.push(shown);
+        }
     }
     versions
 }
@@ -265,6 +286,7 @@ mod tests {
                 env: Vec::new(),
                 settings: Vec::new(),
                 key: None,
+                environment: None,
             };
             assert_eq!(copy_with(&from, &to, &change).is_ok(), fits, "{text}");
         }

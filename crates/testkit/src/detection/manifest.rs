@@ -53,6 +53,8 @@ pub struct Change {
     pub(crate) settings: Vec<(String, String)>,
     /// The content of a credential file that the release gets instead of the right one.
     pub(crate) key: Option<String>,
+    /// The environment that it runs in instead of its stack's: the same program on other versions of its libraries.
+    pub(crate) environment: Option<String>,
 }
 
 /// One drill: a release with at most one change, beside a healthy one.
@@ -83,6 +85,12 @@ impl Row {
     /// Returns the findings any of which is the right reason to hold it.
     pub fn codes(&self) -> impl Iterator<Item = &str> {
         self.change.iter().flat_map(|change| change.codes.iter().map(String::as_str))
+    }
+
+    /// Returns the same drill under a name of its own, for a run that makes it many times.
+    #[must_use]
+    pub fn repetition(&self, number: usize, how: &str) -> Self {
+        Self { name: format!("{} #{number}{how}", self.name), ..self.clone() }
     }
 
     /// Returns the class of its defect.
@@ -221,6 +229,7 @@ fn read_change(value: &Value) -> Result<Change, String> {
         env: pairs(&value["env"]),
         settings: pairs(&value["settings"]),
         key: value["key"].as_str().map(str::to_owned),
+        environment: value["environment"].as_str().map(str::to_owned),
     })
 }
 
