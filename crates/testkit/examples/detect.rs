@@ -1,19 +1,25 @@
 //! The detection benchmark: drills every row of a manifest, and writes down what was held, what was promoted, and why.
 //!
-//! `detect SURESTEP [--slice ci|all] [--only TEXT] [--manifest FILE] [--results FILE] [--state FILE] [--fresh] [--again] [--jobs N]`
+//! `detect SURESTEP [--slice ci|all] [--only TEXT] [--manifest FILE] [--results FILE] [--state FILE] [--fresh] [--again] [--jobs N]
+//! [--repeat N] [--under-load]`
 //!
 //! Rows that the state file has are not drilled again unless `--fresh`, or with `--again` if they did not end as
 //! expected, which the table then says; `--slice none` drills nothing and writes the table. It ends
 //! with 1 when a defective row was not held, a healthy one was not promoted, or a run left something behind; with 3 when rows of the
-//! slice were not run. `cargo xtask detect` builds what it needs and starts it.
+//! slice were not run. `--repeat N` drills each selected healthy row N times instead (without `--only` the first of the slice), and ends with
+//! 1 unless all decide the same and as they must; `--under-load` keeps two processors busy meanwhile. `cargo xtask detect` builds what it
+//! needs and starts it.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use testkit::detection::{Done, Manifest, Row, State, drill_rows, table, versions};
+use testkit::detection::{Done, Load, Manifest, Row, State, drill_rows, table, versions};
 
-const USAGE: &str = "usage: detect SURESTEP [--slice ci|all|none] [--only TEXT] [--manifest FILE] [--results FILE] [--state FILE] [--fresh] [--again] [--jobs N]";
+const USAGE: &str = "usage: detect SURESTEP [--slice ci|all|none] [--only TEXT] [--manifest FILE] [--results FILE] [--state FILE] [--fresh] [--again] [--jobs N] [--repeat N] [--under-load]";
+
+/// As many as make a machine of two processors busy.
+const BUSY_THREADS: usize = 2;
 
 fn main() -> ExitCode {
     match run() {
@@ -28,6 +34,10 @@ fn main() -> ExitCode {
 fn run() -> Result<ExitCode, String> {
     let options = Options::read(std::env::args().skip(1))?;
     let manifest = Manifest::read(&options.path("manifest", "bench/detection/manifest.json"))?;
+    let load = options.has("under-load").then(|| Load::start(BUSY_THREADS));
+    if let Some(number) = options.number("repeat")? {
+        return repeat(&options, &manifest, number);
+    }
     let state =
         State::open(&options.path("state", "target/detection.jsonl"), options.has("fresh"))?;
     let rows: Vec<&Row> = manifest.rows.iter().filter(|row| options.wants(row)).collect();
@@ -38,10 +48,10 @@ fn run() -> Result<ExitCode, String> {
     let waiting: Vec<Row> =
         rows.iter().filter(|row| is_waiting(row)).map(|row| Row::clone(row)).collect();
     say(&format!("{} rows, {} of them to run", rows.len(), waiting.len()));
-    let jobs = options.text("jobs").map_or(Ok(2), str::parse::<usize>);
-    let jobs = jobs.map_err(|error| format!("--jobs: {error}"))?;
+    let jobs = options.number("jobs")?.unwrap_or(2);
     let tell = |row: &Row, done: &Done| say(&line(row, done));
     drill_rows(&options.surestep, &manifest, waiting, &state, jobs, tell)?;
+    drop(load);
     if let Some(results) = options.results() {
         let text = table(&manifest, &state, &versions(&options.surestep, &manifest));
         std::fs::write(&results, text)
@@ -59,6 +69,45 @@ fn run() -> Result<ExitCode, String> {
     } else {
         0
     }))
+}
+
+/// Drills the same healthy pairs again and again, and tells which of them were decided differently, and why.
+fn repeat(options: &Options, manifest: &Manifest, number: usize) -> Result<ExitCode, String> {
+    let path = options.path("state", "target/detection-repeats.jsonl");
+    let state = State::open(&path, options.has("fresh"))?;
+    let how = if options.has("under-load") { ", under load" } else { "" };
+    let healthy = manifest.rows.iter().filter(|row| !row.is_defective());
+    let chosen: Vec<&Row> = if options.has("only") {
+        healthy.filter(|row| options.wants(row)).collect()
+    } else {
+        healthy.filter(|row| row.ci).take(1).collect()
+    };
+    if chosen.is_empty() {
+        return Err("no healthy row has this name".into());
+    }
+    let mut all_same = true;
+    for row in chosen {
+        let rows: Vec<Row> = (1..=number).map(|count| row.repetition(count, how)).collect();
+        let waiting: Vec<Row> =
+            rows.iter().filter(|row| state.of(row).is_none()).cloned().collect();
+        say(&format!("{}: {number} times{how}, {} of them to run", row.name, waiting.len()));
+        let tell = |row: &Row, done: &Done| say(&line(row, done));
+        let jobs = options.number("jobs")?.unwrap_or(1);
+        drill_rows(&options.surestep, manifest, waiting, &state, jobs, tell)?;
+        let different: Vec<String> = rows
+            .iter()
+            .filter_map(|row| state.of(row).map(|done| (row, done)))
+            .filter(|(row, done)| !done.as_expected(row))
+            .map(|(row, done)| line(row, &done))
+            .collect();
+        let same = number - different.len();
+        say(&format!("{}: promoted {same} of {number} times{how}", row.name));
+        for text in &different {
+            say(&format!("different: {text}"));
+        }
+        all_same &= different.is_empty();
+    }
+    Ok(ExitCode::from(u8::from(!all_same)))
 }
 
 fn line(row: &Row, done: &Done) -> String {
@@ -96,8 +145,8 @@ impl Options {
         while let Some(word) = words.next() {
             let name = word.strip_prefix("--").ok_or(USAGE)?.to_owned();
             let value = match name.as_str() {
-                "fresh" | "again" => String::new(),
-                "slice" | "only" | "manifest" | "results" | "state" | "jobs" => {
+                "fresh" | "again" | "under-load" => String::new(),
+                "slice" | "only" | "manifest" | "results" | "state" | "jobs" | "repeat" => {
                     words.next().ok_or_else(|| format!("--{name} needs a value"))?
                 }
                 _ => return Err(format!("--{name} is not known\n{USAGE}")),
@@ -111,6 +160,11 @@ impl Options {
 
     fn text(&self, name: &str) -> Option<&str> {
         self.values.get(name).map(String::as_str)
+    }
+
+    fn number(&self, name: &str) -> Result<Option<usize>, String> {
+        let number = self.text(name).map(str::parse).transpose();
+        number.map_err(|error| format!("--{name}: {error}"))
     }
 
     fn has(&self, name: &str) -> bool {

@@ -2,6 +2,7 @@
 //! was held, what was promoted, and why. The manifest and what it lists lie in `bench/detection/`.
 
 mod drill;
+mod load;
 mod manifest;
 mod state;
 mod table;
@@ -11,6 +12,7 @@ use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 pub use drill::versions;
+pub use load::Load;
 pub use manifest::{Change, Manifest, Row, Side};
 pub use state::{Done, State};
 pub use table::table;
