@@ -1,6 +1,7 @@
 //! The slice of the detection benchmark that every test run makes: each defect is held for its own reason, each healthy release is
 //! promoted, and ten random changes of a healthy program, none of which has a name anywhere, are held as well.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
@@ -60,4 +61,31 @@ fn right_reasons_are_findings_that_exist() {
         .filter(|page| !pages.join(page).is_file())
         .collect();
     assert_eq!(unknown, Vec::<String>::new());
+}
+
+/// Each publicly reported defect is drilled by rows that exist, or the table says why it is not.
+#[test]
+fn every_public_report_has_its_rows_or_a_reason() {
+    let path = testkit::workspace_root().join("bench/detection/reports.tsv");
+    let text = std::fs::read_to_string(path).expect("the table is part of the workspace");
+    let manifest = manifest("manifest.json");
+    let changes = manifest.changes();
+    let families: BTreeSet<&str> =
+        changes.iter().filter_map(|change| change.split(':').next()).collect();
+    let mut wrong = Vec::new();
+    for (number, line) in text.lines().skip(1).enumerate() {
+        let columns: Vec<&str> = line.split('\t').collect();
+        let [id, _class, _thread, _defect, seen_by] = columns[..] else {
+            panic!("five columns: {line}");
+        };
+        assert_eq!(id, format!("W{:03}", number + 1));
+        let is_drilled = seen_by.split(':').next().is_some_and(|word| families.contains(word));
+        let unknown = |name: &&str| is_drilled && !changes.contains(*name);
+        wrong.extend(seen_by.split(", ").filter(unknown).map(|name| format!("{id}: {name}")));
+        if seen_by.is_empty() {
+            wrong.push(format!("{id}: neither rows nor a reason"));
+        }
+    }
+    assert_eq!(wrong, Vec::<String>::new());
+    assert_eq!(text.lines().count(), 151);
 }

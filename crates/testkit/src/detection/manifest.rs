@@ -141,6 +141,15 @@ impl Manifest {
         Ok(Self { stacks, classes, rows })
     }
 
+    /// Returns `family:change` of each row that has a change.
+    pub fn changes(&self) -> BTreeSet<String> {
+        let changed = self.rows.iter().filter(|row| !row.change_name.is_empty());
+        let named = |row: &Row| {
+            format!("{}:{}", plain(&self.stack(&row.release)["family"]), row.change_name)
+        };
+        changed.map(named).collect()
+    }
+
     /// Returns the stack of a release that is written `stack/form`.
     pub(crate) fn stack(&self, release: &str) -> &Value {
         let (stack, _) = release.split_once('/').unwrap_or((release, ""));
