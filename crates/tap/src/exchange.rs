@@ -11,6 +11,7 @@ use http::header::{
     TRANSFER_ENCODING,
 };
 use http::{Method, Request, Response, Version, request};
+use hyper::body::Incoming;
 use judge::fault::{Editor, Edits};
 use judge::{Act, AnsweredBy, End, Marker, RequestContext, Stimulus};
 use tokio::time::{Instant, sleep};
@@ -24,7 +25,6 @@ use crate::reading::{self, Reading};
 use crate::recorder::{JudgedAs, Recorder};
 use crate::relay::Relayed;
 use crate::reply::ReplyBody;
-use crate::request_body::RequestBody;
 use crate::request_seen::{RequestHead, invalidate_credentials, request_seen};
 use crate::server::FingerprintFn;
 use crate::upstream::{Client, ReplyStream, SendBody, UpstreamError, remove_hop_by_hop};
@@ -59,11 +59,11 @@ struct Arrived {
     wire: WireControl,
 }
 
-/// Serves one request, whichever HTTP engine has read it; what it returns can be written by any.
+/// Serves one request.
 pub(crate) async fn serve(
     port: Arc<PortContext>,
     wire: WireControl,
-    request: Request<RequestBody>,
+    request: Request<Incoming>,
 ) -> Result<Response<ReplyBody>, Gone> {
     let started = clock::now();
     if let Some(forward) = &port.forward

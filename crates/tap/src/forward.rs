@@ -10,6 +10,7 @@ use bytes::{Buf as _, Bytes, BytesMut};
 use drill::ports::{Proxy, Upstream};
 use drill::settings::{Forward as Rules, Others};
 use http::{Request, Response, Uri};
+use hyper::body::Incoming;
 use memchr::memmem;
 use rustls::ServerConfig;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -23,7 +24,6 @@ use crate::guard;
 use crate::limits::{CONNECT_HEAD_MAX, ENTER_MAX};
 use crate::relay::Relayed;
 use crate::reply::ReplyBody;
-use crate::request_body::RequestBody;
 use crate::run_trust::RunTrust;
 use crate::tunnel::{Open, TunnelSeen};
 use crate::upstream::{
@@ -287,7 +287,7 @@ pub(crate) async fn pass_on(
     asks: &Asks,
     place: &Place,
     wire: WireControl,
-    request: Request<RequestBody>,
+    request: Request<Incoming>,
 ) -> Response<ReplyBody> {
     let seen = Open(forward.begin(asks, place));
     let answer = |status, why: &str, wire| ReplyBody::whole(guard::proxy(status, why), wire, None);

@@ -25,7 +25,6 @@ mod reading;
 mod recorder;
 mod relay;
 mod reply;
-mod request_body;
 mod request_seen;
 mod response_seen;
 mod run_trust;

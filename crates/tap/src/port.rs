@@ -20,7 +20,6 @@ use tokio::task::{JoinHandle, JoinSet};
 use crate::exchange::{PortContext, serve};
 use crate::forward::{self, Entered};
 use crate::limits::{ACCEPT_PAUSE, BACKLOG, BODY_BUFFER_MAX, CONNECTIONS_MAX, HEAD_BYTES_MAX};
-use crate::request_body::RequestBody;
 use crate::tunnel;
 use crate::wire::{Shown, Transport, Wire};
 
@@ -268,9 +267,7 @@ async fn connection(
     let control = wire.control();
     let service = {
         let (context, control) = (context.clone(), control.clone());
-        service_fn(move |request| {
-            serve(context.clone(), control.clone(), request.map(RequestBody::Hyper))
-        })
+        service_fn(move |request| serve(context.clone(), control.clone(), request))
     };
     {
         let mut serving = std::pin::pin!(

@@ -3,9 +3,9 @@
 use bytes::{Bytes, BytesMut};
 use http_body::Body as _;
 use http_body_util::BodyExt as _;
+use hyper::body::Incoming;
 
 use crate::limits::REQUEST_BODY_MAX;
-use crate::request_body::{RequestBody, RequestBroken};
 
 /// A request body after reading.
 #[derive(Debug)]
@@ -13,11 +13,11 @@ pub(crate) enum Reading {
     /// All of it.
     Whole(Bytes),
     /// The beginning of one that is too long to be read whole, and the rest.
-    Long(Bytes, RequestBody),
+    Long(Bytes, Incoming),
 }
 
 /// Reads a body whole, or up to the limit.
-pub(crate) async fn read(mut body: RequestBody) -> Result<Reading, RequestBroken> {
+pub(crate) async fn read(mut body: Incoming) -> Result<Reading, hyper::Error> {
     let mut first = Bytes::new();
     let mut joined: Option<BytesMut> = None;
     while let Some(frame) = body.frame().await {

@@ -23,7 +23,6 @@ use tokio::time::{Instant, Sleep, sleep};
 
 use crate::clock;
 use crate::limits::{BODY_BUFFER_MAX, HEAD_BYTES_MAX, HEAD_WAIT_MAX, IDLE_LINKS_MAX, IDLE_MAX};
-use crate::request_body::{RequestBody, RequestBroken};
 
 mod address;
 mod dial;
@@ -304,15 +303,15 @@ impl Body for ReplyStream {
 
 /// The body of a request.
 #[derive(Debug)]
-pub(crate) struct SendBody {
+pub struct SendBody {
     first: Option<Bytes>,
-    rest: Option<RequestBody>,
+    rest: Option<Incoming>,
     chunked: bool,
 }
 
 impl SendBody {
     /// A body that is there already, sent with its length.
-    pub(crate) fn whole(bytes: Bytes) -> Self {
+    pub fn whole(bytes: Bytes) -> Self {
         Self { first: Some(bytes).filter(|bytes| !bytes.is_empty()), rest: None, chunked: false }
     }
 
@@ -322,7 +321,7 @@ impl SendBody {
     }
 
     /// A body of which only the beginning is there.
-    pub(crate) fn long(first: Bytes, rest: RequestBody) -> Self {
+    pub(crate) fn long(first: Bytes, rest: Incoming) -> Self {
         Self {
             first: Some(first).filter(|bytes| !bytes.is_empty()),
             rest: Some(rest),
@@ -333,12 +332,12 @@ impl SendBody {
 
 impl Body for SendBody {
     type Data = Bytes;
-    type Error = RequestBroken;
+    type Error = hyper::Error;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, RequestBroken>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         if let Some(first) = self.first.take() {
             return Poll::Ready(Some(Ok(Frame::data(first))));
         }
