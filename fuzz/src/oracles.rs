@@ -207,7 +207,7 @@ pub fn dump(data: &[u8]) {
     assert!(!format!("{dump:?}").contains(PLANTED), "Debug shows payload");
     // Frames of HTTP/1.1 are undone, and so is what a shell does to the encoding of the text.
     let is_as_saved =
-        !dump.framed && !data.starts_with(b"\xff\xfe") && !data.starts_with(b"\xfe\xff");
+        dump.framing.is_none() && !data.starts_with(b"\xff\xfe") && !data.starts_with(b"\xfe\xff");
     assert!(!is_as_saved || data.ends_with(&dump.body), "the body is the end of the dump");
     assert!(!dump.bare || dump.body == data, "a bare body is all of it");
     assert!((100..1000).contains(&dump.status));
@@ -218,7 +218,7 @@ pub fn dump(data: &[u8]) {
     for (surface, mode) in [(Surface::Chat, Mode::Stream), (Surface::Responses, Mode::Unary)] {
         assert_silent(&judge_dump(surface, mode, Profile::Cometapi, &dump));
     }
-    if dump.bare || dump.framed || dump.body.starts_with(b"HTTP/") {
+    if dump.bare || dump.framing.is_some() || dump.body.starts_with(b"HTTP/") {
         return;
     }
     // Written again, it reads the same. What cannot be written in a head is left out.

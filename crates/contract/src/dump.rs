@@ -17,10 +17,8 @@ pub struct Dump {
     pub body: Vec<u8>,
     /// There was no status line, so status and content type are assumed.
     pub bare: bool,
-    /// The frames of HTTP/1.1 were saved too, and are undone in `body`.
-    pub framed: bool,
-    /// The last frame is not there.
-    pub cut: bool,
+    /// How the frames of HTTP/1.1 end, where they were saved too; in `body` they are undone.
+    pub framing: Option<BodyEnd>,
 }
 
 impl std::fmt::Debug for Dump {
@@ -56,24 +54,23 @@ impl Dump {
             let content_type = ("content-type".to_owned(), guess_type(bytes).to_vec());
             let headers = vec![content_type];
             let body = bytes.to_vec();
-            return Self { status: 200, headers, body, bare: true, framed: false, cut: false };
+            return Self { status: 200, headers, body, bare: true, framing: None };
         };
-        let mut dump =
-            Self { status, headers, body: Vec::new(), bare: false, framed: false, cut: false };
+        let mut dump = Self { status, headers, body: rest.to_vec(), bare: false, framing: None };
         let is_chunked = dump
             .header("transfer-encoding")
             .is_some_and(|encoding| encoding.to_ascii_lowercase().ends_with(b"chunked"));
-        match frames::undo(rest).filter(|_| is_chunked) {
-            Some(undone) => (dump.body, dump.cut, dump.framed) = (undone.body, undone.is_cut, true),
-            None => dump.body = rest.to_vec(),
+        if let Some(undone) = frames::undo(rest).filter(|_| is_chunked) {
+            dump.body = undone.body;
+            dump.framing = Some(undone.end);
         }
         dump
     }
 
     /// Tells how the body ended: what does not reach its `content-length`, or has no last frame, was cut.
     pub fn end(&self) -> BodyEnd {
-        if self.framed {
-            return if self.cut { BodyEnd::Cut } else { BodyEnd::Complete };
+        if let Some(end) = self.framing {
+            return end;
         }
         let announced =
             self.header("content-length").and_then(|value| std::str::from_utf8(value).ok());

@@ -18,8 +18,9 @@ const SECRET_BYTES_MAX: u64 = 64 * 1024;
 /// How long a command may take to hand over a secret: a vault across the network answers in one or two seconds.
 const COMMAND_WITHIN: Duration = Duration::from_secs(10);
 
-/// The credential for surestep's own simulated provider when the configuration gives none. It opens nothing.
-const SIMULATED_KEY: &str = "simulated-provider-key-for-this-run";
+/// The credential for surestep's own simulated provider when the configuration gives none. It opens nothing, and looks like those that do: what
+/// a release leaves of it in its logs is then found as it would be of a real one.
+const SIMULATED_KEY: &str = "sk-sim-9fKq2LxV7bTz4WmRc8YhNd3PgJ5s";
 
 /// Why a reference gave no secret.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

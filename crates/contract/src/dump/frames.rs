@@ -1,24 +1,26 @@
 //! Undoes the chunked framing of HTTP/1.1, which tools that save the raw bytes leave in.
 
+use crate::BodyEnd;
+
 /// A body without its frames.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Undone {
     pub(super) body: Vec<u8>,
-    /// It stops before its last frame, or its frames break.
-    pub(super) is_cut: bool,
+    /// Cut: it stops before its last frame, or its frames break.
+    pub(super) end: BodyEnd,
 }
 
 /// Undoes the frames of a body. `None`: it has none, as most tools undo them before they save.
 ///
 /// Editors turn CRLF into LF, so both end a line.
 pub(super) fn undo(bytes: &[u8]) -> Option<Undone> {
-    let mut undone = Undone { body: Vec::new(), is_cut: true };
+    let mut undone = Undone { body: Vec::new(), end: BodyEnd::Cut };
     let mut rest = bytes;
     let mut n_frames = 0;
     while let Some((size, after)) = size_line(rest) {
         n_frames += 1;
         if size == 0 {
-            undone.is_cut = false;
+            undone.end = BodyEnd::Complete;
             break;
         }
         let data = after.get(..size).unwrap_or(after);
@@ -50,21 +52,20 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check(bytes: &str, expected: Option<(&str, bool)>) {
-        let expected =
-            expected.map(|(body, is_cut)| Undone { body: body.as_bytes().to_vec(), is_cut });
+    fn check(bytes: &str, expected: Option<(&str, BodyEnd)>) {
+        let expected = expected.map(|(body, end)| Undone { body: body.as_bytes().to_vec(), end });
         assert_eq!(undo(bytes.as_bytes()), expected, "{bytes}");
     }
 
     #[test]
     fn frames_are_undone() {
-        check("2\r\n{}\r\n0\r\n\r\n", Some(("{}", false)));
-        check("1;a=b\r\n{\r\n1 \n}\n0\nTrailer: x\n\n", Some(("{}", false)));
-        check("A\r\n0123456789\r\n", Some(("0123456789", true)));
-        check("A\r\n01234", Some(("01234", true)));
-        check("2\r\n{}\r\n1", Some(("{}", true)));
-        check("2\r\n{}x\r\n0\r\n\r\n", Some(("{}", true)));
-        check("0\r\n\r\n", Some(("", false)));
+        check("2\r\n{}\r\n0\r\n\r\n", Some(("{}", BodyEnd::Complete)));
+        check("1;a=b\r\n{\r\n1 \n}\n0\nTrailer: x\n\n", Some(("{}", BodyEnd::Complete)));
+        check("A\r\n0123456789\r\n", Some(("0123456789", BodyEnd::Cut)));
+        check("A\r\n01234", Some(("01234", BodyEnd::Cut)));
+        check("2\r\n{}\r\n1", Some(("{}", BodyEnd::Cut)));
+        check("2\r\n{}x\r\n0\r\n\r\n", Some(("{}", BodyEnd::Cut)));
+        check("0\r\n\r\n", Some(("", BodyEnd::Complete)));
     }
 
     #[test]

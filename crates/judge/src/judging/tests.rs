@@ -168,14 +168,15 @@ impl Scene {
 
     #[track_caller]
     fn check(&self, expected: &[(&str, Severity)]) {
-        let judged = self.judged();
-        let found: Vec<(&str, Severity)> = judged
-            .findings
-            .iter()
-            .map(|finding| (finding.code.as_str(), finding.severity))
-            .collect();
-        assert_eq!(found, expected, "{:#?}", judged.findings);
+        assert_codes(&self.judged().findings, expected);
     }
+}
+
+#[track_caller]
+fn assert_codes(findings: &[Finding], expected: &[(&str, Severity)]) {
+    let found: Vec<(&str, Severity)> =
+        findings.iter().map(|finding| (finding.code.as_str(), finding.severity)).collect();
+    assert_eq!(found, expected, "{findings:#?}");
 }
 
 use AnswerRelation as A;

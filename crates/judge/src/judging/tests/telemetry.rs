@@ -20,13 +20,7 @@ fn check(id: &str, telemetry: TelemetryReading, expected: &[(&str, Severity)]) {
         telemetry: Some(telemetry),
         ..LogEvidence::default()
     };
-    let judged = scene.judged();
-    let found: Vec<(&str, Severity)> = judged
-        .log_findings
-        .iter()
-        .map(|finding| (finding.code.as_str(), finding.severity))
-        .collect();
-    assert_eq!(found, expected, "{:#?}", judged.log_findings);
+    assert_codes(&scene.judged().log_findings, expected);
 }
 
 fn exported() -> TelemetryReading {
