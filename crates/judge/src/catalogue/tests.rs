@@ -105,6 +105,59 @@ fn a_variation_delivers_the_documented_text_to_whoever_reads_by_the_rules() {
     }
 }
 
+/// A variation that varies nothing would pass every release.
+#[test]
+fn each_variation_is_another_reply_than_the_documented_one() {
+    for surface in [Surface::Chat, Surface::Responses] {
+        for mode in [Mode::Unary, Mode::Stream] {
+            let request = request(surface, mode, "m-1", 1);
+            let reply = |stimulus: &Stimulus| match stimulus.act(&request) {
+                Act::Answer(answer) => Some((answer.headers, answer.pieces)),
+                _ => None,
+            };
+            let documented = reply(&Stimulus::Documented);
+            for probe in plan(Depth::Thorough, mode, &context(surface)) {
+                if probe.group == "tolerated" {
+                    assert_ne!(
+                        reply(&probe.stimulus),
+                        documented,
+                        "{} on {surface} {mode}",
+                        probe.id
+                    );
+                }
+            }
+        }
+    }
+}
+
+/// What is told of a thought stands before the answer: in a stream, and as the first item that `output[0]` takes.
+#[test]
+fn reasoning_comes_before_the_answer() {
+    for (surface, mode, thought, answer) in [
+        (Surface::Chat, Mode::Stream, r#""content":null,"reasoning_content""#, r#""content":"SSL"#),
+        (Surface::Responses, Mode::Unary, r#""output":[{"id":"rs_"#, r#""type":"output_text""#),
+        (
+            Surface::Responses,
+            Mode::Stream,
+            r#""output_index":0,"item":{"id":"rs_"#,
+            r#""output_index":1"#,
+        ),
+    ] {
+        let plan = default_plan(mode, &context(surface));
+        let probe = plan.iter().find(|probe| probe.id == "tolerated-reasoning").unwrap();
+        let Act::Answer(reply) = probe.stimulus.act(&request(surface, mode, "m-1", 1)) else {
+            panic!("{surface} {mode} is answered");
+        };
+        let bytes = reply.pieces.iter().filter_map(|piece| match piece {
+            Piece::Bytes(bytes) => Some(String::from_utf8_lossy(bytes)),
+            Piece::Pause(_) | Piece::Repeat { .. } => None,
+        });
+        let text: String = bytes.collect();
+        let place = |part: &str| text.find(part).unwrap_or_else(|| panic!("no {part} in {text}"));
+        assert!(place(thought) < place(answer), "{surface} {mode}: {text}");
+    }
+}
+
 #[test]
 fn the_thorough_plan_has_all_of_the_default_one_and_each_twice() {
     for surface in [Surface::Chat, Surface::Responses] {

@@ -102,6 +102,9 @@ fn stream(variation: Variation, request: &RequestContext) -> Act {
             if v.pointer("/usage").is_none() && v.pointer("/choices").is_some() {
                 set(v, "/usage", Some(Value::Null));
             }
+            if v.pointer("/response/usage").is_some() {
+                set(v, "/response/usage", Some(Value::Null));
+            }
         }),
         Variation::Reasoning => think_first(&mut events, request.surface),
         Variation::ExtraEvents => events.insert(
