@@ -7,7 +7,11 @@ use crate::command::Run;
 /// Builds surestep and the releases on async-openai, installs the environments that are missing, and drills. Further words go to the
 /// benchmark.
 pub(crate) fn detect(root: &Path, words: &[&str]) -> Result<(), String> {
-    Run::new(root, "sh", &["crates/testkit/releases/install.sh"]).run()?;
+    let install = "crates/testkit/releases/install.sh";
+    Run::new(root, "sh", &[install]).run()?;
+    if words.contains(&"--beside") {
+        Run::new(root, "sh", &[install, "python-llmock"]).run()?;
+    }
     Run::cargo(root, &["build", "--package", "cli", "--package", "support-bot"]).run()?;
     let target = std::env::var_os("CARGO_TARGET_DIR").and_then(|path| path.into_string().ok());
     let surestep = format!("{}/debug/surestep", target.as_deref().unwrap_or("target"));

@@ -15,7 +15,9 @@ use judge::{
 use tokio::time::Instant;
 
 use crate::bench::{AskNames, Bench, COLLECT_GRACE, ControlPort};
-use crate::ports::{ArmedAsk, Ask, Asked, LogPosition, Releases, RunningRelease, Tap, TapPort};
+use crate::ports::{
+    ArmedAsk, Ask, Asked, LogPosition, Logged, Releases, RunningRelease, Tap, TapPort,
+};
 use crate::settings::LogSource;
 
 /// Live calls that one ask may make: its retries included, and not more.
@@ -28,6 +30,9 @@ const HOT_LOOP_AT_LEAST: u32 = 12;
 /// How long a service's log lines may come after its answer.
 const LOG_GRACE: Duration = Duration::from_millis(700);
 const LOG_POLL: Duration = Duration::from_millis(20);
+
+/// The outputs of a release that nobody named as its logs.
+pub(crate) const BESIDE_LOGS: &str = "its output, which is none of its `logs`";
 
 /// How long an asker who is to leave stays after the call has arrived: long enough for a stream to have begun.
 const STAYS: Duration = Duration::from_millis(400);
@@ -95,7 +100,7 @@ pub(crate) async fn probe<T: Tap, R: Releases, C: ControlPort>(
     if probe.needs_own_port() {
         subject.port.refuse_connections().await;
     }
-    let before = subject.running.logs_since(LogPosition(Vec::new())).1;
+    let before = subject.running.logs_since(LogPosition::default()).end;
     let question = ask(bench, names, subject, probe.mode);
     let machine_patience = question.deadline;
     let asking = subject.running.ask(question);
@@ -126,8 +131,9 @@ pub(crate) async fn probe<T: Tap, R: Releases, C: ControlPort>(
     let logs = match &asked.logs {
         Some(own) => log_evidence(own, &asked, &context, &bench.scanner),
         None if company == Company::Alone => {
-            let text = logs_of_service(subject.running, &before, &context).await;
-            log_evidence(&text, &asked, &context, &bench.scanner)
+            let logged = logs_of_service(subject.running, &before, &context).await;
+            let evidence = log_evidence(&logged.text, &asked, &context, &bench.scanner);
+            LogEvidence { cut: evidence.cut || logged.cut, ..evidence }
         }
         // Lines of several asks are mixed: what must not be there is searched for at the end, over all of them.
         None => {
@@ -163,6 +169,7 @@ fn left(after: Duration) -> Asked {
         answer: None,
         shown: None,
         logs: None,
+        beside: None,
         cut: false,
         cpu_wait: None,
     }
@@ -326,15 +333,16 @@ async fn logs_of_service<R: RunningRelease>(
     running: &R,
     before: &LogPosition,
     context: &LogContext,
-) -> Sensitive {
+) -> Logged {
     let until = tokio::time::Instant::now() + LOG_GRACE;
     loop {
-        let (text, _) = running.logs_since(before.clone());
-        let has_telemetry = !context.telemetry || telemetry::read(text.expose()).any;
-        if (has_telemetry && read(text.expose(), context).is_complete())
+        let logged = running.logs_since(before.clone());
+        let text = logged.text.expose();
+        let has_telemetry = !context.telemetry || telemetry::read(text).any;
+        if (has_telemetry && read(text, context).is_complete())
             || tokio::time::Instant::now() >= until
         {
-            return text;
+            return logged;
         }
         tokio::time::sleep(LOG_POLL).await;
     }
@@ -356,7 +364,8 @@ fn log_evidence(
     }
 }
 
-/// What the error text shows that a user is given. A refusal may not carry a credential; its words are the application's business.
+/// What the error text shows that a user is given, and what is written beside the logs. A refusal may not carry a credential; its words
+/// are the application's business.
 fn leaks_shown(asked: &Asked, scanner: &Scanner) -> Vec<LeakSeen> {
     let shown = [asked.shown.as_ref(), asked.answer.as_ref()];
     let mut leaks: Vec<LeakSeen> = shown
@@ -365,6 +374,9 @@ fn leaks_shown(asked: &Asked, scanner: &Scanner) -> Vec<LeakSeen> {
         .flat_map(|text| leaks_in(text.expose(), "what it shows its user", scanner))
         .filter(|leak| leak.kind == LeakKind::Credential)
         .collect();
+    if let Some(beside) = &asked.beside {
+        leaks.extend(leaks_in(beside.expose(), BESIDE_LOGS, scanner));
+    }
     leaks.dedup();
     leaks
 }

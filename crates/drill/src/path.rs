@@ -175,6 +175,7 @@ fn finding(
             AnswerRelation::None
             | AnswerRelation::Empty
             | AnswerRelation::Repeated
+            | AnswerRelation::Thought
             | AnswerRelation::Partial
             | AnswerRelation::TypeName
             | AnswerRelation::Unrelated => Finding::new(

@@ -235,8 +235,12 @@ pub trait RunningRelease: Send + Sync + 'static {
     fn front_uniform(&self, tap: Way)
     -> impl Future<Output = Result<SocketAddr, PortError>> + Send;
 
-    /// Returns all log text since `since`, and the position after it.
-    fn logs_since(&self, since: LogPosition) -> (Sensitive, LogPosition);
+    /// Returns all log text since `since`, the position after it, and whether a part of it is lost.
+    fn logs_since(&self, since: LogPosition) -> Logged;
+
+    /// Returns what a service has written to those of its outputs that are none of its log sources. They are logs where it runs
+    /// in production, whether or not anybody names them; nothing is demanded of them, but no secret may be in them.
+    fn beside_logs(&self) -> Sensitive;
 
     /// Ends its processes and waits until the whole group is gone. Safe to call twice.
     fn stop(&self) -> impl Future<Output = ()> + Send;
@@ -245,6 +249,17 @@ pub trait RunningRelease: Send + Sync + 'static {
 /// A position in a running release's logs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LogPosition(pub Vec<u64>);
+
+/// What was logged since a position.
+#[derive(Clone, Debug)]
+pub struct Logged {
+    /// The text.
+    pub text: Sensitive,
+    /// The position behind it.
+    pub end: LogPosition,
+    /// Whether something of it is lost: a source wrote more than is kept, or was emptied before it was read.
+    pub cut: bool,
+}
 
 /// One user-level question.
 #[derive(Clone, Debug)]
@@ -270,6 +285,8 @@ pub struct Asked {
     pub shown: Option<Sensitive>,
     /// What a command logged during this ask; `None` for services, whose logs are read by position.
     pub logs: Option<Sensitive>,
+    /// What a command wrote on standard error, where that is none of its log sources; see [`RunningRelease::beside_logs`].
+    pub beside: Option<Sensitive>,
     /// Whether captured output or logs were cut at their limit.
     pub cut: bool,
     /// Where there was no outcome in time: how long the thread of the release that waited most waited for a processor meanwhile.

@@ -17,7 +17,7 @@ use judge::judging::{Control, Policy};
 use judge::{Finding, Probe, Role, Severity, Verdict};
 use tokio::sync::Semaphore;
 
-use crate::asking::{Company, Probing, Subject, leaks_in, probe as make_probe};
+use crate::asking::{BESIDE_LOGS, Company, Probing, Subject, leaks_in, probe as make_probe};
 use crate::bench::{Bench, ControlPort};
 use crate::plan;
 use crate::ports::{
@@ -495,15 +495,15 @@ impl<T: Tap, R: Releases, C: ControlPort> Context<'_, T, R, C> {
         if running.process_per_ask() {
             return;
         }
-        let (text, _) = running.logs_since(LogPosition(Vec::new()));
-        let leaks = leaks_in(text.expose(), "its log", &self.bench.scanner);
+        let logged = running.logs_since(LogPosition::default());
+        let mut leaks = leaks_in(logged.text.expose(), "its log", &self.bench.scanner);
+        leaks.extend(leaks_in(running.beside_logs().expose(), BESIDE_LOGS, &self.bench.scanner));
         let Some(first) = probings.iter_mut().find(|probing| probing.probe.id == HAPPY_LIVE) else {
             return;
         };
-        let known: Vec<String> = first.judged.log_findings.iter().map(|f| f.code.clone()).collect();
         for leak in leaks {
             let finding = judge::judging::leaked(&leak).of_release(self.role);
-            if !known.contains(&finding.code) {
+            if !first.judged.log_findings.iter().any(|known| known.code == finding.code) {
                 first.judged.log_findings.push(finding);
             }
         }

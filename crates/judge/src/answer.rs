@@ -2,6 +2,8 @@
 
 use serde_json::Value;
 
+use crate::stimulus::THOUGHT;
+
 /// How an answer relates to what was delivered to the release.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AnswerRelation {
@@ -13,6 +15,8 @@ pub enum AnswerRelation {
     Whole,
     /// A delivered text stands in it more often than it was delivered.
     Repeated,
+    /// What the simulated model thought before it answered stands in it too.
+    Thought,
     /// The label stands in it, but not the delivered text as a whole.
     Labelled,
     /// It is a part of a delivered text, without the label.
@@ -48,7 +52,9 @@ pub fn relate(answer: Option<&str>, delivered: &[&str], label: &str) -> AnswerRe
         .filter(|text| !text.is_empty())
         .collect();
     let stands_in = |answer: &str| delivered.iter().any(|text| answer.contains(text.as_str()));
-    if delivered.iter().any(|text| is_repeated(&answer, text, &delivered)) {
+    if answer.contains(THOUGHT) && !delivered.iter().any(|text| text.contains(THOUGHT)) {
+        AnswerRelation::Thought
+    } else if delivered.iter().any(|text| is_repeated(&answer, text, &delivered)) {
         AnswerRelation::Repeated
     } else if stands_in(&answer) || stands_in(&without_markup(&answer)) {
         // Half a text is whole only as far as it was delivered: whether that was all is for the judge to say.
@@ -168,6 +174,14 @@ mod tests {
         check(Some(&format!("{text}{text}")), &[text], AnswerRelation::Repeated);
         check(Some(&format!("{text} {text}")), &[text, text], AnswerRelation::Whole);
         check(Some("SSL-1 SSL-1"), &["SSL-1"], AnswerRelation::Whole);
+    }
+
+    #[test]
+    fn thoughts_are_no_part_of_an_answer() {
+        let text = "SSL-1 is a label";
+        check(Some(&format!("{THOUGHT}\n{text}")), &[text], AnswerRelation::Thought);
+        // Whoever asks for thoughts as the answer gets them.
+        check(Some(&format!("{THOUGHT} {text}")), &[THOUGHT, text], AnswerRelation::Whole);
     }
 
     #[test]

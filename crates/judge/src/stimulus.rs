@@ -20,6 +20,7 @@ pub use body::{ShapeFault, StreamFault};
 pub use fallback::{Primary, PrimaryFault};
 pub use redirect::Redirect;
 pub use simulate::documented_text;
+pub(crate) use variation::THOUGHT;
 pub use variation::Variation;
 
 /// What the tap does to the exchanges of an ask, named by what the release meets.

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use contract::Mode;
-use drill::ports::{Ask, Asked, LogPosition, PortError};
+use drill::ports::{Ask, Asked, LogPosition, Logged, PortError};
 use drill::settings::{CommandRun, LogSource, OneShot, PromptBy, Release};
 use evidence::Sensitive;
 use judge::CrashKind;
@@ -21,7 +21,7 @@ use crate::capture::{HeadAndTail, lock, read_available, read_to_end};
 use crate::cpu::CpuWaits;
 use crate::environment::{self, Variables};
 use crate::log_files::FileLog;
-use crate::logs::Ring;
+use crate::logs::{Ring, is_cut};
 use crate::mapped::text_at;
 use crate::otlp::{Receiver, Token};
 use crate::outcome::{Reply, crash_kind, crashed, timed_out};
@@ -179,10 +179,14 @@ impl Commands {
         lock(&self.front_logs).push(logs.expose().as_bytes());
     }
 
-    pub(crate) fn logs_since(&self, since: &LogPosition) -> (Sensitive, LogPosition) {
+    pub(crate) fn logs_since(&self, since: &LogPosition) -> Logged {
         let position = since.0.first().copied().unwrap_or_default();
         let (bytes, end) = lock(&self.front_logs).since(position);
-        (Sensitive::new(String::from_utf8_lossy(&bytes)), LogPosition(vec![end]))
+        Logged {
+            cut: is_cut(position, end, &bytes),
+            text: Sensitive::new(String::from_utf8_lossy(&bytes)),
+            end: LogPosition(vec![end]),
+        }
     }
 
     /// Returns what the process of an ask exported.
@@ -214,6 +218,9 @@ impl Commands {
         }
         asked.logs = Some(Sensitive::new(text));
         asked.cut = cut;
+        // Standard output is the answer, or what its user is shown.
+        asked.beside = (!self.release.logs.contains(&LogSource::Stderr))
+            .then(|| Sensitive::new(capture.stderr().0));
     }
 }
 

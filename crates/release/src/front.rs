@@ -172,6 +172,7 @@ fn from_document(document: &Value) -> Option<Asked> {
         answer: text("answer"),
         shown: text("shown"),
         logs: None,
+        beside: None,
         cut: document.get("cut").and_then(Value::as_bool).unwrap_or_default(),
         cpu_wait: None,
     })

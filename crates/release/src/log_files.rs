@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use crate::capture::lock;
-use crate::logs::Ring;
+use crate::logs::{Ring, is_cut};
 
 /// Files under one pattern that are followed at once. More are no log of one release.
 const FILES_MAX: usize = 64;
@@ -69,7 +69,7 @@ impl FileLog {
         }
         state.read_on();
         let (bytes, end) = state.ring.since(position);
-        let is_cut = state.cut || end - position > u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+        let is_cut = state.cut || is_cut(position, end, &bytes);
         (bytes, end, is_cut)
     }
 

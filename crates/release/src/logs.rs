@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 
-use drill::ports::LogPosition;
+use drill::ports::{LogPosition, Logged};
 use drill::settings::LogSource;
 use evidence::Sensitive;
 use tokio::net::unix::pipe;
@@ -52,37 +52,52 @@ impl LogSources {
         )
     }
 
-    /// Returns what the sources got since a position, and the position of their ends. An instance that runs already has
-    /// outputs, but not for us to read.
-    pub(crate) fn since(
-        &self,
-        since: &LogPosition,
-        outputs: Option<&OutputLogs>,
-    ) -> (Sensitive, LogPosition) {
+    /// Returns what the sources got since a position. An instance that runs already has outputs, but not for us to read.
+    pub(crate) fn since(&self, since: &LogPosition, outputs: Option<&OutputLogs>) -> Logged {
         let mut text = String::new();
         let mut ends = Vec::new();
+        let mut cut = false;
         for (index, source) in self.0.iter().enumerate() {
-            let position = since.0.get(index).copied();
-            let output = |log: Option<&Arc<PipeLog>>| {
-                log.map(|log| log.since(position.unwrap_or_default())).unwrap_or_default()
-            };
+            let position = since.0.get(index).copied().unwrap_or_default();
+            let output =
+                |log: Option<&Arc<PipeLog>>| log.map(|log| log.since(position)).unwrap_or_default();
             let (bytes, end) = match source {
                 OpenSource::Stdout => output(outputs.map(|outputs| &outputs.stdout)),
                 OpenSource::Stderr => output(outputs.map(|outputs| &outputs.stderr)),
-                OpenSource::Otlp(inbox) => inbox.since(position.unwrap_or_default()),
+                OpenSource::Otlp(inbox) => inbox.since(position),
                 OpenSource::File(log) => {
-                    let (bytes, end, _) = log.since(position.unwrap_or_default());
+                    let (bytes, end, is_cut) = log.since(position);
+                    cut |= is_cut;
                     (bytes, end)
                 }
             };
+            cut |= is_cut(position, end, &bytes);
             if !text.is_empty() && !text.ends_with('\n') {
                 text.push('\n');
             }
             text.push_str(&String::from_utf8_lossy(&bytes));
             ends.push(end);
         }
-        (Sensitive::new(text), LogPosition(ends))
+        Logged { text: Sensitive::new(text), end: LogPosition(ends), cut }
     }
+
+    /// Returns what a process of ours wrote to those of its outputs that are none of the sources.
+    pub(crate) fn beside(&self, outputs: &OutputLogs) -> Sensitive {
+        let is_source = |wanted: fn(&OpenSource) -> bool| self.0.iter().any(wanted);
+        let mut bytes = Vec::new();
+        if !is_source(|source| matches!(source, OpenSource::Stdout)) {
+            bytes.extend(outputs.stdout.since(0).0);
+        }
+        if !is_source(|source| matches!(source, OpenSource::Stderr)) {
+            bytes.extend(outputs.stderr.since(0).0);
+        }
+        Sensitive::new(String::from_utf8_lossy(&bytes))
+    }
+}
+
+/// Tells whether less is there than was written between two positions.
+pub(crate) fn is_cut(start: u64, end: u64, bytes: &[u8]) -> bool {
+    end.saturating_sub(start) > u64::try_from(bytes.len()).unwrap_or(u64::MAX)
 }
 
 /// The newest bytes of a stream, addressed by their position in the whole.

@@ -21,7 +21,7 @@ use crate::capture::lock;
 use crate::environment::Variables;
 use crate::front;
 use crate::http::{Body, body, collect};
-use crate::logs::Ring;
+use crate::logs::{Ring, is_cut};
 
 /// Taken of one export, unpacked: SDKs send batches of 512 spans, some hundred kilobytes.
 const EXPORT_BYTES_MAX: usize = 4 * 1024 * 1024;
@@ -95,7 +95,7 @@ impl Receiver {
     pub(crate) fn take(&self, token: Token) -> (Vec<u8>, bool) {
         let ring = lock(&self.inbox.0).remove(&token).unwrap_or_default();
         let (bytes, end) = ring.since(0);
-        let is_cut = u64::try_from(bytes.len()).is_ok_and(|kept| kept < end);
+        let is_cut = is_cut(0, end, &bytes);
         (bytes, is_cut)
     }
 }

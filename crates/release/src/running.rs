@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use contract::{Mode, Surface};
-use drill::ports::{Ask, Asked, LogPosition, PortError, RunningRelease, Way};
+use drill::ports::{Ask, Asked, LogPosition, Logged, PortError, RunningRelease, Way};
 use drill::settings::HttpAsk;
 use evidence::Sensitive;
 use http::uri::Scheme;
@@ -135,13 +135,21 @@ impl RunningRelease for Running {
         self.open_front(tap).await
     }
 
-    fn logs_since(&self, since: LogPosition) -> (Sensitive, LogPosition) {
+    fn logs_since(&self, since: LogPosition) -> Logged {
         match &self.inner.kind {
             Kind::Command(commands) => commands.logs_since(&since),
             Kind::Http(release) => match &release.service {
                 Some(service) => service.logs_since(&since),
                 None => release.files.since(&since, None),
             },
+        }
+    }
+
+    fn beside_logs(&self) -> Sensitive {
+        match &self.inner.kind {
+            Kind::Http(HttpRelease { service: Some(service), .. }) => service.beside_logs(),
+            // A command's go with each ask; an instance that runs already has outputs, but not for us to read.
+            Kind::Http(_) | Kind::Command(_) => Sensitive::new(""),
         }
     }
 

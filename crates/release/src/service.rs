@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use drill::ports::{LogPosition, PortError};
+use drill::ports::{LogPosition, Logged, PortError};
 use drill::settings::{Release, ServiceRun};
 use evidence::Sensitive;
 use rustix::process::Signal;
@@ -232,9 +232,14 @@ impl Service {
         self.tree.cpu_waits().await.1
     }
 
-    /// Returns what the log sources got since a position, and the position of their ends.
-    pub(crate) fn logs_since(&self, since: &LogPosition) -> (Sensitive, LogPosition) {
+    /// Returns what the log sources got since a position.
+    pub(crate) fn logs_since(&self, since: &LogPosition) -> Logged {
         self.sources.since(since, Some(&self.logs))
+    }
+
+    /// Returns what it wrote to outputs that are no log source.
+    pub(crate) fn beside_logs(&self) -> Sensitive {
+        self.sources.beside(&self.logs)
     }
 
     /// Ends the service and waits until it has gone with all that it started.

@@ -1,22 +1,24 @@
 //! The detection benchmark: drills every row of a manifest, and writes down what was held, what was promoted, and why.
 //!
 //! `detect SURESTEP [--slice ci|all] [--only TEXT] [--manifest FILE] [--results FILE] [--state FILE] [--fresh] [--again] [--jobs N]
-//! [--repeat N] [--under-load]`
+//! [--repeat N] [--under-load] [--beside llmock]`
 //!
 //! Rows that the state file has are not drilled again unless `--fresh`, or with `--again` if they did not end as
 //! expected, which the table then says; `--slice none` drills nothing and writes the table. It ends
 //! with 1 when a defective row was not held, a healthy one was not promoted, or a run left something behind; with 3 when rows of the
 //! slice were not run. `--repeat N` drills each selected healthy row N times instead (without `--only` the first of the slice), and ends with
-//! 1 unless all decide the same and as they must; `--under-load` keeps two processors busy meanwhile. `cargo xtask detect` builds what it
-//! needs and starts it.
+//! 1 unless all decide the same and as they must; `--under-load` keeps two processors busy meanwhile. `--beside llmock` has llmock judge the
+//! releases of the rows too, and writes both verdicts side by side. `cargo xtask detect` builds what it needs and starts it.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use testkit::detection::{Done, Load, Manifest, Row, State, drill_rows, table, versions};
+use testkit::detection::{
+    Done, Load, Manifest, Row, State, drill_rows, judge_by_llmock, table, table_beside, versions,
+};
 
-const USAGE: &str = "usage: detect SURESTEP [--slice ci|all|none] [--only TEXT] [--manifest FILE] [--results FILE] [--state FILE] [--fresh] [--again] [--jobs N] [--repeat N] [--under-load]";
+const USAGE: &str = "usage: detect SURESTEP [--slice ci|all|none] [--only TEXT] [--manifest FILE] [--results FILE] [--state FILE] [--fresh] [--again] [--jobs N] [--repeat N] [--under-load] [--beside llmock]";
 
 /// As many as make a machine of two processors busy.
 const BUSY_THREADS: usize = 2;
@@ -52,6 +54,9 @@ fn run() -> Result<ExitCode, String> {
     let tell = |row: &Row, done: &Done| say(&line(row, done));
     drill_rows(&options.surestep, &manifest, waiting, &state, jobs, tell)?;
     drop(load);
+    if options.has("beside") {
+        return beside(&options, &manifest, &state, &rows, jobs);
+    }
     if let Some(results) = options.results() {
         let text = table(&manifest, &state, &versions(&options.surestep, &manifest));
         std::fs::write(&results, text)
@@ -69,6 +74,25 @@ fn run() -> Result<ExitCode, String> {
     } else {
         0
     }))
+}
+
+/// Has llmock judge the same releases, and writes both verdicts side by side.
+fn beside(
+    options: &Options,
+    manifest: &Manifest,
+    state: &State,
+    rows: &[&Row],
+    jobs: usize,
+) -> Result<ExitCode, String> {
+    let folder = testkit::workspace_root().join("target/llmock");
+    let judged = judge_by_llmock(&options.surestep, manifest, rows, &folder, jobs, say)?;
+    let text = table_beside(manifest, state, &judged, &versions(&options.surestep, manifest));
+    let named_after = options.text("manifest").map(|path| path.replace(".json", ".md"));
+    let path =
+        options.path("results", named_after.as_deref().unwrap_or("bench/detection/LLMOCK.md"));
+    std::fs::write(&path, text)
+        .map_err(|error| format!("cannot write {}: {error}", path.display()))?;
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Drills the same healthy pairs again and again, and tells which of them were decided differently, and why.
@@ -146,6 +170,10 @@ impl Options {
             let name = word.strip_prefix("--").ok_or(USAGE)?.to_owned();
             let value = match name.as_str() {
                 "fresh" | "again" | "under-load" => String::new(),
+                "beside" => match words.next().as_deref() {
+                    Some("llmock") => String::new(),
+                    _ => return Err("--beside: llmock is the only tool it knows".into()),
+                },
                 "slice" | "only" | "manifest" | "results" | "state" | "jobs" | "repeat" => {
                     words.next().ok_or_else(|| format!("--{name} needs a value"))?
                 }

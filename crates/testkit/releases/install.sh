@@ -4,6 +4,7 @@
 #   install.sh                     all of them
 #   install.sh python-openai-3     only these
 #   install.sh python-peers        what only the benchmark of the tap needs
+#   install.sh python-llmock       what only `cargo xtask detect --beside llmock` needs
 #
 # An environment is made anew when its pinned files change, and left alone otherwise. It appears under its name only when it is
 # whole: a run that was interrupted leaves nothing that a later one would trust.
@@ -88,6 +89,6 @@ for name in ${*:-$all}; do
     case $name in
         python-*) python_environment "$name" ;;
         node-*) node_environment "$name" ;;
-        *) echo "install.sh: no environment is named $name; there are: $all python-peers" >&2; exit 2 ;;
+        *) echo "install.sh: no environment is named $name; there are: $all python-peers python-llmock" >&2; exit 2 ;;
     esac
 done

@@ -1,6 +1,7 @@
 //! The detection benchmark: drills pairs of releases that a manifest lists, at most one of each pair with one defect, and writes down what
 //! was held, what was promoted, and why. The manifest and what it lists lie in `bench/detection/`.
 
+mod beside;
 mod drill;
 mod load;
 mod manifest;
@@ -11,6 +12,7 @@ use std::collections::VecDeque;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
+pub use beside::{Judged, judge_by_llmock, table_beside};
 pub use drill::versions;
 pub use load::Load;
 pub use manifest::{Change, Manifest, Row, Side};

@@ -75,6 +75,7 @@ fn leaks_into_logs_are_found_and_not_repeated() {
         for (leak, logs) in [
             ("stderr", "[stderr]"),
             ("stdout", "[stderr, stdout]"),
+            ("stdout", "[stderr]"),
             ("file", "[stderr, \"file:LOG_FILE\"]"),
             ("traceback", "[stderr]"),
             ("base64", "[stderr]"),

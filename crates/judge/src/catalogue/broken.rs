@@ -27,6 +27,8 @@ fn shape(plan: &mut Plan<'_>) {
     shape("shape-choices-empty", ShapeFault::ChoicesEmpty, Expect::Refusal);
     shape("shape-content-null", ShapeFault::ContentNull, Expect::Refusal);
     shape("shape-content-missing", ShapeFault::ContentMissing, Expect::Refusal);
+    // A model that thought until its tokens were spent says so, or nothing.
+    shape("shape-content-empty", ShapeFault::ContentEmpty, Expect::RefusalOrWarn);
     // The official SDKs hand a list of parts through without a word (contracts.md row 40).
     shape("shape-content-wrong-type", ShapeFault::ContentWrongType, Expect::RefusalOrWarn);
     shape("shape-finish-null", ShapeFault::FinishNull, Expect::Refusal);

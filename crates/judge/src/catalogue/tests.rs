@@ -111,9 +111,9 @@ fn each_variation_is_another_reply_than_the_documented_one() {
     for surface in [Surface::Chat, Surface::Responses] {
         for mode in [Mode::Unary, Mode::Stream] {
             let request = request(surface, mode, "m-1", 1);
-            let reply = |stimulus: &Stimulus| match stimulus.act(&request) {
-                Act::Answer(answer) => Some((answer.headers, answer.pieces)),
-                _ => None,
+            let reply = |stimulus: &Stimulus| {
+                let Act::Answer(answer) = stimulus.act(&request) else { return None };
+                Some((answer.headers, answer.pieces))
             };
             let documented = reply(&Stimulus::Documented);
             for probe in plan(Depth::Thorough, mode, &context(surface)) {

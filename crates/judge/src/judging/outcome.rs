@@ -1,7 +1,10 @@
 //! What the release made of it, against what the probe expects.
 
 use super::{Case, fallback, is_good_reply, last_call};
-use crate::{AnswerRelation, CrashKind, Expect, Finding, OutcomeKind, Severity, attempts};
+use crate::{
+    AnswerRelation, CrashKind, Expect, Finding, OutcomeKind, Severity, ShapeFault, Stimulus,
+    attempts,
+};
 
 /// Variations that these client libraries refuse by themselves, whatever the application does (contracts.md row 136). A library that names itself
 /// otherwise takes them: there it is the application's own parser.
@@ -154,6 +157,13 @@ fn answer_to_a_good_reply(case: &Case<'_>, findings: &mut Vec<Finding>) {
             "the same text more than once",
             "Users read the answer twice: the deltas of a stream and its final whole text, or two attempts, are both put out. Put out one of them.",
         ),
+        AnswerRelation::Thought => Finding::new(
+            Severity::Fail,
+            "answer-damaged",
+            "the delivered text, and nothing that is none of the answer",
+            "what the model thought stands in the answer",
+            "Reasoning was joined to the answer. Read `content` (chat) and the `output_text` parts of messages (responses) only; show `reasoning_content` and reasoning items apart, or not at all.",
+        ),
         AnswerRelation::Partial => Finding::new(
             if simulated { Severity::Fail } else { Severity::Warn },
             "answer-incomplete",
@@ -191,6 +201,7 @@ fn answer_to_an_error(case: &Case<'_>, severity: Severity) -> Option<Finding> {
     let (code, seen, advice) = match case.answer {
         AnswerRelation::Whole
         | AnswerRelation::Repeated
+        | AnswerRelation::Thought
         | AnswerRelation::Labelled
         | AnswerRelation::Partial
             if last_call(case).is_some_and(is_good_reply) =>
@@ -200,6 +211,7 @@ fn answer_to_an_error(case: &Case<'_>, severity: Severity) -> Option<Finding> {
         }
         AnswerRelation::Whole
         | AnswerRelation::Repeated
+        | AnswerRelation::Thought
         | AnswerRelation::Labelled
         | AnswerRelation::Partial => (
             "incomplete-reply-accepted",
@@ -229,6 +241,12 @@ fn answer_to_an_error(case: &Case<'_>, severity: Severity) -> Option<Finding> {
 fn tolerable_answer(case: &Case<'_>, findings: &mut Vec<Finding>) {
     match case.answer {
         AnswerRelation::Whole => {}
+        // It is the text that was delivered, and all of it.
+        AnswerRelation::Empty
+            if case.probe.stimulus == Stimulus::Shape(ShapeFault::ContentEmpty) =>
+        {
+            findings.extend(answer_to_an_error(case, Severity::Warn));
+        }
         // What current official SDKs make of it, without a chance for the application to notice: a list printed, a type's name.
         AnswerRelation::Labelled | AnswerRelation::TypeName => {
             findings.extend(answer_to_an_error(case, Severity::Warn));
@@ -236,6 +254,7 @@ fn tolerable_answer(case: &Case<'_>, findings: &mut Vec<Finding>) {
         AnswerRelation::None
         | AnswerRelation::Empty
         | AnswerRelation::Repeated
+        | AnswerRelation::Thought
         | AnswerRelation::Partial
         | AnswerRelation::Unrelated
         | AnswerRelation::UnrelatedToOffTopic => {

@@ -194,6 +194,7 @@ fn damaged_incomplete_empty_or_foreign_answers_fail() {
         (A::Labelled, "answer-damaged"),
         (A::Partial, "answer-incomplete"),
         (A::Repeated, "answer-repeated"),
+        (A::Thought, "answer-damaged"),
         (A::Empty, "empty-answer"),
         (A::Unrelated, "answer-not-from-provider"),
     ] {

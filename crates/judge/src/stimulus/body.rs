@@ -33,6 +33,8 @@ pub enum ShapeFault {
     ContentNull,
     /// No `content`.
     ContentMissing,
+    /// `content: ""` beside finish reason `stop`.
+    ContentEmpty,
     /// `content` is a list of parts.
     ContentWrongType,
     /// `finish_reason: null` (status `in_progress`).
@@ -138,6 +140,10 @@ pub(super) fn shape(fault: ShapeFault, request: &RequestContext) -> Act {
         ShapeFault::ChoicesEmpty => set(&mut document, choices, Some(json!([]))),
         ShapeFault::ContentNull => set(&mut document, content, Some(Value::Null)),
         ShapeFault::ContentMissing => set(&mut document, content, None),
+        ShapeFault::ContentEmpty if chat => set(&mut document, content, Some(json!(""))),
+        ShapeFault::ContentEmpty => {
+            set(&mut document, "/output/0/content/0/text", Some(json!("")));
+        }
         ShapeFault::ContentWrongType => {
             set(&mut document, content, Some(json!([{"type": "text", "text": text}])));
         }
@@ -213,6 +219,7 @@ fn as_stream(fault: ShapeFault) -> StreamFault {
         | ShapeFault::ChoicesEmpty
         | ShapeFault::ContentNull
         | ShapeFault::ContentMissing
+        | ShapeFault::ContentEmpty
         | ShapeFault::ContentWrongType
         | ShapeFault::Refusal => StreamFault::NoContent,
     }

@@ -186,8 +186,8 @@ fn frame(variation: Variation, events: &[StreamEvent]) -> Vec<Vec<u8>> {
     chunks
 }
 
-/// What a model thought, as far as it is told.
-const THOUGHT: &str = "The question is short, and the answer is known.";
+/// What the simulated model thought, as far as it is told.
+pub(crate) const THOUGHT: &str = "The question is short, and the answer is known.";
 
 /// A reasoning item without a summary, as they come unless one is asked for (contracts.md section 2.2).
 fn reasoning_item() -> Value {

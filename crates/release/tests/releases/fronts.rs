@@ -20,7 +20,7 @@ async fn a_command_is_asked_through_its_front() {
     assert_eq!(said(&refused), "refused: exit status 2");
     assert_eq!(exposed(refused.shown.as_ref()), "shown\n");
     assert_eq!(said(&ask("crash").await), "crashed: Signal { number: 11 }");
-    assert_eq!(running.logs_since(LogPosition::default()).0.expose(), "log\nlog\nlog\n");
+    assert_eq!(running.logs_since(LogPosition::default()).text.expose(), "log\nlog\nlog\n");
     running.stop().await;
     assert_eq!(said(&ask("hello").await), "crashed: ConnectionLost");
 }

@@ -130,14 +130,16 @@ async fn logs_are_read_by_position() {
     std::fs::write(&file, "old\n").unwrap();
     release.logs = vec![LogSource::Stderr, LogSource::File(file.clone()), LogSource::Stdout];
     let running = bench.start(&release).await.unwrap();
-    let (text, start) = running.logs_since(LogPosition::default());
-    assert_eq!(text.expose(), "started\n");
+    let logged = running.logs_since(LogPosition::default());
+    assert_eq!((logged.text.expose(), logged.cut), ("started\n", false));
+    let start = logged.end;
     running.ask(unary("x")).await;
     std::fs::write(&file, "old\nnew\n").unwrap();
-    let (text, end) = running.logs_since(start.clone());
-    assert_eq!(text.expose(), "release=2.4.0 asked\nnew\nasked\n");
-    assert_eq!(running.logs_since(start).0, text, "reading takes nothing away");
-    assert_eq!(running.logs_since(end).0.expose(), "");
+    let logged = running.logs_since(start.clone());
+    assert_eq!(logged.text.expose(), "release=2.4.0 asked\nnew\nasked\n");
+    assert_eq!(running.logs_since(start).text, logged.text, "reading takes nothing away");
+    assert_eq!(running.logs_since(logged.end).text.expose(), "");
+    assert_eq!(running.beside_logs().expose(), "", "both outputs are sources");
 }
 
 #[tokio::test]
@@ -152,7 +154,34 @@ async fn what_is_written_is_read_even_before_our_reader_comes_to_it() {
     let written = bench.path().join("written");
     let looks = (0..10_000_000).take_while(|_| !written.exists()).count();
     assert!(looks < 10_000_000);
-    assert!(running.logs_since(LogPosition::default()).0.expose().ends_with("more\n"));
+    assert!(running.logs_since(LogPosition::default()).text.expose().ends_with("more\n"));
+}
+
+#[tokio::test]
+async fn a_log_that_was_emptied_before_it_was_read_counts_as_cut() {
+    let bench = Bench::supervised();
+    let mut release = bench.release(Run::Service(service(&bench, mapped())));
+    let file = bench.path().join("app.log");
+    std::fs::write(&file, "an old line\n").unwrap();
+    release.logs = vec![LogSource::File(file.clone())];
+    let running = bench.start(&release).await.unwrap();
+    std::fs::write(&file, "new\n").unwrap();
+    let logged = running.logs_since(LogPosition::default());
+    assert_eq!((logged.text.expose(), logged.cut), ("new\n", true));
+}
+
+#[tokio::test]
+async fn outputs_that_are_no_source_are_kept_too() {
+    let bench = Bench::supervised();
+    let mut release = bench.release(Run::Service(service(&bench, mapped())));
+    for (source, beside) in
+        [(LogSource::Stderr, "asked\n"), (LogSource::Stdout, "started\nrelease=2.4.0 asked\n")]
+    {
+        release.logs = vec![source];
+        let running = bench.start(&release).await.unwrap();
+        running.ask(unary("x")).await;
+        assert_eq!(running.beside_logs().expose(), beside);
+    }
 }
 
 #[tokio::test]

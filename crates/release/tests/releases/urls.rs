@@ -32,9 +32,9 @@ async fn the_log_file_of_an_instance_is_read() {
     let file = bench.path().join("app.log");
     release.logs = vec![LogSource::Stderr, LogSource::File(file.clone())];
     let running = bench.start(&release).await.unwrap();
-    let (_, start) = running.logs_since(LogPosition::default());
+    let start = running.logs_since(LogPosition::default()).end;
     std::fs::write(&file, "asked\n").unwrap();
-    assert_eq!(running.logs_since(start).0.expose(), "asked\n");
+    assert_eq!(running.logs_since(start).text.expose(), "asked\n");
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ use super::manifest::{Change, Manifest, Row, Side, pairs, plain, sources_folder}
 use super::state::Done;
 use crate::pair::Pair;
 use crate::place::{environment, workspace_root};
-use crate::project::Finished;
+use crate::project::{Finished, Project};
 use crate::sdk_release::{Form, SdkRelease, Stack};
 
 /// How long one drill may take on a machine that has other things to do.
@@ -33,17 +33,8 @@ pub(crate) fn drill(surestep: &Path, manifest: &Manifest, row: &Row) -> Done {
 }
 
 fn try_drill(surestep: &Path, manifest: &Manifest, row: &Row) -> Result<Done, String> {
-    let folder = tempfile::Builder::new().prefix("surestep-detect-").tempdir();
-    let folder = folder.map_err(|error| format!("cannot make a temporary folder: {error}"))?;
-    let binaries = surestep.parent().unwrap_or(Path::new("."));
-    let changed =
-        release(manifest, &row.release, row.side, row.change.as_ref(), &folder, binaries)?;
-    let healthy = release(manifest, &row.other, row.side.other(), None, &folder, binaries)?;
-    let pair = match row.side {
-        Side::New => Pair::new(changed, healthy),
-        Side::Rollback => Pair::new(healthy, changed),
-    };
-    let project = pair.write()?;
+    let folder = changed_sources()?;
+    let project = project(surestep, manifest, row, &folder)?;
     let done = project.run(surestep, &["drill", "--yes", "--format", "json"], LIMIT);
     let mut trouble = String::new();
     for orphan in project.orphans() {
@@ -62,6 +53,29 @@ fn try_drill(surestep: &Path, manifest: &Manifest, row: &Row) -> Result<Done, St
         version: version_of(surestep),
         earlier: Vec::new(),
     })
+}
+
+/// Returns a folder for the sources of a release that is changed. They go with it.
+pub(crate) fn changed_sources() -> Result<TempDir, String> {
+    let folder = tempfile::Builder::new().prefix("surestep-detect-").tempdir();
+    folder.map_err(|error| format!("cannot make a temporary folder: {error}"))
+}
+
+/// Writes a row's pair of releases down as a project.
+pub(crate) fn project(
+    surestep: &Path,
+    manifest: &Manifest,
+    row: &Row,
+    folder: &TempDir,
+) -> Result<Project, String> {
+    let binaries = surestep.parent().unwrap_or(Path::new("."));
+    let changed = release(manifest, &row.release, row.side, row.change.as_ref(), folder, binaries)?;
+    let healthy = release(manifest, &row.other, row.side.other(), None, folder, binaries)?;
+    let pair = match row.side {
+        Side::New => Pair::new(changed, healthy),
+        Side::Rollback => Pair::new(healthy, changed),
+    };
+    pair.write()
 }
 
 /// The decision counts only together with the exit code that says the same.
@@ -287,6 +301,7 @@ mod tests {
                 settings: Vec::new(),
                 key: None,
                 environment: None,
+                case: None,
             };
             assert_eq!(copy_with(&from, &to, &change).is_ok(), fits, "{text}");
         }

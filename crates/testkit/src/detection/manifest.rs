@@ -53,6 +53,8 @@ pub struct Change {
     pub(crate) settings: Vec<(String, String)>,
     /// The content of a credential file that the release gets instead of the right one.
     pub(crate) key: Option<String>,
+    /// The one case that llmock judges the release in, as its script reads it; none: all of its cases.
+    pub(crate) case: Option<String>,
     /// The environment that it runs in instead of its stack's: the same program on other versions of its libraries.
     pub(crate) environment: Option<String>,
 }
@@ -238,6 +240,7 @@ fn read_change(value: &Value) -> Result<Change, String> {
         env: pairs(&value["env"]),
         settings: pairs(&value["settings"]),
         key: value["key"].as_str().map(str::to_owned),
+        case: value.get("case").map(Value::to_string),
         environment: value["environment"].as_str().map(str::to_owned),
     })
 }
