@@ -175,6 +175,8 @@ fn finding(
             AnswerRelation::None
             | AnswerRelation::Empty
             | AnswerRelation::Repeated
+            | AnswerRelation::OfAnother
+            | AnswerRelation::Littered
             | AnswerRelation::Thought
             | AnswerRelation::Partial
             | AnswerRelation::TypeName

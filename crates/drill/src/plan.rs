@@ -120,6 +120,7 @@ pub fn policy(settings: &Settings, role: Role) -> Policy {
         required_fields: settings.contract.required_fields.clone(),
         streams_only: !provider.modes.contains(&Mode::Unary),
         is_proxied: is_proxied(release),
+        is_gateway: is_gateway(release),
     }
 }
 

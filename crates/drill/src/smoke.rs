@@ -3,7 +3,8 @@
 //! - A command gets a process and a tap port for each ask. A slot (`--jobs`) is held until its first call arrives at the tap:
 //!   until then it works, from then on it mostly waits, and others may start.
 //! - A service is first asked one question at a time, so that its log lines can be told apart. Then one slow reply shows whether
-//!   it can answer another ask meanwhile; if so, the rest goes to it at once, else to several instances, one ask at a time each.
+//!   it can answer another ask meanwhile; if so, as many go to it at once as arrive (`window`). What is more than it takes goes to several
+//!   instances, one ask at a time each. One that turns asks away by itself after faults (a circuit breaker) is given time to recover.
 //! - A gateway is asked one question at a time, and is given time to recover from the faults of its provider.
 
 use std::collections::VecDeque;
@@ -14,8 +15,9 @@ use evidence::Sensitive;
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use judge::catalogue::{AUTH_GROUP, HAPPY_LIVE};
 use judge::judging::{Control, Policy};
-use judge::{Finding, Probe, Role, Severity, Verdict};
+use judge::{Finding, Outcome, OutcomeKind, Probe, Role, Severity, Verdict};
 use tokio::sync::Semaphore;
+use window::Window;
 
 use crate::asking::{BESIDE_LOGS, Company, Probing, Subject, leaks_in, probe as make_probe};
 use crate::bench::{Bench, ControlPort};
@@ -30,12 +32,10 @@ use crate::settings::{ProviderEndpoint, Run, SIMULATED_BASE_URL, TapMode};
 mod again;
 mod gateway;
 mod whole;
+mod window;
 
 /// Asks under way at once for each slot: waiting costs next to nothing, but a process has memory.
 pub(crate) const WAITING_PER_SLOT: usize = 8;
-
-/// Asks at once to a service that can take them: most of them only wait, and small thread pools (FastAPI's has 40) are not exceeded.
-const SERVICE_ASKS: usize = 24;
 
 /// Instances of a service that can take one ask at a time only.
 pub(crate) const SERIAL_INSTANCES: usize = 4;
@@ -116,7 +116,9 @@ pub(crate) async fn smoke_running<T: Tap, R: Releases, C: ControlPort>(
     } else if plan::is_gateway(release) {
         (ctx.gateway(alive, mapped).await, Way::Gateway)
     } else {
-        ctx.service(alive, mapped).await
+        let (mut probings, way) = ctx.service(alive, mapped).await;
+        let way = if ctx.warm_up(alive, &mut probings).await { Way::Gateway } else { way };
+        (probings, way)
     };
     ctx.search_logs(&alive.running, &mut probings);
     Context { watched: false, ..ctx }.again(alive, way, &mut probings).await;
@@ -417,9 +419,11 @@ impl<T: Tap, R: Releases, C: ControlPort> Context<'_, T, R, C> {
             };
             let mut made = vec![quick];
             if is_concurrent {
-                made.extend(self.together(alive, std::mem::take(&mut rest)).await);
+                let (more, left) = self.together(alive, std::mem::take(&mut rest)).await;
+                made.extend(more);
+                rest = left;
             }
-            (made, if is_concurrent { Way::Together } else { Way::Pool })
+            (made, if is_concurrent && rest.is_empty() { Way::Together } else { Way::Pool })
         };
         let (slow, (mut probings, way)) = tokio::join!(first, others);
         probings.push(slow);
@@ -429,24 +433,74 @@ impl<T: Tap, R: Releases, C: ControlPort> Context<'_, T, R, C> {
         (probings, way)
     }
 
+    /// As many at once as the service takes. Returns those that it did not take as well: they are to be made otherwise.
     async fn together(
         &self,
         alive: &Alive<R::Running, T::Port>,
         probes: Vec<Probe>,
-    ) -> Vec<Probing> {
-        let places = Semaphore::new(SERVICE_ASKS);
-        let mut asks: FuturesUnordered<_> = probes
-            .iter()
-            .map(|probe| async {
-                let _place = places.acquire().await.expect("the semaphore is never closed");
-                self.one(&alive.running, &alive.port, probe, Company::Shared).await
-            })
-            .collect();
-        let mut probings = Vec::new();
-        while let Some(probing) = asks.next().await {
-            probings.push(probing);
+    ) -> (Vec<Probing>, Vec<Probe>) {
+        let window = Window::new();
+        let asks: FuturesUnordered<_> =
+            probes.iter().map(|probe| self.in_window(alive, probe, &window)).collect();
+        let made: Vec<Option<Probing>> = asks.collect().await;
+        let made: Vec<Probing> = made.into_iter().flatten().collect();
+        let is_left = |probe: &Probe| !made.iter().any(|probing| probing.probe == *probe);
+        let left = probes.into_iter().filter(is_left).collect();
+        (made, left)
+    }
+
+    /// Makes one probe beside others. `None` when the service had no room for it: what came of it then counts for nothing.
+    async fn in_window(
+        &self,
+        alive: &Alive<R::Running, T::Port>,
+        probe: &Probe,
+        window: &Window,
+    ) -> Option<Probing> {
+        let place = window.place().await?;
+        if self.watched {
+            let (role, mode) = (self.role, probe.mode);
+            self.bench.progress.event(Event::ProbeBegan { role, probe: probe.id, mode });
         }
-        probings
+        let names = self.bench.names.ask();
+        let unwatched = self.unwatched();
+        let asking = unwatched.named(&alive.running, &alive.port, probe, Company::Shared, &names);
+        tokio::pin!(asking);
+        let (in_time, probing) = tokio::select! {
+            // The ask first: it arms the tap, and before that nothing can arrive.
+            biased;
+            probing = &mut asking => {
+                let was_turned_away = probing.observation.exchanges.is_empty()
+                    && probing.outcome.as_ref().map(Outcome::kind) == Some(OutcomeKind::Refused);
+                (!was_turned_away, probing)
+            }
+            arrived = alive.port.arrived(names.id, CONCURRENT_WITHIN) => {
+                if arrived {
+                    window.arrived();
+                } else if place.has_company {
+                    window.exceeded();
+                }
+                (arrived, asking.await)
+            }
+        };
+        if !in_time && place.has_company {
+            window.exceeded();
+            return None;
+        }
+        if self.watched {
+            self.report(&probing);
+        }
+        Some(probing)
+    }
+
+    fn unwatched(&self) -> Context<'_, T, R, C> {
+        Context {
+            bench: self.bench,
+            slots: self.slots,
+            controls: self.controls,
+            role: self.role,
+            policy: self.policy,
+            watched: false,
+        }
     }
 
     /// Several instances, one ask at a time each.

@@ -15,6 +15,10 @@ pub enum AnswerRelation {
     Whole,
     /// A delivered text stands in it more often than it was delivered.
     Repeated,
+    /// A text stands in it that was asked for by another ask of this run.
+    OfAnother,
+    /// A delivered text stands in it as a whole, and beside it nothing but the name of an empty value or a piece of itself.
+    Littered,
     /// What the simulated model thought before it answered stands in it too.
     Thought,
     /// The label stands in it, but not the delivered text as a whole.
@@ -52,10 +56,14 @@ pub fn relate(answer: Option<&str>, delivered: &[&str], label: &str) -> AnswerRe
         .filter(|text| !text.is_empty())
         .collect();
     let stands_in = |answer: &str| delivered.iter().any(|text| answer.contains(text.as_str()));
-    if answer.contains(THOUGHT) && !delivered.iter().any(|text| text.contains(THOUGHT)) {
+    if is_of_another(&answer, label) {
+        AnswerRelation::OfAnother
+    } else if answer.contains(THOUGHT) && !delivered.iter().any(|text| text.contains(THOUGHT)) {
         AnswerRelation::Thought
     } else if delivered.iter().any(|text| is_repeated(&answer, text, &delivered)) {
         AnswerRelation::Repeated
+    } else if delivered.iter().any(|text| is_littered(&answer, text)) {
+        AnswerRelation::Littered
     } else if stands_in(&answer) || stands_in(&without_markup(&answer)) {
         // Half a text is whole only as far as it was delivered: whether that was all is for the judge to say.
         AnswerRelation::Whole
@@ -70,6 +78,37 @@ pub fn relate(answer: Option<&str>, delivered: &[&str], label: &str) -> AnswerRe
     } else {
         AnswerRelation::UnrelatedToOffTopic
     }
+}
+
+/// Digits at the end of a label that count the asks of a run; those before them are the run's.
+const COUNTING_DIGITS: usize = 6;
+
+/// Returns whether the label of another ask of the same run stands in the answer.
+fn is_of_another(answer: &str, label: &str) -> bool {
+    let of_run = label.len().checked_sub(COUNTING_DIGITS).and_then(|end| label.get(..end));
+    let Some(of_run) = of_run.filter(|of_run| !of_run.is_empty()) else { return false };
+    answer.match_indices(of_run).any(|(at, _)| {
+        let found = answer.get(at..at + label.len()).unwrap_or(label);
+        let digits = found.get(of_run.len()..).unwrap_or_default();
+        found != label && digits.bytes().all(|byte| byte.is_ascii_hexdigit())
+    })
+}
+
+/// What languages print for a value that is not there, and what a stream says at its end.
+const EMPTY_VALUES: [&str; 7] =
+    ["undefined", "null", "None", "nil", "NaN", "[object Object]", "[DONE]"];
+
+/// Shorter pieces may stand before an answer for another reason.
+const PIECE_MIN: usize = 4;
+
+/// Returns whether an answer is a delivered text with the name of an empty value before or behind it, or with its own beginning before it.
+fn is_littered(answer: &str, text: &str) -> bool {
+    let Some((before, behind)) = answer.split_once(text) else { return false };
+    let (before, behind) = (before.trim(), behind.trim());
+    let is_piece = before.len() >= PIECE_MIN && behind.is_empty() && text.starts_with(before);
+    let are_empty = |part: &str| part.is_empty() || EMPTY_VALUES.contains(&part);
+    let has_some = !(before.is_empty() && behind.is_empty());
+    is_piece || (has_some && are_empty(before) && are_empty(behind))
 }
 
 /// Returns the strings in a delivered JSON document that say something: words of an enumeration do not.
@@ -174,6 +213,29 @@ mod tests {
         check(Some(&format!("{text}{text}")), &[text], AnswerRelation::Repeated);
         check(Some(&format!("{text} {text}")), &[text, text], AnswerRelation::Whole);
         check(Some("SSL-1 SSL-1"), &["SSL-1"], AnswerRelation::Whole);
+    }
+
+    #[test]
+    fn text_of_another_ask_is_told() {
+        let (own, other) = ("SSL-f01234000002", "SSL-f01234000001");
+        let relate = |answer: &str| relate(Some(answer), &["SSL-f01234000002 is it"], own);
+        assert_eq!(relate(&format!("{other} is it\n{own} is it")), AnswerRelation::OfAnother);
+        assert_eq!(relate(&format!("{own} is it")), AnswerRelation::Whole);
+        // Of another run, or cut: nobody knows whose.
+        assert_eq!(relate(&format!("SSL-aaaaaa000001 {own} is it")), AnswerRelation::Whole);
+        assert_eq!(relate(&format!("{own} is it SSL-f012340000")), AnswerRelation::Whole);
+    }
+
+    #[test]
+    fn what_is_left_beside_a_text_is_told_from_decoration() {
+        let text = "SSL-1 is a label";
+        let check = |answer: &str, expected| check(Some(answer), &[text], expected);
+        check("SSL-1 is a labelundefined", AnswerRelation::Littered);
+        check("None SSL-1 is a label", AnswerRelation::Littered);
+        check("SSL-1 SSL-1 is a label", AnswerRelation::Littered);
+        check("Answer: SSL-1 is a label", AnswerRelation::Whole);
+        check("SSL-1 is a label. Is it None?", AnswerRelation::Whole);
+        check("S SSL-1 is a label", AnswerRelation::Whole);
     }
 
     #[test]

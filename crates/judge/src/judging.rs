@@ -52,6 +52,8 @@ pub struct Policy {
     pub streams_only: bool,
     /// Whether the tap is the release's proxy, and not its base URL.
     pub is_proxied: bool,
+    /// Whether it is a gateway: what it passes on, its own client judges.
+    pub is_gateway: bool,
 }
 
 /// All that is known of one probe.

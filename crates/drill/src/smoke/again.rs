@@ -75,7 +75,11 @@ impl<T: Tap, R: Releases, C: ControlPort> Context<'_, T, R, C> {
         match way {
             Way::Commands => self.commands(&alive.running, probes).await,
             Way::Gateway => self.gateway(alive, probes).await,
-            Way::Together => self.together(alive, super::slow_first(probes)).await,
+            Way::Together => {
+                let (mut made, left) = self.together(alive, super::slow_first(probes)).await;
+                made.extend(self.pool(alive, left).await);
+                made
+            }
             Way::Pool => self.pool(alive, probes).await,
         }
     }

@@ -1,8 +1,11 @@
-//! A release that is itself a gateway: asked one question at a time, and given time to recover from the faults of its provider.
+//! A release that turns asks away by itself after faults of its provider, as gateways do: asked one question at a time, and given time to
+//! recover.
 
 use std::time::Duration;
 
-use judge::{Probe, Stimulus};
+use contract::Mode;
+use judge::catalogue::HAPPY_LIVE;
+use judge::{Outcome, OutcomeKind, Probe, Stimulus};
 
 use super::{Alive, Context};
 use crate::asking::{Company, Probing, Subject, probe as make_probe};
@@ -13,7 +16,48 @@ use crate::ports::{Releases, Tap};
 const RECOVER_WITHIN: Duration = Duration::from_secs(20);
 const RECOVER_POLL: Duration = Duration::from_millis(400);
 
+/// Asks that a service turned away without a call, from which on that is a habit of it and not an accident.
+const TURNED_AWAY_MIN: usize = 3;
+
 impl<T: Tap, R: Releases, C: ControlPort> Context<'_, T, R, C> {
+    /// Asks a service once more what it turned away without a call, where it has a circuit breaker: where it calls again after some
+    /// time. Tells whether that is so.
+    pub(super) async fn warm_up(
+        &self,
+        alive: &Alive<R::Running, T::Port>,
+        probings: &mut Vec<Probing>,
+    ) -> bool {
+        let kind = |probing: &Probing| probing.outcome.as_ref().map(Outcome::kind);
+        let turned_away = |probing: &Probing, mode: Mode| {
+            probing.probe.mode == mode
+                && probing.observation.exchanges.is_empty()
+                && kind(probing) == Some(OutcomeKind::Refused)
+        };
+        let mut is_a_habit = false;
+        for mode in [Mode::Unary, Mode::Stream] {
+            let calls_when_well = probings.iter().any(|probing| {
+                probing.probe.id == HAPPY_LIVE
+                    && probing.probe.mode == mode
+                    && kind(probing) == Some(OutcomeKind::Answered)
+            });
+            let n_turned_away =
+                probings.iter().filter(|probing| turned_away(probing, mode)).count();
+            if !calls_when_well
+                || n_turned_away < TURNED_AWAY_MIN
+                || !self.recover(alive, mode).await
+            {
+                continue;
+            }
+            is_a_habit = true;
+            let probes: Vec<Probe> = probings
+                .extract_if(.., |probing| turned_away(probing, mode))
+                .map(|probing| probing.probe)
+                .collect();
+            probings.extend(self.gateway(alive, probes).await);
+        }
+        is_a_habit
+    }
+
     /// One at a time, with time to recover.
     pub(super) async fn gateway(
         &self,

@@ -3,7 +3,7 @@
 use super::{Case, fallback, is_good_reply, last_call};
 use crate::{
     AnswerRelation, CrashKind, Expect, Finding, OutcomeKind, Severity, ShapeFault, Stimulus,
-    attempts,
+    StreamFault, attempts,
 };
 
 /// Variations that these client libraries refuse by themselves, whatever the application does (contracts.md row 136). A library that names itself
@@ -24,6 +24,14 @@ pub(super) fn judge(case: &Case<'_>, findings: &mut Vec<Finding>) {
             // Another model's answer is as good as any: whether it may be asked is judged apart.
             Expect::Refusal if fallback::is_answered(case) => {
                 answer_to_a_good_reply(case, findings);
+            }
+            // It is what the provider said, whole, and whoever asked the gateway sees it as well as the gateway does.
+            Expect::Refusal
+                if case.policy.is_gateway
+                    && case.answer == AnswerRelation::Empty
+                    && case.probe.stimulus == Stimulus::Stream(StreamFault::NoContent) =>
+            {
+                findings.extend(answer_to_an_error(case, Severity::Warn));
             }
             Expect::Refusal => findings.extend(answer_to_an_error(case, Severity::Fail)),
             Expect::RefusalOrWarn => tolerable_answer(case, findings),
@@ -157,6 +165,20 @@ fn answer_to_a_good_reply(case: &Case<'_>, findings: &mut Vec<Finding>) {
             "the same text more than once",
             "Users read the answer twice: the deltas of a stream and its final whole text, or two attempts, are both put out. Put out one of them.",
         ),
+        AnswerRelation::OfAnother => Finding::new(
+            Severity::Fail,
+            "answer-not-from-provider",
+            "the text that the provider delivered for this ask",
+            "text that it delivered for another ask",
+            "Answers of different users are mixed: a variable that outlives a request (a module's, a default argument, a client's), a shared history, or a cache with too short a key. Keep what belongs to an ask in that ask.",
+        ),
+        AnswerRelation::Littered => Finding::new(
+            Severity::Fail,
+            "answer-damaged",
+            "the delivered text, unchanged",
+            "the delivered text, and the name of an empty value or a piece of itself beside it",
+            "A missing value was joined to the text (`undefined`, `None`), or a piece was put out twice. The last chunks of a stream have no content: skip what is not there.",
+        ),
         AnswerRelation::Thought => Finding::new(
             Severity::Fail,
             "answer-damaged",
@@ -201,6 +223,8 @@ fn answer_to_an_error(case: &Case<'_>, severity: Severity) -> Option<Finding> {
     let (code, seen, advice) = match case.answer {
         AnswerRelation::Whole
         | AnswerRelation::Repeated
+        | AnswerRelation::OfAnother
+        | AnswerRelation::Littered
         | AnswerRelation::Thought
         | AnswerRelation::Labelled
         | AnswerRelation::Partial
@@ -211,6 +235,8 @@ fn answer_to_an_error(case: &Case<'_>, severity: Severity) -> Option<Finding> {
         }
         AnswerRelation::Whole
         | AnswerRelation::Repeated
+        | AnswerRelation::OfAnother
+        | AnswerRelation::Littered
         | AnswerRelation::Thought
         | AnswerRelation::Labelled
         | AnswerRelation::Partial => (
@@ -254,6 +280,8 @@ fn tolerable_answer(case: &Case<'_>, findings: &mut Vec<Finding>) {
         AnswerRelation::None
         | AnswerRelation::Empty
         | AnswerRelation::Repeated
+        | AnswerRelation::OfAnother
+        | AnswerRelation::Littered
         | AnswerRelation::Thought
         | AnswerRelation::Partial
         | AnswerRelation::Unrelated

@@ -40,6 +40,7 @@ fn policy() -> Policy {
         required_fields: Vec::new(),
         streams_only: false,
         is_proxied: false,
+        is_gateway: false,
     }
 }
 
@@ -195,6 +196,8 @@ fn damaged_incomplete_empty_or_foreign_answers_fail() {
         (A::Partial, "answer-incomplete"),
         (A::Repeated, "answer-repeated"),
         (A::Thought, "answer-damaged"),
+        (A::Littered, "answer-damaged"),
+        (A::OfAnother, "answer-not-from-provider"),
         (A::Empty, "empty-answer"),
         (A::Unrelated, "answer-not-from-provider"),
     ] {
