@@ -10,14 +10,14 @@ use http::header::{
     ACCEPT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HOST, HeaderName, HeaderValue,
     TRANSFER_ENCODING,
 };
-use http::{Method, Request, Response, Version, request};
-use hyper::body::Incoming;
+use http::{Method, Request, Response, StatusCode, Version, request};
 use judge::fault::{Editor, Edits};
 use judge::{Act, AnsweredBy, End, Marker, RequestContext, Stimulus};
 use tokio::time::{Instant, sleep};
 
 use crate::asks::{Admission, Ask, Asks, Owner};
 use crate::forward::{Forward, pass_on};
+use crate::http1::Incoming;
 use crate::limits::HELD_MAX;
 use crate::made::Made;
 use crate::path::{self, Place, Resource};
@@ -85,7 +85,8 @@ pub(crate) async fn serve(
             (Some(path.into_owned()), resource)
         }
     };
-    let arrived = Arrived { started, parts, path_in_reverse, resource, wire };
+    // In a box, as it is handed on several times before the provider is called.
+    let arrived = Box::new(Arrived { started, parts, path_in_reverse, resource, wire });
     if arrived.parts.method == Method::CONNECT {
         // The release takes this port for its proxy: it never gets to make a call here.
         port.asks.stray_connection();
@@ -143,7 +144,7 @@ fn send_body(parts: &request::Parts, bytes: Bytes) -> SendBody {
 /// Enters an exchange in its ask, and does what the ask's stimulus says.
 async fn of_ask(
     port: &PortContext,
-    arrived: Arrived,
+    arrived: Box<Arrived>,
     bytes: Bytes,
     ask: &Arc<Ask>,
     carries_marker: bool,
@@ -232,7 +233,7 @@ fn authority(parts: &request::Parts) -> String {
 /// Performs an act.
 async fn perform(
     port: &PortContext,
-    arrived: Arrived,
+    arrived: Box<Arrived>,
     bytes: Bytes,
     ask: &Ask,
     mut recorder: Recorder,
@@ -285,7 +286,7 @@ fn end_without_response<T>(
 /// Passes a request on to the provider, and edits its reply on the way back.
 async fn relay_edited(
     port: &PortContext,
-    mut arrived: Arrived,
+    mut arrived: Box<Arrived>,
     body: SendBody,
     mut recorder: Recorder,
     edits: Edits,
@@ -319,7 +320,7 @@ async fn relay_edited(
 /// Passes a request on to the provider, and its reply back.
 async fn relay(
     port: &PortContext,
-    arrived: Arrived,
+    arrived: Box<Arrived>,
     body: SendBody,
     mut recorder: Option<Recorder>,
     invalid_credential: bool,
@@ -340,12 +341,12 @@ async fn relay(
 /// Calls the provider.
 async fn call(
     port: &PortContext,
-    arrived: Arrived,
+    arrived: Box<Arrived>,
     body: SendBody,
     recorder: Option<&mut Recorder>,
     invalid_credential: bool,
 ) -> Result<Response<ReplyStream>, UpstreamError> {
-    let Arrived { mut parts, resource, .. } = arrived;
+    let Arrived { mut parts, resource, wire, .. } = *arrived;
     let query = parts.uri.query();
     let path = match &resource.place {
         Place::BelowBase(below) => port.client.path_below_base(below, query),
@@ -361,9 +362,10 @@ async fn call(
     if let Some(recorder) = recorder {
         recorder.live();
     }
-    let path = path.map_err(UpstreamError::Request)?;
+    let path = path.map_err(UpstreamError::Unsendable)?;
     port.live_calls.fetch_add(1, Ordering::Relaxed);
-    let mut response = port.client.send(path, Request::from_parts(parts, body)).await?;
+    let request = Request::from_parts(parts, body);
+    let mut response = port.client.send(path, request, |parts| wire.interim(parts)).await?;
     remove_hop_by_hop(response.headers_mut());
     *response.version_mut() = Version::HTTP_11;
     Ok(response)
@@ -379,7 +381,15 @@ fn unreachable(
         recorder.answered_by(AnsweredBy::ProviderUnreachable);
         recorder.provider_ended(End::PeerLeft);
     }
-    ReplyBody::whole(guard::provider_unreachable(&chain(error)), wire, recorder)
+    let why = chain(error);
+    let answer = match error {
+        UpstreamError::Request(_) => guard::proxy(StatusCode::BAD_REQUEST, &why),
+        UpstreamError::Unreachable(_)
+        | UpstreamError::Broken(_)
+        | UpstreamError::Silent
+        | UpstreamError::Unsendable(_) => guard::provider_unreachable(&why),
+    };
+    ReplyBody::whole(answer, wire, recorder)
 }
 
 /// Writes out an error and its causes.

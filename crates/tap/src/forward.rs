@@ -10,7 +10,6 @@ use bytes::{Buf as _, Bytes, BytesMut};
 use drill::ports::{Proxy, Upstream};
 use drill::settings::{Forward as Rules, Others};
 use http::{Request, Response, Uri};
-use hyper::body::Incoming;
 use memchr::memmem;
 use rustls::ServerConfig;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -21,6 +20,7 @@ use tokio_rustls::TlsAcceptor;
 use crate::asks::Asks;
 use crate::exchange::chain;
 use crate::guard;
+use crate::http1::Incoming;
 use crate::limits::{CONNECT_HEAD_MAX, ENTER_MAX};
 use crate::relay::Relayed;
 use crate::reply::ReplyBody;
@@ -314,7 +314,7 @@ pub(crate) async fn pass_on(
         let client = Client::new(&upstream).map_err(|error| chain(&error))?;
         let path = path.unwrap_or_else(|| http::uri::PathAndQuery::from_static("/"));
         let request = Request::from_parts(parts, SendBody::long(Bytes::new(), body));
-        client.send(path, request).await.map_err(|error| chain(&error))
+        client.send(path, request, |parts| wire.interim(parts)).await.map_err(|error| chain(&error))
     };
     match sending.await {
         Ok(response) => {

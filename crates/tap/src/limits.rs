@@ -9,8 +9,32 @@ pub(crate) const REQUEST_BODY_MAX: usize = 16 * 1024 * 1024;
 /// Head of a request or a response. Providers stop at 8 to 32 KiB.
 pub(crate) const HEAD_BYTES_MAX: usize = 64 * 1024;
 
-/// What hyper may buffer of one body in one direction: enough for two socket reads, so that a slow reader holds little.
-pub(crate) const BODY_BUFFER_MAX: usize = 64 * 1024;
+/// Fields of a head. Providers and their edges send some twenty.
+pub(crate) const HEADERS_MAX: usize = 100;
+
+/// Longest time from the first byte of a request's head to its last; nginx waits a minute, hyper half of one.
+pub(crate) const HEAD_READ_MAX: Duration = Duration::from_secs(30);
+
+/// What is read at once. It is the size of one buffer for all connections of a thread.
+pub(crate) const READ_MAX: usize = 32 * 1024;
+
+/// What is buffered of one body in one direction: enough for two socket reads, so that a slow reader holds little.
+pub(crate) const BODY_BUFFER_MAX: usize = 2 * READ_MAX;
+
+/// Chunk extensions of one body, and whatever else stands between its data. Nobody sends any.
+pub(crate) const CHUNK_EXTENSIONS_MAX: usize = 16 * 1024;
+
+/// Trailers of one body. Those that are known are a checksum and a status.
+pub(crate) const TRAILER_BYTES_MAX: usize = 16 * 1024;
+
+/// What is read of a request's body that nobody wants, so that the connection can be kept. Beyond that it is cheaper to close it.
+pub(crate) const DISCARD_MAX: usize = 64 * 1024;
+
+/// Longest time that a connection is read from after its last reply, so that a client that is still sending gets to read it.
+pub(crate) const LINGER_MAX: Duration = Duration::from_secs(5);
+
+/// Interim responses before one reply. A server that sends more has nothing to say.
+pub(crate) const INTERIMS_MAX: usize = 16;
 
 /// Open connections of one port. A release under probe has a handful; the rest is room for user traffic through the route, and
 /// for the 10,000 streams at a time that the tap is meant to carry.

@@ -16,9 +16,8 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use crate::clock;
 use crate::limits::HELD_MAX;
 use crate::recorder::{Finishing, Recorder};
-use crate::relay::Broken;
 use crate::upstream::ReplyStream;
-use crate::wire::{Ending, WireControl};
+use crate::wire::{Broken, Ending, WireControl};
 
 /// The body of a reply made by the tap.
 pub(crate) struct Made {
@@ -158,7 +157,7 @@ impl Made {
     fn break_off(&mut self, ending: Ending) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
         self.wire.end_by(ending);
         if let Some(recorder) = self.recorder.take() {
-            recorder.finish(End::Injected);
+            self.wire.finish_when_flushed(Finishing::new(recorder, End::Injected));
         }
         Poll::Ready(Some(Err(Broken)))
     }
@@ -252,7 +251,7 @@ impl Body for Made {
 
 impl Drop for Made {
     fn drop(&mut self) {
-        // With a declared length, hyper drops the body as soon as the last byte is out.
+        // With a declared length, the body is dropped as soon as the last byte is out.
         let satisfied = self.room == Some(0)
             && self.source.is_none()
             && self.pieces.iter().all(|piece| matches!(piece, Piece::Bytes(_)));

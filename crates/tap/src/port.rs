@@ -8,9 +8,6 @@ use std::{fmt, io};
 
 use contract::DeliveredText;
 use drill::ports::{ArmedAsk, TapPort, Way};
-use hyper::server::conn::http1::Builder;
-use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
 use judge::{AskId, Observation, Stimulus};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
@@ -19,9 +16,9 @@ use tokio::task::{JoinHandle, JoinSet};
 
 use crate::exchange::{PortContext, serve};
 use crate::forward::{self, Entered};
-use crate::limits::{ACCEPT_PAUSE, BACKLOG, BODY_BUFFER_MAX, CONNECTIONS_MAX, HEAD_BYTES_MAX};
-use crate::tunnel;
-use crate::wire::{Shown, Transport, Wire};
+use crate::limits::{ACCEPT_PAUSE, BACKLOG, CONNECTIONS_MAX, HEAD_READ_MAX};
+use crate::wire::{Shown, Transport, WireControl};
+use crate::{http1, tunnel};
 
 /// An open listener. Dropping it closes the port and ends all its connections.
 pub struct ListeningPort {
@@ -246,8 +243,8 @@ async fn connection(
         return;
     }
     let socket = crate::wire::Socket::new(stream);
-    let wire = match &context.forward {
-        None => Wire::new(Transport::Plain(socket), Shown::Nothing),
+    let (transport, shown) = match &context.forward {
+        None => (Transport::Plain(socket), Shown::Nothing),
         Some(forward) => {
             let entered = tokio::select! {
                 entered = forward::enter(forward, &context.asks, socket) => entered,
@@ -255,7 +252,7 @@ async fn connection(
                 Ok(()) = closing.changed() => return,
             };
             match entered {
-                Entered::Http(transport, shown) => Wire::new(transport, shown),
+                Entered::Http(transport, shown) => (transport, shown),
                 Entered::Tunnel(open, socket, host) => {
                     tunnel::carry(&open.0, socket, host).await;
                     return;
@@ -264,32 +261,13 @@ async fn connection(
             }
         }
     };
-    let control = wire.control();
-    let service = {
-        let (context, control) = (context.clone(), control.clone());
-        service_fn(move |request| serve(context.clone(), control.clone(), request))
-    };
-    {
-        let mut serving = std::pin::pin!(
-            Builder::new()
-                .keep_alive(true)
-                .preserve_header_case(true)
-                // The bytes pass as they are: a provider without a date has none here either.
-                .auto_date_header(false)
-                .max_buf_size(BODY_BUFFER_MAX.max(HEAD_BYTES_MAX))
-                .serve_connection(TokioIo::new(wire), service)
-        );
-        let mut open = true;
-        while open {
-            tokio::select! {
-                // The result says nothing: what the connection met is in its exchanges' records.
-                _ = &mut serving => open = false,
-                () = control.killed() => open = false,
-                Ok(()) = closing.changed() => serving.as_mut().graceful_shutdown(),
-            }
-        }
-    }
+    let control = WireControl::new(shown);
+    let handle = |request| serve(context.clone(), control.clone(), request);
+    let parting = http1::serve(transport, control.clone(), closing, HEAD_READ_MAX, handle).await;
     if !control.had_requests() {
         context.asks.stray_connection();
+    }
+    if let Some(parting) = parting {
+        parting.linger().await;
     }
 }

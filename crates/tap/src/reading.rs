@@ -3,8 +3,8 @@
 use bytes::{Bytes, BytesMut};
 use http_body::Body as _;
 use http_body_util::BodyExt as _;
-use hyper::body::Incoming;
 
+use crate::http1::{Incoming, WireError};
 use crate::limits::REQUEST_BODY_MAX;
 
 /// A request body after reading.
@@ -17,7 +17,7 @@ pub(crate) enum Reading {
 }
 
 /// Reads a body whole, or up to the limit.
-pub(crate) async fn read(mut body: Incoming) -> Result<Reading, hyper::Error> {
+pub(crate) async fn read(mut body: Incoming) -> Result<Reading, WireError> {
     let mut first = Bytes::new();
     let mut joined: Option<BytesMut> = None;
     while let Some(frame) = body.frame().await {

@@ -10,26 +10,20 @@ use judge::End;
 use crate::recorder::{Finishing, Recorder};
 use crate::tunnel::Open;
 use crate::upstream::{ReplyStream, is_reset};
-use crate::wire::{Ending, WireControl};
-
-/// The connection to the release ends here, in place of its reply's proper end.
-#[derive(Debug, thiserror::Error)]
-#[error("the connection is ended in the middle of the reply")]
-pub(crate) struct Broken;
+use crate::wire::{Broken, Ending, WireControl};
 
 /// The body of a relayed reply.
 pub(crate) struct Relayed {
     stream: ReplyStream,
     wire: WireControl,
     recorder: Option<Recorder>,
-    breaking: Option<(Ending, u64)>,
     counted: Option<Open>,
 }
 
 impl Relayed {
     /// Relays a reply, watched by a recorder if it is an ask's.
     pub(crate) fn new(stream: ReplyStream, wire: WireControl, recorder: Option<Recorder>) -> Self {
-        Self { stream, wire, recorder, breaking: None, counted: None }
+        Self { stream, wire, recorder, counted: None }
     }
 
     /// Counts what passes as another host's.
@@ -57,48 +51,37 @@ impl Body for Relayed {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
         let this = &mut *self;
-        if this.breaking.is_none() {
-            match std::task::ready!(Pin::new(&mut this.stream).poll_frame(cx)) {
-                Some(Ok(frame)) => {
-                    if let (Some(recorder), Some(data)) = (&mut this.recorder, frame.data_ref()) {
-                        recorder.body(data);
-                    }
-                    if let (Some(Open(seen)), Some(data)) = (&this.counted, frame.data_ref()) {
-                        seen.add_received(data.len() as u64);
-                    }
-                    if this.stream.is_end_stream() {
-                        this.complete();
-                    }
-                    return Poll::Ready(Some(Ok(frame)));
+        match std::task::ready!(Pin::new(&mut this.stream).poll_frame(cx)) {
+            Some(Ok(frame)) => {
+                if let (Some(recorder), Some(data)) = (&mut this.recorder, frame.data_ref()) {
+                    recorder.body(data);
                 }
-                None => {
+                if let (Some(Open(seen)), Some(data)) = (&this.counted, frame.data_ref()) {
+                    seen.add_received(data.len() as u64);
+                }
+                if this.stream.is_end_stream() {
                     this.complete();
-                    return Poll::Ready(None);
                 }
-                Some(Err(error)) => {
-                    let ending = if is_reset(&error) { Ending::Reset } else { Ending::Fin };
-                    if let Some(recorder) = &mut this.recorder {
-                        recorder.provider_ended(End::PeerLeft);
-                    }
-                    this.breaking = Some((ending, this.wire.want_flush()));
-                    return Poll::Pending;
+                Poll::Ready(Some(Ok(frame)))
+            }
+            None => {
+                this.complete();
+                Poll::Ready(None)
+            }
+            Some(Err(error)) => {
+                // The good bytes are flushed first: they are part of what the release has to cope with.
+                this.wire.end_by(if is_reset(&error) { Ending::Reset } else { Ending::Fin });
+                if let Some(mut recorder) = this.recorder.take() {
+                    recorder.provider_ended(End::PeerLeft);
+                    this.wire.finish_when_flushed(Finishing::new(recorder, End::Injected));
                 }
+                Poll::Ready(Some(Err(Broken)))
             }
         }
-        // The good bytes first: they are part of what the release has to cope with.
-        let Some((ending, _)) = this.breaking.filter(|(_, mark)| this.wire.flushed_since(*mark))
-        else {
-            return Poll::Pending;
-        };
-        this.wire.end_by(ending);
-        if let Some(recorder) = this.recorder.take() {
-            recorder.finish(End::Injected);
-        }
-        Poll::Ready(Some(Err(Broken)))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.breaking.is_none() && self.stream.is_end_stream()
+        self.stream.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
@@ -109,7 +92,7 @@ impl Body for Relayed {
 impl Drop for Relayed {
     fn drop(&mut self) {
         // A reply without a body is never polled.
-        if self.breaking.is_none() && self.stream.is_end_stream() {
+        if self.stream.is_end_stream() {
             self.complete();
         }
     }

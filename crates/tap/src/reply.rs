@@ -10,8 +10,8 @@ use judge::End;
 
 use crate::made::Made;
 use crate::recorder::{Finishing, Recorder};
-use crate::relay::{Broken, Relayed};
-use crate::wire::WireControl;
+use crate::relay::Relayed;
+use crate::wire::{Broken, WireControl};
 
 /// The body of any reply to the release.
 pub(crate) enum ReplyBody {
@@ -28,6 +28,15 @@ pub(crate) struct Whole {
     bytes: Option<Bytes>,
     wire: WireControl,
     recorder: Option<Recorder>,
+}
+
+impl Drop for Whole {
+    fn drop(&mut self) {
+        // A reply without a body is never polled: it has none to HEAD.
+        if let Some(recorder) = self.recorder.take() {
+            self.wire.finish_when_flushed(Finishing::new(recorder, End::Complete));
+        }
+    }
 }
 
 impl ReplyBody {

@@ -14,15 +14,13 @@ use drill::ports::Upstream;
 use futures_util::future::poll_fn;
 use http::header::{HOST, HeaderName, HeaderValue};
 use http::uri::PathAndQuery;
-use http::{HeaderMap, Method, Request, Response, Uri};
+use http::{HeaderMap, Method, Request, Response, Uri, request, response};
 use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
-use hyper::client::conn::http1::{Builder, Connection, SendRequest};
-use hyper_util::rt::TokioIo;
 use tokio::time::{Instant, Sleep, sleep};
 
 use crate::clock;
-use crate::limits::{BODY_BUFFER_MAX, HEAD_BYTES_MAX, HEAD_WAIT_MAX, IDLE_LINKS_MAX, IDLE_MAX};
+use crate::http1::{self, Decoder, Incoming, ResponseHead, SendFailure, Sending};
+use crate::limits::{HEAD_WAIT_MAX, IDLE_LINKS_MAX, IDLE_MAX};
 
 mod address;
 mod dial;
@@ -33,6 +31,8 @@ pub use dial::DialError;
 use dial::Dialer;
 pub(crate) use dial::dial_other;
 
+pub use crate::http1::{BodyFault, HeadFault, WireError};
+
 /// Why a provider gave no response.
 #[derive(Debug, thiserror::Error)]
 pub enum UpstreamError {
@@ -41,13 +41,16 @@ pub enum UpstreamError {
     Unreachable(#[source] DialError),
     /// It was reached, and the connection broke before a response came.
     #[error("the provider broke the connection before it responded")]
-    Broken(#[source] hyper::Error),
+    Broken(#[source] WireError),
+    /// The release did not send the request to its end.
+    #[error("the body of the request broke off")]
+    Request(#[source] WireError),
     /// It did not respond in time.
     #[error("the provider did not respond within {} s", HEAD_WAIT_MAX.as_secs())]
     Silent,
     /// The request cannot be sent as it is.
     #[error("the request is not one that HTTP can carry")]
-    Request(#[source] http::Error),
+    Unsendable(#[source] http::Error),
 }
 
 /// A client towards one provider. Cloning is cheap and shares the connections.
@@ -57,7 +60,7 @@ pub struct Client(Arc<Shared>);
 struct Shared {
     address: Address,
     dialer: Dialer,
-    idle: Mutex<Vec<(Link, Instant)>>,
+    idle: Mutex<Vec<(Box<Link>, Instant)>>,
 }
 
 impl fmt::Debug for Client {
@@ -87,11 +90,11 @@ impl Client {
         headers: HeaderMap,
         body: Bytes,
     ) -> Result<Response<ReplyStream>, UpstreamError> {
-        let path = self.path_below_base(below_base, None).map_err(UpstreamError::Request)?;
+        let path = self.path_below_base(below_base, None).map_err(UpstreamError::Unsendable)?;
         let mut request = Request::new(SendBody::whole(body));
         *request.method_mut() = method;
         *request.headers_mut() = headers;
-        self.send(path, request).await
+        self.send(path, request, |_| {}).await
     }
 
     /// Returns the path and query of a resource below the base URL.
@@ -117,11 +120,12 @@ impl Client {
         self.0.address.path(path, query)
     }
 
-    /// Sends a request; its URI and its `host` header are set here, everything else goes as it is.
+    /// Sends a request; its URI and its `host` header are set here, everything else goes as it is. Interim responses are told.
     pub(crate) async fn send(
         &self,
         path: PathAndQuery,
         mut request: Request<SendBody>,
+        mut interim: impl FnMut(&response::Parts),
     ) -> Result<Response<ReplyStream>, UpstreamError> {
         let address = &self.0.address;
         *request.uri_mut() = if self.0.dialer.wants_absolute_form() {
@@ -129,7 +133,7 @@ impl Client {
             parts.scheme = Some(http::uri::Scheme::HTTP);
             parts.authority = Some(address.uri_authority.clone());
             parts.path_and_query = Some(path);
-            Uri::from_parts(parts).map_err(|error| UpstreamError::Request(error.into()))?
+            Uri::from_parts(parts).map_err(|error| UpstreamError::Unsendable(error.into()))?
         } else {
             Uri::from(path)
         };
@@ -137,128 +141,177 @@ impl Client {
         if let Some(authorization) = self.0.dialer.proxy_authorization_per_request() {
             request.headers_mut().insert(http::header::PROXY_AUTHORIZATION, authorization.clone());
         }
-        while let Some(link) = self.checkout().await {
-            match self.exchange(link, request).await {
+        let (parts, mut body) = request.into_parts();
+        let now = clock::now();
+        while let Some(link) = self.checkout(now).await {
+            match self.exchange(link, &parts, body, now, &mut interim).await {
                 Ok(response) => return Ok(response),
                 // The connection was closed while idle: nothing has been sent, so this is no second attempt.
-                Err(Failed { unsent: Some(unsent), .. }) => request = *unsent,
+                Err(Failed { unsent: Some(unsent), .. }) => body = unsent,
                 Err(Failed { error, unsent: None }) => return Err(error),
             }
         }
-        let io = self.0.dialer.dial().await.map_err(UpstreamError::Unreachable)?;
-        let (sender, connection) = Builder::new()
-            .preserve_header_case(true)
-            .max_buf_size(BODY_BUFFER_MAX.max(HEAD_BYTES_MAX))
-            .handshake(TokioIo::new(io))
-            .await
-            .map_err(UpstreamError::Broken)?;
+        // Made seldom, and large.
+        let io = Box::pin(self.0.dialer.dial()).await.map_err(UpstreamError::Unreachable)?;
         let patience = Box::pin(sleep(HEAD_WAIT_MAX));
-        let link = Link { sender, connection: Box::pin(connection), patience };
-        self.exchange(link, request).await.map_err(|failed| failed.error)
+        let link = Box::new(Link { http: http1::Link::new(io), patience });
+        self.exchange(link, &parts, body, clock::now(), &mut interim)
+            .await
+            .map_err(|failed| failed.error)
     }
 
     /// Takes an idle connection that is still open.
-    async fn checkout(&self) -> Option<Link> {
+    async fn checkout(&self, now: Instant) -> Option<Box<Link>> {
         loop {
             let (mut link, since) = self.idle().pop()?;
-            if clock::now().saturating_duration_since(since) > IDLE_MAX {
+            if now.saturating_duration_since(since) > IDLE_MAX {
                 // Those below are older still.
                 let stale = std::mem::take(&mut *self.idle());
                 drop(stale);
                 return None;
             }
-            let open = poll_fn(|cx| Poll::Ready(link.is_open(cx))).await;
+            let open = poll_fn(|cx| Poll::Ready(link.http.is_open(cx))).await;
             if open {
                 return Some(link);
             }
         }
     }
 
-    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<(Link, Instant)>> {
+    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<(Box<Link>, Instant)>> {
         self.0.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn exchange(
         &self,
-        mut link: Link,
-        request: Request<SendBody>,
+        mut link: Box<Link>,
+        parts: &request::Parts,
+        body: SendBody,
+        now: Instant,
+        interim: &mut impl FnMut(&response::Parts),
     ) -> Result<Response<ReplyStream>, Failed> {
-        let mut sending = std::pin::pin!(link.sender.try_send_request(request));
-        let (connection, patience) = (&mut link.connection, &mut link.patience);
-        patience.as_mut().reset(clock::now() + HEAD_WAIT_MAX);
-        let mut closed = false;
+        let mut sending = Some(Sending::start(parts, body));
+        let deadline = now + HEAD_WAIT_MAX;
         let responding = poll_fn(|cx| {
-            if !closed {
-                // Its result says no more than the request's own error does.
-                closed = connection.as_mut().poll(cx).is_ready();
+            let mut refused = None;
+            if let Some(request) = &mut sending {
+                match request.poll(&mut link.http, cx) {
+                    Poll::Ready(Ok(())) => sending = None,
+                    Poll::Pending => {}
+                    Poll::Ready(Err(SendFailure::Body(error))) => {
+                        return Poll::Ready(Err(UpstreamError::Request(error)));
+                    }
+                    // A provider may refuse a request before it has read all of it.
+                    Poll::Ready(Err(SendFailure::Connection(error))) => refused = Some(error),
+                }
             }
-            match sending.as_mut().poll(cx) {
-                Poll::Ready(result) => Poll::Ready(Some(result)),
-                Poll::Pending => patience.as_mut().poll(cx).map(|()| None),
+            let mut pass_on = |mut parts: response::Parts| {
+                remove_hop_by_hop(&mut parts.headers);
+                interim(&parts);
+            };
+            match (link.http.poll_head(&parts.method, &mut pass_on, cx), refused) {
+                (Poll::Ready(Ok(head)), _) => Poll::Ready(Ok(head)),
+                (Poll::Ready(Err(_)) | Poll::Pending, Some(error)) => {
+                    Poll::Ready(Err(UpstreamError::Broken(WireError::Broken(error))))
+                }
+                (Poll::Ready(Err(error)), None) => Poll::Ready(Err(UpstreamError::Broken(error))),
+                (Poll::Pending, None) => {
+                    link.poll_patience(deadline, cx).map(|()| Err(UpstreamError::Silent))
+                }
             }
         });
-        let response = match responding.await {
-            Some(Ok(response)) => response,
-            Some(Err(mut failed)) => {
-                let unsent = failed.take_message().map(Box::new);
-                return Err(Failed { error: UpstreamError::Broken(failed.into_error()), unsent });
+        match responding.await {
+            Ok(head) => Ok(ReplyStream::start(head, link, sending.map(Box::new), self)),
+            Err(error) => {
+                let unsent = sending.and_then(|sending| sending.unsent()?.again());
+                Err(Failed { error, unsent })
             }
-            None => return Err(Failed { error: UpstreamError::Silent, unsent: None }),
-        };
-        Ok(response.map(|incoming| {
-            let mut stream =
-                ReplyStream { incoming, link: (!closed).then_some(link), client: self.clone() };
-            if stream.incoming.is_end_stream() {
-                stream.check_in();
-            }
-            stream
-        }))
+        }
     }
 }
 
 struct Failed {
     error: UpstreamError,
-    unsent: Option<Box<Request<SendBody>>>,
+    unsent: Option<SendBody>,
 }
 
-type Io = TokioIo<dial::Stream>;
-
-/// A connection to the provider and its driver.
+/// A connection to the provider.
 struct Link {
-    sender: SendRequest<SendBody>,
-    connection: Pin<Box<Connection<Io, SendBody>>>,
-    /// Ends the wait for a head. It lasts as long as the connection: to move it is cheaper than a timer for each exchange.
+    http: http1::Link<dial::Stream>,
+    /// Ends the wait for a head. It lasts as long as the connection, and is moved only when it fires: a timer that is set for each
+    /// exchange costs more than one that fires once in ten minutes for nothing.
     patience: Pin<Box<Sleep>>,
 }
 
 impl Link {
-    /// Drives the connection and returns whether a request can be sent over it now.
-    fn is_open(&mut self, cx: &mut Context<'_>) -> bool {
-        self.connection.as_mut().poll(cx).is_pending()
-            && matches!(self.sender.poll_ready(cx), Poll::Ready(Ok(())))
+    /// Waits for the deadline.
+    fn poll_patience(&mut self, deadline: Instant, cx: &mut Context<'_>) -> Poll<()> {
+        while self.patience.as_mut().poll(cx).is_ready() {
+            if clock::now() >= deadline {
+                return Poll::Ready(());
+            }
+            self.patience.as_mut().reset(deadline);
+        }
+        Poll::Pending
     }
 }
 
 /// The body of a response, as it comes.
 pub struct ReplyStream {
-    incoming: Incoming,
-    link: Option<Link>,
+    decoder: Decoder,
+    link: Option<Box<Link>>,
+    /// The rest of a request whose response came before its end.
+    sending: Option<Box<Sending<SendBody>>>,
+    persists: bool,
     client: Client,
 }
 
 impl fmt::Debug for ReplyStream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ReplyStream").field("incoming", &self.incoming).finish_non_exhaustive()
+        f.debug_struct("ReplyStream").field("decoder", &self.decoder).finish_non_exhaustive()
     }
 }
 
 impl ReplyStream {
-    /// Gives the connection back for further requests.
-    fn check_in(&mut self) {
-        if let Some(link) = self.link.take() {
+    fn start(
+        head: ResponseHead,
+        link: Box<Link>,
+        sending: Option<Box<Sending<SendBody>>>,
+        client: &Client,
+    ) -> Response<Self> {
+        let ResponseHead { parts, framing, persists } = head;
+        let decoder = Decoder::new(framing);
+        let mut stream =
+            Self { decoder, link: Some(link), sending, persists, client: client.clone() };
+        stream.check_in_at_end();
+        Response::from_parts(parts, stream)
+    }
+
+    /// Gives the connection back for further requests, once nothing more comes over it.
+    fn check_in_at_end(&mut self) {
+        if !self.decoder.is_done() {
+            return;
+        }
+        let Some(link) = self.link.take() else { return };
+        let is_reusable = self.persists && self.sending.is_none() && link.http.is_at_rest();
+        if is_reusable {
             let mut idle = self.client.idle();
             if idle.len() < IDLE_LINKS_MAX {
                 idle.push((link, clock::now()));
+            }
+        }
+        self.sending = None;
+    }
+
+    fn send_rest(&mut self, cx: &mut Context<'_>) {
+        if let (Some(sending), Some(link)) = (&mut self.sending, &mut self.link) {
+            match sending.poll(&mut link.http, cx) {
+                Poll::Pending => {}
+                Poll::Ready(Ok(())) => self.sending = None,
+                // The response says what became of it; the connection is of no further use.
+                Poll::Ready(Err(_)) => {
+                    self.sending = None;
+                    self.persists = false;
+                }
             }
         }
     }
@@ -266,53 +319,52 @@ impl ReplyStream {
 
 impl Body for ReplyStream {
     type Data = Bytes;
-    type Error = hyper::Error;
+    type Error = WireError;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, WireError>>> {
         let this = &mut *self;
-        let mut frame = Pin::new(&mut this.incoming).poll_frame(cx);
-        if frame.is_pending()
-            && let Some(link) = &mut this.link
-        {
-            // What the connection reads now goes to `incoming`, which is asked once more.
-            if link.connection.as_mut().poll(cx).is_ready() {
-                this.link = None;
-            }
-            frame = Pin::new(&mut this.incoming).poll_frame(cx);
+        this.send_rest(cx);
+        let Some(link) = &mut this.link else { return Poll::Ready(None) };
+        let frame = std::task::ready!(link.http.poll_frame(&mut this.decoder, cx));
+        if let Some(Err(_)) = &frame {
+            this.link = None;
         }
-        match &frame {
-            Poll::Ready(None) => this.check_in(),
-            Poll::Ready(Some(Ok(_))) if this.incoming.is_end_stream() => this.check_in(),
-            Poll::Ready(Some(Err(_))) => this.link = None,
-            Poll::Ready(Some(Ok(_))) | Poll::Pending => {}
-        }
-        frame
+        this.check_in_at_end();
+        Poll::Ready(frame)
     }
 
     fn is_end_stream(&self) -> bool {
-        self.incoming.is_end_stream()
+        self.decoder.is_done()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.incoming.size_hint()
+        self.decoder.left().map_or_else(SizeHint::default, SizeHint::with_exact)
     }
 }
 
 /// The body of a request.
 #[derive(Debug)]
 pub struct SendBody {
-    first: Option<Bytes>,
+    first: Bytes,
+    is_first_sent: bool,
     rest: Option<Incoming>,
+    is_rest_begun: bool,
     chunked: bool,
 }
 
 impl SendBody {
     /// A body that is there already, sent with its length.
     pub fn whole(bytes: Bytes) -> Self {
-        Self { first: Some(bytes).filter(|bytes| !bytes.is_empty()), rest: None, chunked: false }
+        Self {
+            is_first_sent: bytes.is_empty(),
+            first: bytes,
+            rest: None,
+            is_rest_begun: false,
+            chunked: false,
+        }
     }
 
     /// A body that is there already, sent in chunks, as it came.
@@ -322,40 +374,44 @@ impl SendBody {
 
     /// A body of which only the beginning is there.
     pub(crate) fn long(first: Bytes, rest: Incoming) -> Self {
-        Self {
-            first: Some(first).filter(|bytes| !bytes.is_empty()),
-            rest: Some(rest),
-            chunked: false,
-        }
+        Self { rest: Some(rest), ..Self::whole(first) }
+    }
+
+    /// Begins anew, if what was taken of the body can be taken again.
+    fn again(self) -> Option<Self> {
+        let is_first_sent = self.first.is_empty();
+        (!self.is_rest_begun).then_some(Self { is_first_sent, ..self })
     }
 }
 
 impl Body for SendBody {
     type Data = Bytes;
-    type Error = hyper::Error;
+    type Error = WireError;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        if let Some(first) = self.first.take() {
-            return Poll::Ready(Some(Ok(Frame::data(first))));
+    ) -> Poll<Option<Result<Frame<Bytes>, WireError>>> {
+        let this = &mut *self;
+        if !this.is_first_sent {
+            this.is_first_sent = true;
+            return Poll::Ready(Some(Ok(Frame::data(this.first.clone()))));
         }
-        match &mut self.rest {
-            Some(rest) => Pin::new(rest).poll_frame(cx),
-            None => Poll::Ready(None),
-        }
+        let Some(rest) = &mut this.rest else { return Poll::Ready(None) };
+        let frame = std::task::ready!(Pin::new(rest).poll_frame(cx));
+        this.is_rest_begun = true;
+        Poll::Ready(frame)
     }
 
     fn is_end_stream(&self) -> bool {
-        self.first.is_none() && self.rest.as_ref().is_none_or(Body::is_end_stream) && !self.chunked
+        self.is_first_sent && self.rest.as_ref().is_none_or(Body::is_end_stream) && !self.chunked
     }
 
     fn size_hint(&self) -> SizeHint {
         if self.chunked {
             return SizeHint::default();
         }
-        let first = self.first.as_ref().map_or(0, Bytes::len) as u64;
+        let first = if self.is_first_sent { 0 } else { self.first.len() as u64 };
         match &self.rest {
             Some(rest) => rest
                 .size_hint()

@@ -1,23 +1,25 @@
-//! The socket below hyper, with TLS on it or without: it can end with FIN or RST on demand, knows when all bytes were
-//! flushed, and can be killed.
+//! The socket below HTTP, with TLS on it or without, and the handle by which an exchange acts on it: how it ends (by FIN or by
+//! RST), what waits for everything to be flushed, what is passed on before the reply, and that it is to end now.
 //!
-//! hyper drops a connection without another write when a body fails, and it never sends RST. So a body that wants to
-//! break the connection waits here until everything before was flushed, then says how the socket is to end, then fails;
-//! `Drop` of the socket arms the reset. A reset that is armed earlier takes the good bytes with it.
+//! A body that wants to break the connection says how the socket is to end, and fails: what was sent before is flushed first,
+//! as a reset that comes earlier takes the good bytes with it.
 
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 use std::{fmt, io};
 
 use bytes::{Buf as _, Bytes};
+use futures_util::task::AtomicWaker;
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::sync::Notify;
 use tokio_rustls::server::TlsStream;
 
+use crate::http1::write_interim;
+use crate::limits::HEAD_BYTES_MAX;
 use crate::recorder::Finishing;
 
 /// How the tap ends a connection.
@@ -29,13 +31,19 @@ pub(crate) enum Ending {
     Reset,
 }
 
+/// The connection to the release ends here, in place of its reply's proper end.
+#[derive(Debug, thiserror::Error)]
+#[error("the connection is ended in the middle of the reply")]
+pub(crate) struct Broken;
+
 /// A handle to a connection's socket, shared by everything that acts on the connection.
 #[derive(Clone)]
 pub(crate) struct WireControl(Arc<Shared>);
 
 struct Shared {
     state: Mutex<State>,
-    killed: Notify,
+    is_killed: AtomicBool,
+    connection: AtomicWaker,
     shown: Shown,
 }
 
@@ -52,12 +60,13 @@ pub(crate) enum Shown {
 
 #[derive(Default)]
 struct State {
-    /// How to end, and the number of flushes when that was decided.
-    ending: Option<(Ending, u64)>,
+    ending: Option<Ending>,
     flushes: u64,
     flush_wanted: bool,
     finishing: Option<Finishing>,
     requests: u64,
+    /// Interim responses to be passed on.
+    interims: Vec<u8>,
 }
 
 impl fmt::Debug for WireControl {
@@ -67,8 +76,14 @@ impl fmt::Debug for WireControl {
 }
 
 impl WireControl {
-    fn new(shown: Shown) -> Self {
-        Self(Arc::new(Shared { state: Mutex::default(), killed: Notify::new(), shown }))
+    /// Makes the handle of a connection.
+    pub(crate) fn new(shown: Shown) -> Self {
+        Self(Arc::new(Shared {
+            state: Mutex::default(),
+            is_killed: AtomicBool::new(false),
+            connection: AtomicWaker::new(),
+            shown,
+        }))
     }
 
     /// Returns which certificate the release was shown on this connection.
@@ -92,11 +107,15 @@ impl WireControl {
 
     /// Says how the socket is to end, once what was written is flushed.
     pub(crate) fn end_by(&self, ending: Ending) {
-        let mut state = self.state();
-        state.ending = Some((ending, state.flushes));
+        self.state().ending = Some(ending);
     }
 
-    /// Asks to be woken at the next complete flush; the answer goes to [`Self::flushed_since`].
+    /// Returns whether the socket is to end after this reply.
+    pub(crate) fn is_ending(&self) -> bool {
+        self.state().ending.is_some()
+    }
+
+    /// Asks to be polled after the next complete flush; the answer goes to [`Self::flushed_since`].
     pub(crate) fn want_flush(&self) -> u64 {
         let mut state = self.state();
         state.flush_wanted = true;
@@ -121,27 +140,54 @@ impl WireControl {
 
     /// Ends the connection now, whatever it is doing.
     pub(crate) fn kill(&self) {
-        self.0.killed.notify_one();
+        self.0.is_killed.store(true, Ordering::Release);
+        self.0.connection.wake();
     }
 
-    /// Waits until the connection is to be ended.
-    pub(crate) async fn killed(&self) {
-        self.0.killed.notified().await;
+    /// Returns whether the connection is to be ended now. If not, its task is woken when it is.
+    pub(crate) fn poll_killed(&self, cx: &Context<'_>) -> bool {
+        self.0.connection.register(cx.waker());
+        self.0.is_killed.load(Ordering::Acquire)
     }
 
-    /// Notes that all was flushed.
-    fn flushed(&self, cx: &Context<'_>) {
+    /// Passes an interim response on, if there is room for it: nobody may rely on one.
+    pub(crate) fn interim(&self, parts: &http::response::Parts) {
+        let mut state = self.state();
+        if state.interims.len() < HEAD_BYTES_MAX {
+            write_interim(parts, &mut state.interims);
+        }
+    }
+
+    /// Returns the interim responses that were not passed on yet.
+    pub(crate) fn take_interims(&self) -> Vec<u8> {
+        std::mem::take(&mut self.state().interims)
+    }
+
+    /// Notes that all was flushed. Tells whether a body waits for that.
+    pub(crate) fn flushed(&self) -> bool {
         let mut state = self.state();
         state.flushes += 1;
-        // A body that waits for this flush, or a read that has to see the end, is polled by the same task.
-        if std::mem::take(&mut state.flush_wanted) || state.ending.is_some() {
-            cx.waker().wake_by_ref();
-        }
+        let is_awaited = std::mem::take(&mut state.flush_wanted);
         let finishing = state.finishing.take();
         drop(state);
         if let Some(finishing) = finishing {
             finishing.flushed();
         }
+        is_awaited
+    }
+
+    /// Ends the socket as it was told, just before it is dropped.
+    pub(crate) fn end(&self, io: &mut Transport) {
+        let mut state = self.state();
+        let ending = state.ending;
+        let finishing = state.finishing.take();
+        drop(state);
+        match ending {
+            // Closing with a zero linger sends RST. It only fails on a socket that is gone already.
+            Some(Ending::Reset) => drop(SockRef::from(io.tcp()).set_linger(Some(Duration::ZERO))),
+            Some(Ending::Fin) | None => io.close_notify(),
+        }
+        drop(finishing);
     }
 }
 
@@ -225,8 +271,8 @@ impl Transport {
         }
     }
 
-    /// Ends TLS properly, so that a FIN is a FIN there too: hyper drops a connection on which a body fails as it is, and the
-    /// peer would report an attack on TLS in place of a body that ended early.
+    /// Ends TLS properly, so that a FIN is a FIN there too: without it the peer
+    /// would report an attack on TLS in place of a body that ended early.
     fn close_notify(&mut self) {
         let Self::Tls(stream) = self else { return };
         let (socket, session) = stream.get_mut();
@@ -243,103 +289,52 @@ impl Transport {
     }
 }
 
-/// A connection's socket.
-#[derive(Debug)]
-pub(crate) struct Wire {
-    stream: Transport,
-    control: WireControl,
-}
-
-impl Wire {
-    /// Takes a connection over which HTTP comes next.
-    pub(crate) fn new(stream: Transport, shown: Shown) -> Self {
-        Self { stream, control: WireControl::new(shown) }
-    }
-
-    /// Returns the handle to this socket.
-    pub(crate) fn control(&self) -> WireControl {
-        self.control.clone()
-    }
-}
-
 /// Calls a poll function of whichever stream it is.
 macro_rules! on_stream {
     ($stream:expr, $call:ident ( $($argument:expr),* )) => {
-        match &mut $stream {
+        match $stream.get_mut() {
             Transport::Plain(stream) => Pin::new(stream).$call($($argument),*),
             Transport::Tls(stream) => Pin::new(stream).$call($($argument),*),
         }
     };
 }
 
-impl AsyncRead for Wire {
+impl AsyncRead for Transport {
     fn poll_read(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let state = self.control.state();
-        let ended = state.ending.is_some_and(|(_, mark)| state.flushes > mark);
-        drop(state);
-        if ended {
-            // End of input, as seen by hyper: it closes the connection.
-            return Poll::Ready(Ok(()));
-        }
-        on_stream!(self.stream, poll_read(cx, buf))
+        on_stream!(self, poll_read(cx, buf))
     }
 }
 
-impl AsyncWrite for Wire {
+impl AsyncWrite for Transport {
     fn poll_write(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        on_stream!(self.stream, poll_write(cx, buf))
+        on_stream!(self, poll_write(cx, buf))
     }
 
     fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        on_stream!(self.stream, poll_write_vectored(cx, bufs))
+        on_stream!(self, poll_write_vectored(cx, bufs))
     }
 
     fn is_write_vectored(&self) -> bool {
         true
     }
 
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let flushed = on_stream!(self.stream, poll_flush(cx));
-        if let Poll::Ready(Ok(())) = flushed {
-            self.control.flushed(cx);
-        }
-        flushed
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        on_stream!(self, poll_flush(cx))
     }
 
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if matches!(self.control.state().ending, Some((Ending::Reset, _))) {
-            // A FIN now would reach the peer before the reset does.
-            return Poll::Ready(Ok(()));
-        }
-        on_stream!(self.stream, poll_shutdown(cx))
-    }
-}
-
-impl Drop for Wire {
-    fn drop(&mut self) {
-        let mut state = self.control.state();
-        let ending = state.ending;
-        let finishing = state.finishing.take();
-        drop(state);
-        if matches!(ending, Some((Ending::Reset, _))) {
-            // Closing with a zero linger sends RST. It only fails on a socket that is gone already.
-            let armed = SockRef::from(self.stream.tcp()).set_linger(Some(Duration::ZERO));
-            drop(armed);
-        } else {
-            self.stream.close_notify();
-        }
-        drop(finishing);
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        on_stream!(self, poll_shutdown(cx))
     }
 }
