@@ -84,7 +84,7 @@ fn assert_silent(judgement: &Judgement) {
         assert!(!told.contains(PLANTED), "{} tells payload", finding.code);
     }
     assert!(
-        judgement.shape.paths.keys().all(|path| !path.contains(PLANTED)),
+        judgement.shape.paths().keys().all(|path| !path.contains(PLANTED)),
         "a path tells payload"
     );
     if let Some(error) = &judgement.error {
@@ -260,7 +260,7 @@ pub fn shape(data: &[u8]) {
         if let Ok(value) = serde_json::from_slice::<Value>(document) {
             assert_types(&shape, &value, "", document);
         }
-        assert!(shape.paths.keys().all(|path| !path.contains(PLANTED)), "a path tells payload");
+        assert!(shape.paths().keys().all(|path| !path.contains(PLANTED)), "a path tells payload");
         let json = serde_json::to_string(&shape).unwrap();
         assert_eq!(serde_json::from_str::<Shape>(&json).unwrap(), shape, "written and read");
         shapes.push(shape);
@@ -277,17 +277,20 @@ pub fn shape(data: &[u8]) {
             let merged = merge(a, b);
             assert_eq!(merged, merge(b, a), "order of merging");
             assert!(
-                a.paths.keys().chain(b.paths.keys()).all(|path| merged.paths.contains_key(path)),
+                a.paths()
+                    .keys()
+                    .chain(b.paths().keys())
+                    .all(|path| merged.paths().contains_key(path)),
                 "merging loses a path"
             );
             let (there, back) = (shape_diff(a, b, &[]), shape_diff(b, a, &[]));
             // What was empty and is not any more is no change that is told; the other way it is.
-            let is_full = |shape: &Shape| shape.paths.values().all(|kind| kind.types() == *kind);
+            let is_full = |shape: &Shape| shape.paths().values().all(|kind| kind.types() == *kind);
             if is_full(a) && is_full(b) {
                 assert_eq!(there.is_empty(), back.is_empty(), "a difference in one direction only");
             }
             assert!(
-                !there.is_empty() || a.paths.keys().eq(b.paths.keys()),
+                !there.is_empty() || a.paths().keys().eq(b.paths().keys()),
                 "a path came or went unnoticed"
             );
         }
@@ -310,7 +313,7 @@ fn assert_types(shape: &Shape, value: &Value, path: &str, document: &[u8]) {
         Value::Array(_) => Kind::ARRAY,
         Value::Object(_) => Kind::OBJECT,
     };
-    let Some(kind) = shape.paths.get(path) else {
+    let Some(kind) = shape.paths().get(path) else {
         panic!("no type for a value: {}", document.escape_ascii())
     };
     assert!(kind.intersects(expected), "another type: {}", document.escape_ascii());
@@ -352,7 +355,7 @@ pub fn request(data: &[u8]) {
         assert_eq!(facts.stream, value["stream"] == true, "stream");
         assert_eq!(facts.include_usage, value["stream_options"]["include_usage"] == true, "usage");
         assert!(
-            facts.shape.paths.keys().all(|path| !path.contains(PLANTED)),
+            facts.shape.paths().keys().all(|path| !path.contains(PLANTED)),
             "a path tells payload"
         );
     }

@@ -3,22 +3,22 @@
 use contract::{Mode, Surface};
 use serde_json::{Value, json};
 
-/// One body.
-pub(crate) struct Body {
+/// Bodies of one kind: a stream, or single documents of which no two are the same.
+pub(crate) struct Corpus {
     pub(crate) name: &'static str,
     pub(crate) surface: Surface,
     pub(crate) mode: Mode,
-    pub(crate) bytes: Vec<u8>,
+    pub(crate) bodies: Vec<Vec<u8>>,
 }
 
-impl Body {
+impl Corpus {
     /// Returns the documents in it, as a client without any checks would split them off.
     pub(crate) fn documents(&self) -> Vec<&[u8]> {
         if self.mode == Mode::Unary {
-            return vec![&self.bytes];
+            return self.bodies.iter().map(Vec::as_slice).collect();
         }
         let blank = memchr::memmem::Finder::new(b"\n\n");
-        let mut rest = &self.bytes[..];
+        let mut rest = &self.bodies[0][..];
         let mut documents = Vec::new();
         while let Some(end) = blank.find(rest) {
             let event = &rest[..end];
@@ -222,66 +222,113 @@ fn responses_stream(n_bytes: usize) -> Vec<u8> {
     body.into_bytes()
 }
 
-fn chat(n_text: usize, n_logprobs: usize) -> Vec<u8> {
-    let mut steps = Steps(4);
-    let logprobs: Vec<_> = (0..n_logprobs)
-        .map(|_| json!({"token": padding(&mut steps), "logprob": -0.001 * steps.next(9000) as f64, "bytes": [32, 97, 98], "top_logprobs": []}))
-        .collect();
-    let logprobs = if logprobs.is_empty() {
-        Value::Null
-    } else {
-        json!({"content": logprobs, "refusal": null})
-    };
-    json!({"id": "chatcmpl-D1x8aVq0m3", "object": "chat.completion", "created": 1_780_000_000, "model": "gpt-5.4-mini-2026-03-17",
-        "choices": [{"index": 0, "message": {"role": "assistant", "content": words(&mut steps, n_text), "refusal": null, "annotations": []},
-            "logprobs": logprobs, "finish_reason": "stop"}],
-        "usage": {"prompt_tokens": 19, "completion_tokens": 10, "total_tokens": 29,
-            "prompt_tokens_details": {"cached_tokens": 0, "audio_tokens": 0},
-            "completion_tokens_details": {"reasoning_tokens": 0, "audio_tokens": 0, "accepted_prediction_tokens": 0, "rejected_prediction_tokens": 0}},
-        "service_tier": "default", "system_fingerprint": "fp_44709d6fcb"})
-    .to_string()
-    .into_bytes()
+/// In which way the documents of a corpus differ.
+#[derive(Clone, Copy)]
+enum Differ {
+    /// Ids, texts, times and counts.
+    Values,
+    /// These, and one of them has a field that none of the others has: nothing can be known of it from them.
+    Structure,
 }
 
-fn response(n_text: usize) -> Vec<u8> {
-    let mut steps = Steps(5);
-    json!({"id": "resp_6a5f", "object": "response", "created_at": 1_780_000_000, "status": "completed", "background": false, "error": null,
+impl Differ {
+    fn write(self, mut document: Value, number: u64) -> Vec<u8> {
+        match self {
+            Self::Values => {}
+            Self::Structure => document[format!("field_{number}")] = json!({"own": number}),
+        }
+        document.to_string().into_bytes()
+    }
+}
+
+fn log_probabilities(steps: &mut Steps, n: usize) -> Value {
+    if n == 0 {
+        return Value::Null;
+    }
+    let mut content = Vec::new();
+    for _ in 0..n {
+        let token = padding(steps);
+        let logprob = -0.001 * steps.next(9000) as f64;
+        content.push(json!({"token": token, "logprob": logprob, "bytes": token.as_bytes(), "top_logprobs": []}));
+    }
+    json!({"content": content, "refusal": null})
+}
+
+fn chat(number: u64, n_text: usize, n_logprobs: usize, differ: Differ) -> Vec<u8> {
+    let mut steps = Steps(1000 + number);
+    let text = words(&mut steps, n_text);
+    let (prompt, completion) = (10 + steps.next(90), 10 + steps.next(90));
+    let document = json!({"id": format!("chatcmpl-D1x8{:08x}", steps.next(1 << 32)), "object": "chat.completion",
+        "created": 1_780_000_000 + steps.next(1_000_000), "model": "gpt-5.4-mini-2026-03-17",
+        "choices": [{"index": 0, "message": {"role": "assistant", "content": text, "refusal": null, "annotations": []},
+            "logprobs": log_probabilities(&mut steps, n_logprobs), "finish_reason": "stop"}],
+        "usage": {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion,
+            "prompt_tokens_details": {"cached_tokens": 0, "audio_tokens": 0},
+            "completion_tokens_details": {"reasoning_tokens": steps.next(9), "audio_tokens": 0, "accepted_prediction_tokens": 0, "rejected_prediction_tokens": 0}},
+        "service_tier": "default", "system_fingerprint": format!("fp_{:010x}", steps.next(1 << 40))});
+    differ.write(document, number)
+}
+
+fn response(number: u64, n_text: usize, differ: Differ) -> Vec<u8> {
+    let mut steps = Steps(5000 + number);
+    let text = words(&mut steps, n_text);
+    let id = format!("{:08x}{:08x}", steps.next(1 << 32), steps.next(1 << 32));
+    let (input, output) = (10 + steps.next(90), 10 + steps.next(90));
+    let document = json!({"id": format!("resp_{id}"), "object": "response", "created_at": 1_780_000_000 + steps.next(1_000_000),
+        "status": "completed", "background": false, "error": null,
         "incomplete_details": null, "instructions": null, "max_output_tokens": null, "model": "gpt-5.4-mini-2026-03-17",
-        "output": [{"id": "rs_6a5f", "type": "reasoning", "summary": []},
-            {"id": "msg_6a5f", "type": "message", "status": "completed", "role": "assistant",
-             "content": [{"type": "output_text", "annotations": [], "logprobs": [], "text": words(&mut steps, n_text)}]}],
+        "output": [{"id": format!("rs_{id}"), "type": "reasoning", "summary": []},
+            {"id": format!("msg_{id}"), "type": "message", "status": "completed", "role": "assistant",
+             "content": [{"type": "output_text", "annotations": [], "logprobs": [], "text": text}]}],
         "parallel_tool_calls": true, "previous_response_id": null, "reasoning": {"effort": "low", "summary": null}, "service_tier": "default",
         "store": true, "temperature": 1.0, "text": {"format": {"type": "text"}, "verbosity": "medium"}, "tool_choice": "auto", "tools": [],
         "top_logprobs": 0, "top_p": 0.98, "truncation": "disabled",
-        "usage": {"input_tokens": 37, "input_tokens_details": {"cached_tokens": 0}, "output_tokens": 11,
-            "output_tokens_details": {"reasoning_tokens": 0}, "total_tokens": 48}, "user": null, "metadata": {}})
-    .to_string()
-    .into_bytes()
+        "usage": {"input_tokens": input, "input_tokens_details": {"cached_tokens": 0}, "output_tokens": output,
+            "output_tokens_details": {"reasoning_tokens": steps.next(9)}, "total_tokens": input + output}, "user": null, "metadata": {}});
+    differ.write(document, number)
 }
 
-/// Returns the bodies whose name holds the wanted word, or all.
-pub(crate) fn bodies(wanted: Option<&str>) -> Vec<Body> {
+/// Returns the corpora whose name holds the wanted word, or all.
+pub(crate) fn corpora(wanted: Option<&str>) -> Vec<Corpus> {
     const STREAM_BYTES: usize = 4 * 1024 * 1024;
-    type Make = fn() -> Vec<u8>;
-    let stream: [(_, _, Make); 4] = [
-        ("chat stream, text", Surface::Chat, || chat_stream(1, STREAM_BYTES)),
-        ("chat stream, two choices in turns", Surface::Chat, || chat_stream(2, STREAM_BYTES)),
-        ("chat stream, tool-call deltas", Surface::Chat, || tool_stream(STREAM_BYTES)),
-        ("responses stream", Surface::Responses, || responses_stream(STREAM_BYTES)),
+    // More than whatever remembers earlier documents could hold.
+    const MANY: u64 = 512;
+    type Make = fn(u64) -> Vec<u8>;
+    let stream: [(_, _, u64, Make); 4] = [
+        ("chat stream, text", Surface::Chat, 1, |_| chat_stream(1, STREAM_BYTES)),
+        ("chat stream, two choices in turns", Surface::Chat, 1, |_| chat_stream(2, STREAM_BYTES)),
+        ("chat stream, tool-call deltas", Surface::Chat, 1, |_| tool_stream(STREAM_BYTES)),
+        ("responses stream", Surface::Responses, 1, |_| responses_stream(STREAM_BYTES)),
     ];
-    let unary: [(_, _, Make); 6] = [
-        ("chat, short answer", Surface::Chat, || chat(250, 0)),
-        ("chat, some answer", Surface::Chat, || chat(1000, 0)),
-        ("responses, some answer", Surface::Responses, || response(700)),
-        ("chat, long answer", Surface::Chat, || chat(56_000, 0)),
-        ("chat, long answer, larger than a cache", Surface::Chat, || chat(2_000_000, 0)),
-        ("chat, log probabilities (mostly numbers)", Surface::Chat, || chat(4000, 1500)),
+    let unary: [(_, _, u64, Make); 9] = [
+        ("chat, short answer", Surface::Chat, MANY, |n| chat(n, 250, 0, Differ::Values)),
+        ("chat, short answer, first of its structure", Surface::Chat, MANY, |n| {
+            chat(n, 250, 0, Differ::Structure)
+        }),
+        ("chat, some answer", Surface::Chat, MANY, |n| chat(n, 1000, 0, Differ::Values)),
+        ("chat, some answer, first of its structure", Surface::Chat, MANY, |n| {
+            chat(n, 1000, 0, Differ::Structure)
+        }),
+        ("responses, some answer", Surface::Responses, MANY, |n| response(n, 700, Differ::Values)),
+        ("responses, some answer, first of its structure", Surface::Responses, MANY, |n| {
+            response(n, 700, Differ::Structure)
+        }),
+        ("chat, long answer", Surface::Chat, 8, |n| chat(n, 56_000, 0, Differ::Values)),
+        ("chat, long answer, larger than a cache", Surface::Chat, 3, |n| {
+            chat(n, 2_000_000, 0, Differ::Values)
+        }),
+        ("chat, log probabilities (mostly numbers)", Surface::Chat, 8, |n| {
+            chat(n, 4000, 1200, Differ::Values)
+        }),
     ];
     let all = stream
-        .map(|body| (body, Mode::Stream))
+        .map(|corpus| (corpus, Mode::Stream))
         .into_iter()
-        .chain(unary.map(|body| (body, Mode::Unary)));
+        .chain(unary.map(|corpus| (corpus, Mode::Unary)));
     all.filter(|((name, ..), _)| wanted.is_none_or(|wanted| name.contains(wanted)))
-        .map(|((name, surface, make), mode)| Body { name, surface, mode, bytes: make() })
+        .map(|((name, surface, n_bodies, make), mode)| {
+            let bodies = (0..n_bodies).map(make).collect();
+            Corpus { name, surface, mode, bodies }
+        })
         .collect()
 }

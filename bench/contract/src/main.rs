@@ -9,7 +9,7 @@ mod seed;
 use std::hint::black_box;
 
 use contract::{BodyEnd, ContractVerdict, Profile, ResponseJudge};
-use corpus::Body;
+use corpus::Corpus;
 use rustix::time::{ClockId, clock_gettime};
 
 /// Rounds of each peer, in turns; the best counts, as a busy machine only ever adds.
@@ -17,10 +17,10 @@ const ROUNDS: usize = 15;
 /// Seconds of one round.
 const ROUND_SECONDS: f64 = 0.03;
 
-/// A peer: reads all documents of a body, or the body itself.
+/// A peer: reads all documents of a corpus, or the bodies themselves.
 struct Peer {
     name: &'static str,
-    read: fn(&Body, &[&[u8]], &jsonschema::Validator) -> usize,
+    read: fn(&Corpus, &[&[u8]], &jsonschema::Validator) -> usize,
 }
 
 const PEERS: &[Peer] = &[
@@ -34,44 +34,49 @@ const PEERS: &[Peer] = &[
     Peer { name: "serde_json::Value + jsonschema", read: schema },
 ];
 
-fn judge(body: &Body, _: &[&[u8]], _: &jsonschema::Validator) -> usize {
-    let mut judge = ResponseJudge::new(body.surface, body.mode, Profile::Openai);
-    let content_type: &[u8] = match body.mode {
+fn judge(corpus: &Corpus, _: &[&[u8]], _: &jsonschema::Validator) -> usize {
+    let content_type: &[u8] = match corpus.mode {
         contract::Mode::Unary => b"application/json",
         contract::Mode::Stream => b"text/event-stream",
     };
-    judge.head(200, [("content-type", content_type)]);
-    for piece in body.bytes.chunks(16 * 1024) {
-        judge.push(piece);
+    let mut n = 0;
+    for body in &corpus.bodies {
+        let mut judge = ResponseJudge::new(corpus.surface, corpus.mode, Profile::Openai);
+        judge.head(200, [("content-type", content_type)]);
+        for piece in body.chunks(16 * 1024) {
+            judge.push(piece);
+        }
+        let (judgement, text) = judge.finish(BodyEnd::Complete);
+        let findings = &judgement.findings;
+        assert_ne!(judgement.verdict, ContractVerdict::Hold, "{}: {findings:?}", corpus.name);
+        n += judgement.shape.paths().len() + text.expose().len();
     }
-    let (judgement, text) = judge.finish(BodyEnd::Complete);
-    assert_ne!(judgement.verdict, ContractVerdict::Hold, "{}: {:?}", body.name, judgement.findings);
-    judgement.shape.paths.len() + text.expose().len()
+    n
 }
 
-fn syntax(_: &Body, documents: &[&[u8]], _: &jsonschema::Validator) -> usize {
+fn syntax(_: &Corpus, documents: &[&[u8]], _: &jsonschema::Validator) -> usize {
     documents.iter().filter(|d| serde_json::from_slice::<serde::de::IgnoredAny>(d).is_ok()).count()
 }
 
-fn own_seed(_: &Body, documents: &[&[u8]], _: &jsonschema::Validator) -> usize {
+fn own_seed(_: &Corpus, documents: &[&[u8]], _: &jsonschema::Validator) -> usize {
     let mut paths = seed::Paths::default();
     documents.iter().for_each(|document| paths.read(document).unwrap());
     paths.len()
 }
 
-fn serde_value(_: &Body, documents: &[&[u8]], _: &jsonschema::Validator) -> usize {
+fn serde_value(_: &Corpus, documents: &[&[u8]], _: &jsonschema::Validator) -> usize {
     let read = |d: &&&[u8]| black_box(serde_json::from_slice::<serde_json::Value>(d)).is_ok();
     documents.iter().filter(read).count()
 }
 
-fn sonic(_: &Body, documents: &[&[u8]], _: &jsonschema::Validator) -> usize {
+fn sonic(_: &Corpus, documents: &[&[u8]], _: &jsonschema::Validator) -> usize {
     documents
         .iter()
         .filter(|d| black_box(sonic_rs::from_slice::<sonic_rs::Value>(d)).is_ok())
         .count()
 }
 
-fn simd(_: &Body, documents: &[&[u8]], _: &jsonschema::Validator) -> usize {
+fn simd(_: &Corpus, documents: &[&[u8]], _: &jsonschema::Validator) -> usize {
     let mut buffers = simd_json::Buffers::default();
     let mut scratch = Vec::new();
     let mut n = 0;
@@ -85,11 +90,11 @@ fn simd(_: &Body, documents: &[&[u8]], _: &jsonschema::Validator) -> usize {
     n
 }
 
-fn jiter_value(_: &Body, documents: &[&[u8]], _: &jsonschema::Validator) -> usize {
+fn jiter_value(_: &Corpus, documents: &[&[u8]], _: &jsonschema::Validator) -> usize {
     documents.iter().filter(|d| black_box(jiter::JsonValue::parse(d, false)).is_ok()).count()
 }
 
-fn schema(_: &Body, documents: &[&[u8]], validator: &jsonschema::Validator) -> usize {
+fn schema(_: &Corpus, documents: &[&[u8]], validator: &jsonschema::Validator) -> usize {
     let valid = |d: &&&[u8]| {
         serde_json::from_slice::<serde_json::Value>(d).is_ok_and(|value| validator.is_valid(&value))
     };
@@ -121,8 +126,8 @@ fn seconds() -> f64 {
 }
 
 /// Returns the seconds that one reading takes, at best.
-fn measure(body: &Body, only: Option<&str>) -> Vec<(&'static str, f64)> {
-    let documents = body.documents();
+fn measure(corpus: &Corpus, only: Option<&str>) -> Vec<(&'static str, f64)> {
+    let documents = corpus.documents();
     let validator = validator();
     let peers: Vec<_> =
         PEERS.iter().filter(|peer| only.is_none_or(|only| peer.name.contains(only))).collect();
@@ -133,7 +138,7 @@ fn measure(body: &Body, only: Option<&str>) -> Vec<(&'static str, f64)> {
         for ((peer, best), n_times) in peers.iter().zip(&mut best).zip(&mut n_times) {
             let start = seconds();
             for _ in 0..*n_times {
-                assert!(black_box((peer.read)(black_box(body), &documents, &validator)) > 0);
+                assert!(black_box((peer.read)(black_box(corpus), &documents, &validator)) > 0);
             }
             let taken = (seconds() - start) / f64::from(*n_times);
             if round == 0 {
@@ -146,14 +151,14 @@ fn measure(body: &Body, only: Option<&str>) -> Vec<(&'static str, f64)> {
     best
 }
 
-/// Reads each body so many times, and measures nothing.
+/// Reads each corpus so many times, and measures nothing.
 fn repeat(wanted: Option<&str>, only: Option<&str>, n_times: u32) {
     let validator = validator();
-    for body in corpus::bodies(wanted) {
-        let documents = body.documents();
+    for corpus in corpus::corpora(wanted) {
+        let documents = corpus.documents();
         for peer in PEERS.iter().filter(|peer| only.is_none_or(|only| peer.name.contains(only))) {
             for _ in 0..n_times {
-                black_box((peer.read)(black_box(&body), &documents, &validator));
+                black_box((peer.read)(black_box(&corpus), &documents, &validator));
             }
         }
     }
@@ -166,20 +171,16 @@ fn main() {
         // For a profiler: nothing but readings.
         return repeat(wanted, only, n_times);
     }
-    for body in corpus::bodies(wanted) {
-        let n_documents = body.documents().len();
-        let size = body.bytes.len();
-        if n_documents > 1 {
-            println!(
-                "\n### {}: {size} bytes, {n_documents} events of {} on average\n",
-                body.name,
-                size / n_documents
-            );
-        } else {
-            println!("\n### {}: {size} bytes\n", body.name);
-        }
+    for corpus in corpus::corpora(wanted) {
+        let n_documents = corpus.documents().len();
+        let size: usize = corpus.bodies.iter().map(Vec::len).sum();
+        let each = match corpus.mode {
+            contract::Mode::Unary => "documents",
+            contract::Mode::Stream => "events of one stream",
+        };
+        println!("\n## {}: {n_documents} {each}, {} bytes each\n", corpus.name, size / n_documents);
         println!("| reader | GB/s | ns a document | times the judge's |\n|---|---|---|---|");
-        let measured = measure(&body, only);
+        let measured = measure(&corpus, only);
         let ours = measured.first().map_or(1.0, |(_, seconds)| *seconds);
         for (name, seconds) in measured {
             println!(

@@ -39,11 +39,11 @@ pub struct ShapeChange {
 pub fn shape_diff(before: &Shape, after: &Shape, required: &[String]) -> Vec<ShapeChange> {
     let required: Vec<_> = required.iter().map(|pointer| folded(pointer)).collect();
     let mut paths: Vec<_> =
-        before.paths.keys().chain(after.paths.keys()).map(String::as_str).collect();
+        before.paths().keys().chain(after.paths().keys()).map(String::as_str).collect();
     paths.extend(required.iter().map(String::as_str));
     paths.sort_unstable();
     paths.dedup();
-    let kind = |shape: &Shape, path: &str| shape.paths.get(path).copied().unwrap_or(Kind::NONE);
+    let kind = |shape: &Shape, path: &str| shape.paths().get(path).copied().unwrap_or(Kind::NONE);
     let mut changes = Vec::new();
     for path in paths {
         let (was, is) = said(kind(before, path), kind(after, path));

@@ -10,7 +10,7 @@ use std::borrow::Cow;
 
 pub(crate) use posing::reads_like_an_error;
 
-use crate::json::{Tape, Value};
+use crate::json::{Glances, Tape, Value};
 use crate::profile::at;
 use crate::report::Report;
 use crate::{Code, Envelope, ErrorClass, ErrorFacts, Kind, rule};
@@ -325,6 +325,24 @@ impl ErrorParts {
     }
 }
 
+/// What [`is_error_body`] looks at.
+const TELLING: Glances = Glances::of(&[
+    "error",
+    "choices",
+    "output",
+    "candidates",
+    "content",
+    "response",
+    "success",
+    "detail",
+    "error_code",
+    "message",
+    "msg",
+    "error_msg",
+    "code",
+    "type",
+]);
+
 /// Whether a document that came with a success status is an error in truth.
 pub(crate) fn is_error_body(body: Value<'_>) -> bool {
     if let Some(first) = body.items().next() {
@@ -340,7 +358,7 @@ pub(crate) fn is_error_body(body: Value<'_>) -> bool {
         mut has_code,
     ) = (false, false, false, false, false, false);
     // One pass: this is asked of every event of a stream.
-    for (key, value) in body.fields() {
+    for (key, value) in body.fields().filter(|(key, _)| TELLING.may_hold(*key)) {
         let is_there = !value.is_null();
         match &*key.key() {
             "error" => error = Some(value).filter(|_| is_there),

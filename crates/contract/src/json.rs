@@ -3,22 +3,24 @@
 //! A tape is bounded by the document that it reads (at most [`NODES_MAX`] nodes) and is used again for the next one.
 //! Faults are told apart: a document that stops early is something else than one that is wrong.
 
+mod frame;
 mod parser;
+mod skeleton;
 mod template;
 
 use std::borrow::Cow;
 
+pub(crate) use frame::Frame;
 use parser::{Parser, plain_bytes};
+pub(crate) use skeleton::Skeleton;
 pub(crate) use template::{Fit, Hole, Holes, Templates};
 
 use crate::Kind;
 
 /// Deepest nesting taken; the limit that `serde_json` has too.
 const DEPTH_MAX: u32 = 128;
-/// Most values and keys in one document: 20 bytes each, so a tape stays below 10 MiB.
+/// Most values and keys in one document: 16 bytes each, so a tape stays below 10 MiB.
 const NODES_MAX: usize = 500_000;
-/// Longest structure that is written down; a reply with a few tool calls has a kilobyte.
-const SIGNATURE_BYTES_MAX: usize = 4096;
 
 /// Why a text is not one JSON document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,49 +59,49 @@ enum Tag {
     Object,
 }
 
-/// A value, or a key: `start..end` is its span in the document (without quotes), `next` the node after all that is in it.
-#[derive(Clone, Copy, Debug)]
+/// A value, or a key: `start..end` is its span in the document (without quotes); of a container, nothing at its start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Node {
-    tag: Tag,
     start: u32,
     end: u32,
+    /// The node after all that is in it; of a key, the node after its value.
     next: u32,
-}
-
-/// A key of an object in the reading.
-#[derive(Clone, Copy, Debug)]
-struct Key {
-    index: u32,
-    /// A small hash, which tells most keys apart.
+    tag: Tag,
+    /// Of a key: a small hash of its name, which tells most keys apart.
     glance: u8,
 }
 
 /// The nodes of one document.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Tape {
     nodes: Vec<Node>,
-    keys: Vec<Key>,
+    n_nodes_max: usize,
     duplicate_key: bool,
     lone_surrogate: bool,
     /// How many containers the innermost one is in.
     deepest: u32,
-    /// Whoever reads has bounded the document: its values are not counted.
-    is_unbounded: bool,
+}
+
+impl Default for Tape {
+    fn default() -> Self {
+        Self {
+            nodes: Vec::new(),
+            n_nodes_max: NODES_MAX,
+            duplicate_key: false,
+            lone_surrogate: false,
+            deepest: 0,
+        }
+    }
 }
 
 impl Tape {
     /// Returns a tape for a document whose size the caller bounds.
     pub(crate) fn unbounded() -> Self {
-        Self { is_unbounded: true, ..Self::default() }
+        Self { n_nodes_max: usize::MAX, ..Self::default() }
     }
 
     /// Reads `bytes`, which must be one document with nothing but white space around it.
     pub(crate) fn read<'t>(&'t mut self, bytes: &'t [u8]) -> Result<Value<'t>, JsonFault> {
-        self.nodes.clear();
-        self.keys.clear();
-        self.duplicate_key = false;
-        self.lone_surrogate = false;
-        self.deepest = 0;
         let text = match simdutf8::compat::from_utf8(bytes) {
             Ok(text) => text,
             // A character that the end cuts is truncation, if all before it is fine.
@@ -114,39 +116,60 @@ impl Tape {
                 });
             }
         };
+        self.read_text(text)
+    }
+
+    /// Like [`Self::read`], for what is known to be UTF-8.
+    pub(crate) fn read_text<'t>(&'t mut self, text: &'t str) -> Result<Value<'t>, JsonFault> {
+        self.clear();
+        let bytes = text.as_bytes();
         if u32::try_from(bytes.len()).is_err() {
             return Err(JsonFault::TooManyValues);
         }
-        // A reply without tool calls has some fifty values: mostly one allocation holds them.
-        self.nodes.reserve((bytes.len() / 8).min(64));
-        self.keys.reserve((bytes.len() / 8).min(16));
-        let mut parser = Parser { text, bytes, at: 0, tape: self };
-        parser.skip_space();
-        if parser.peek().is_none() {
+        // A reply without tool calls has some hundred keys and values: mostly one allocation holds them.
+        self.nodes.reserve((bytes.len() / 8).min(160));
+        let mut parser = Parser { text, bytes, tape: self };
+        let start = parser.space(0);
+        if parser.peek(start).is_none() {
             return Err(JsonFault::Empty);
         }
-        parser.value(0)?;
-        parser.skip_space();
-        if parser.peek().is_some() {
+        let end = parser.value(start, 0)?;
+        let end = parser.space(end);
+        if parser.peek(end).is_some() {
             // One more value is enough to name the fault; more of them must not deepen the stack.
-            return Err(match parser.value(0) {
-                Ok(()) => JsonFault::SecondDocument,
+            return Err(match parser.value(end, 0) {
+                Ok(_) => JsonFault::SecondDocument,
                 Err(_) => JsonFault::Trailing,
             });
         }
-        Ok(Value { text, tape: self, index: 0 })
+        Ok(self.document(text))
     }
 
-    fn push(&mut self, tag: Tag, start: usize, end: usize) -> Result<usize, JsonFault> {
-        let index = self.nodes.len();
-        if index >= NODES_MAX && !self.is_unbounded {
+    /// Returns the document that was read from this text.
+    pub(crate) fn document<'t>(&'t self, text: &'t str) -> Value<'t> {
+        Value { text, tape: self, index: 0 }
+    }
+
+    fn clear(&mut self) {
+        self.nodes.clear();
+        self.duplicate_key = false;
+        self.lone_surrogate = false;
+        self.deepest = 0;
+    }
+
+    #[inline]
+    fn push(&mut self, tag: Tag, start: u32, end: u32) -> Result<(), JsonFault> {
+        if self.nodes.len() >= self.n_nodes_max {
             return Err(JsonFault::TooManyValues);
         }
-        // Both fit: `read` refuses documents longer than `u32`.
-        let [start, end, next] =
-            [start, end, index + 1].map(|n| u32::try_from(n).unwrap_or(u32::MAX));
-        self.nodes.push(Node { tag, start, end, next });
-        Ok(index)
+        let next = self.n_nodes() + 1;
+        self.nodes.push(Node { start, end, next, tag, glance: 0 });
+        Ok(())
+    }
+
+    fn n_nodes(&self) -> u32 {
+        // A document has no more nodes than bytes.
+        u32::try_from(self.nodes.len()).unwrap_or(u32::MAX)
     }
 }
 
@@ -160,7 +183,7 @@ pub(crate) struct Value<'t> {
 
 impl<'t> Value<'t> {
     fn node(self) -> Node {
-        let nothing = Node { tag: Tag::Null, start: 0, end: 0, next: u32::MAX };
+        let nothing = Node { start: 0, end: 0, next: u32::MAX, tag: Tag::Null, glance: 0 };
         self.tape.nodes.get(self.index).copied().unwrap_or(nothing)
     }
 
@@ -172,6 +195,11 @@ impl<'t> Value<'t> {
         let node = self.node();
         // Spans end at ASCII bytes, so they are never inside of a character.
         self.text.get(node.start as usize..node.end as usize).unwrap_or_default()
+    }
+
+    fn raw_bytes(self) -> &'t [u8] {
+        let node = self.node();
+        self.text.as_bytes().get(node.start as usize..node.end as usize).unwrap_or_default()
     }
 
     /// Returns where a string or an integer stands in the document, a string without its quotes.
@@ -188,6 +216,11 @@ impl<'t> Value<'t> {
         } else {
             Cow::Owned(unescape(self.raw()))
         }
+    }
+
+    /// Returns a key as it is written, if it is written without escapes.
+    pub(crate) fn plain_key(self) -> Option<&'t [u8]> {
+        (self.node().tag == Tag::Key).then(|| self.raw_bytes())
     }
 
     /// Whether any object of the document has a key twice.
@@ -294,31 +327,47 @@ impl<'t> Value<'t> {
     }
 
     /// Returns the value of the last field named `key`, which is the one that most parsers take.
+    #[inline]
     pub(crate) fn get(self, key: &str) -> Option<Self> {
+        // Of a literal the compiler knows it.
+        self.find(key, glance(key.as_bytes()))
+    }
+
+    fn find(self, key: &str, glance: u8) -> Option<Self> {
         if !self.is_object() {
             return None;
         }
-        let nodes = &self.tape.nodes;
-        let end = self.node().next as usize;
+        let nodes = self.tape.nodes.get(..self.node().next as usize)?;
         let mut index = self.index + 1;
         let mut found = None;
-        while index + 1 < end {
-            let name = nodes.get(index)?;
-            // Most keys differ in length already.
-            let may_be =
-                name.tag == Tag::KeyEscaped || (name.end - name.start) as usize == key.len();
-            if may_be && self.at(index).is(key) {
+        while let Some(name) = nodes.get(index) {
+            if name.glance == glance && self.at(index).is(key) {
                 found = Some(self.at(index + 1));
                 if !self.tape.duplicate_key {
                     break;
                 }
             }
-            index = nodes.get(index + 1)?.next as usize;
+            index = name.next as usize;
         }
         found
     }
 
+    /// Whether an object has the name of the key `later` in a key before it.
+    fn has_before(self, later: usize) -> bool {
+        let name = self.at(later);
+        let mut index = self.index + 1;
+        while index < later {
+            let node = self.at(index).node();
+            if node.glance == name.node().glance && self.at(index).key() == name.key() {
+                return true;
+            }
+            index = node.next as usize;
+        }
+        false
+    }
+
     /// Like [`Self::get`], but `null` counts as not there.
+    #[inline]
     pub(crate) fn get_some(self, key: &str) -> Option<Self> {
         self.get(key).filter(|value| !value.is_null())
     }
@@ -330,7 +379,7 @@ impl<'t> Value<'t> {
         std::iter::from_fn(move || {
             (index + 1 < end).then(|| {
                 let (key, value) = (self.at(index), self.at(index + 1));
-                index = value.node().next as usize;
+                index = key.node().next as usize;
                 (key, value)
             })
         })
@@ -349,63 +398,58 @@ impl<'t> Value<'t> {
         })
     }
 
-    /// Whether this key is written as `name`, without escapes.
-    pub(crate) fn is_plain_key(self, name: &str) -> bool {
-        self.node().tag == Tag::Key && self.raw() == name
-    }
-
     /// Whether this string or key is `text`.
     pub(crate) fn is(self, text: &str) -> bool {
         match self.node().tag {
-            Tag::Text | Tag::Key => self.raw() == text,
+            Tag::Text | Tag::Key => self.raw_bytes() == text.as_bytes(),
             Tag::TextEscaped | Tag::KeyEscaped => unescape(self.raw()) == text,
             Tag::Null | Tag::Bool | Tag::Integer | Tag::Float | Tag::Array | Tag::Object => false,
         }
     }
 
-    /// Returns every key of the document, in any depth.
-    pub(crate) fn keys(self) -> impl Iterator<Item = Cow<'t, str>> {
-        let nodes = self.tape.nodes.iter().enumerate();
-        nodes
-            .filter(|(_, node)| matches!(node.tag, Tag::Key | Tag::KeyEscaped))
-            .map(move |(index, _)| self.at(index).key())
+    /// Returns types and keys in the order of the document.
+    #[cfg(test)]
+    fn structure(self) -> Vec<(Kind, Option<Cow<'t, str>>)> {
+        let of = |(index, node): (usize, &Node)| {
+            let is_key = matches!(node.tag, Tag::Key | Tag::KeyEscaped);
+            (self.at(index).kind(), is_key.then(|| self.at(index).key()))
+        };
+        self.tape.nodes.iter().enumerate().map(of).collect()
+    }
+}
+
+/// Returns a small hash of a name, which tells most names apart.
+#[inline]
+const fn glance(name: &[u8]) -> u8 {
+    let (Some(first), Some(last)) = (name.first(), name.last()) else { return 0 };
+    let [length, ..] = name.len().to_le_bytes();
+    first.wrapping_mul(31).wrapping_add(*last).wrapping_mul(31).wrapping_add(length)
+}
+
+/// Names that are looked for in one pass over an object: most other keys are told from them at a glance.
+#[derive(Debug)]
+pub(crate) struct Glances([u128; 2]);
+
+impl Glances {
+    pub(crate) const fn of(names: &[&str]) -> Self {
+        let mut halves = [0; 2];
+        let mut rest = names;
+        while let Some((name, others)) = rest.split_first() {
+            let glance = glance(name.as_bytes());
+            let [low, high] = &mut halves;
+            let half = if glance < 128 { low } else { high };
+            *half |= 1 << (glance & 127);
+            rest = others;
+        }
+        Self(halves)
     }
 
-    /// Returns the structure of the whole document in bytes: two documents with the same bytes have the same keys and types
-    /// at the same places. `None`: it is too large for that.
-    pub(crate) fn signature(self) -> Option<Vec<u8>> {
-        let nodes = &self.tape.nodes;
-        if nodes.len() > SIGNATURE_BYTES_MAX {
-            return None;
-        }
-        let mut signature = Vec::with_capacity(512);
-        for (index, node) in nodes.iter().enumerate() {
-            match node.tag {
-                Tag::Key | Tag::KeyEscaped => {
-                    // A quote ends it: as written, no key holds one without a backslash before it.
-                    signature.push(b'k');
-                    let name = self.text.as_bytes().get(node.start as usize..node.end as usize)?;
-                    signature.extend_from_slice(name);
-                    signature.push(b'"');
-                }
-                Tag::Array | Tag::Object => {
-                    signature.push(if node.tag == Tag::Array { b'a' } else { b'o' });
-                    // How many nodes are in it: that says where it ends.
-                    let size = u16::try_from(node.next as usize - index).ok()?;
-                    signature.extend_from_slice(&size.to_le_bytes());
-                }
-                Tag::Text | Tag::TextEscaped if node.start == node.end => signature.push(b'e'),
-                Tag::Text | Tag::TextEscaped => signature.push(b's'),
-                Tag::Null => signature.push(b'n'),
-                Tag::Bool => signature.push(b'b'),
-                Tag::Integer => signature.push(b'i'),
-                Tag::Float => signature.push(b'f'),
-            }
-            if signature.len() > SIGNATURE_BYTES_MAX {
-                return None;
-            }
-        }
-        Some(signature)
+    /// Whether a key may be one of the names.
+    pub(crate) fn may_hold(&self, key: Value<'_>) -> bool {
+        let glance = key.node().glance;
+        let [low, high] = self.0;
+        let half = if glance < 128 { low } else { high };
+        half >> (glance & 127) & 1 != 0
     }
 }
 

@@ -11,6 +11,7 @@ mod diff;
 mod document;
 mod dump;
 mod error;
+mod fingerprint;
 mod json;
 mod judgement;
 mod outline;

@@ -3,7 +3,6 @@
 mod openapi;
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 pub use openapi::{OpenApi, OpenApiProblem};
 
@@ -49,7 +48,7 @@ impl Outline {
             let kind = paths.entry(field.shape_path()).or_insert(Kind::NONE);
             *kind = *kind | field.types.kind() | absent;
         }
-        Self { shape: Shape { paths: Arc::new(paths) }, closed: BTreeSet::new() }
+        Self { shape: Shape::of_paths(paths), closed: BTreeSet::new() }
     }
 
     pub(crate) fn new(shape: Shape, closed: BTreeSet<String>) -> Self {
@@ -70,7 +69,7 @@ impl Outline {
     /// Compares a body with it: each path, what is wrong there, and what was seen.
     pub(crate) fn violations(&self, body: &Shape) -> Vec<(String, Violation, Kind)> {
         let mut found = Vec::new();
-        for (path, kind) in &*body.paths {
+        for (path, kind) in body.paths() {
             let Some(allowed) = self.allowed(path) else {
                 if parent(path).is_some_and(|parent| self.closed.contains(&self.documented(parent)))
                 {
@@ -86,13 +85,13 @@ impl Outline {
                 found.push((path.clone(), Violation::Type, odd));
             }
         }
-        for (path, allowed) in &*self.shape.paths {
+        for (path, allowed) in self.shape.paths() {
             let is_required = !allowed.intersects(Kind::ABSENT)
                 && !path.ends_with("/[]")
                 && !path.ends_with("/*");
             let has_object =
                 || parent(path).is_some_and(|parent| body.kind_at(parent).intersects(Kind::OBJECT));
-            if is_required && !body.paths.contains_key(path) && has_object() {
+            if is_required && !body.paths().contains_key(path) && has_object() {
                 found.push((path.clone(), Violation::Missing, Kind::ABSENT));
             }
         }
@@ -101,19 +100,20 @@ impl Outline {
 
     /// Returns the types allowed at a path of a body, or nothing where it is not documented.
     fn allowed(&self, path: &str) -> Option<Kind> {
-        self.shape.paths.get(&self.documented(path)).copied()
+        self.shape.paths().get(&self.documented(path)).copied()
     }
 
     /// Returns a path of a body as the document has it, where `*` stands for names of anyone's choice.
     fn documented(&self, path: &str) -> String {
-        if self.shape.paths.contains_key(path) {
+        if self.shape.paths().contains_key(path) {
             return path.to_owned();
         }
         let mut known = String::new();
         for segment in path.split('/').skip(1) {
             let exact = format!("{known}/{segment}");
             let any = format!("{known}/*");
-            known = if !self.shape.paths.contains_key(&exact) && self.shape.paths.contains_key(&any)
+            known = if !self.shape.paths().contains_key(&exact)
+                && self.shape.paths().contains_key(&any)
             {
                 any
             } else {

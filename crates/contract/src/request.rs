@@ -317,7 +317,7 @@ mod tests {
             let is_object = serde_json::from_str::<serde_json::Map<String, Value>>(&body).is_ok();
             let facts = RequestFacts::read(Surface::Chat, body.as_bytes());
             assert_eq!(facts.fault != Some(RequestFault::NotJson), is_object, "{body}");
-            assert_eq!(facts.shape.paths.is_empty(), !is_object, "{body}");
+            assert_eq!(facts.shape.paths().is_empty(), !is_object, "{body}");
         }
     }
 

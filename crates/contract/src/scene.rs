@@ -1,7 +1,7 @@
 //! What every part of a judgement writes into, and the checks that both surfaces share.
 
 use crate::error::{ErrorParts, is_error_body};
-use crate::json::Value;
+use crate::json::{JsonFault, Tape, Value};
 use crate::report::Report;
 use crate::response::DeliveredText;
 use crate::rule::{self, Rule};
@@ -57,14 +57,29 @@ impl Scene {
         self.note_writing(document, at);
     }
 
-    /// Like [`Self::absorb`], for the only document there is.
-    pub(crate) fn absorb_sole(&mut self, document: Value<'_>, at: std::fmt::Arguments<'_>) {
-        if self.takes_shortcuts {
-            self.shape.absorb_sole(document);
-        } else {
-            self.shape.absorb(document);
-        }
-        self.note_writing(document, at);
+    /// Reads the only document there is, takes it into the shape and notes what is odd about its writing.
+    pub(crate) fn read_sole<'t>(
+        &mut self,
+        bytes: &'t [u8],
+        tape: &'t mut Tape,
+    ) -> Result<Value<'t>, JsonFault> {
+        let document = match simdutf8::basic::from_utf8(bytes) {
+            Ok(text) if self.takes_shortcuts && self.shape.read_along(text, tape) => {
+                tape.document(text)
+            }
+            Ok(text) if self.takes_shortcuts => {
+                let document = tape.read_text(text)?;
+                self.shape.absorb_sole(document);
+                document
+            }
+            Ok(_) | Err(_) => {
+                let document = tape.read(bytes)?;
+                self.shape.absorb(document);
+                document
+            }
+        };
+        self.note_writing(document, format_args!("/"));
+        Ok(document)
     }
 
     fn note_writing(&mut self, document: Value<'_>, at: std::fmt::Arguments<'_>) {

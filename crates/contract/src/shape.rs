@@ -6,13 +6,13 @@ mod trie;
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 pub use fields::{FieldState, places_of};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 pub(crate) use trie::{ShapeTrie, segment};
 
-use crate::json::Value;
+use crate::json::{Frame, Skeleton, Value};
 
 /// The type of a JSON value, as a set: a path may hold several types over several documents.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -165,21 +165,44 @@ impl<'de> Deserialize<'de> for Kind {
 /// into `*`, so that no payload can become a path.
 ///
 /// A clone shares its paths with the original: the exchanges of one service repeat the same few shapes.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Default)]
 pub struct Shape {
-    /// From path (`/choices/[]/message/content`) to the types seen there.
-    pub paths: Arc<BTreeMap<String, Kind>>,
+    seen: Arc<Seen>,
 }
+
+#[derive(Debug, Default)]
+struct Seen {
+    /// The document, where there is one and the paths can be read off it.
+    skeleton: Option<Skeleton>,
+    /// Taken off the second document of this skeleton; nothing where it is too long.
+    frame: OnceLock<Option<Frame>>,
+    /// Written when somebody asks: most shapes are gathered while an exchange waits, and are read later or never.
+    paths: OnceLock<BTreeMap<String, Kind>>,
+}
+
+impl fmt::Debug for Shape {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Shape").field(self.paths()).finish()
+    }
+}
+
+impl PartialEq for Shape {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.seen, &other.seen) || self.paths() == other.paths()
+    }
+}
+
+impl Eq for Shape {}
 
 impl Serialize for Shape {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.paths.serialize(serializer)
+        self.paths().serialize(serializer)
     }
 }
 
 impl<'de> Deserialize<'de> for Shape {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        BTreeMap::deserialize(deserializer).map(|paths| Self { paths: Arc::new(paths) })
+        BTreeMap::deserialize(deserializer).map(Self::of_paths)
     }
 }
 
@@ -198,18 +221,36 @@ impl Shape {
         trie.to_shape()
     }
 
+    pub(crate) fn of_paths(paths: BTreeMap<String, Kind>) -> Self {
+        Self { seen: Arc::new(Seen { paths: paths.into(), ..Seen::default() }) }
+    }
+
+    /// Returns all paths, such as `/choices/[]/message/content`, and the types seen at each.
+    pub fn paths(&self) -> &BTreeMap<String, Kind> {
+        self.seen.paths.get_or_init(|| {
+            let mut trie = ShapeTrie::default();
+            if let Some(skeleton) = &self.seen.skeleton {
+                trie.absorb(skeleton.document());
+            }
+            trie.paths()
+        })
+    }
+
     /// Adds what `other` has. The order of merging makes no difference.
     ///
     /// A path that only one side has becomes [`Kind::ABSENT`] as well, if the other side has the object for it.
     pub fn merge(&mut self, other: &Self) {
+        if Arc::ptr_eq(&self.seen, &other.seen) {
+            return;
+        }
         let lacking = |shape: &Self, path: &str| {
             let parent =
                 path.rsplit_once('/').filter(|(_, name)| *name != "[]").map(|(parent, _)| parent);
             parent.is_some_and(|parent| shape.kind_at(parent).intersects(Kind::OBJECT))
         };
         let mut additions = Vec::new();
-        for (path, kind) in &*other.paths {
-            match self.paths.get(path) {
+        for (path, kind) in other.paths() {
+            match self.paths().get(path) {
                 Some(mine) => additions.push((path.clone(), mine.union(*kind))),
                 None if lacking(self, path) => {
                     additions.push((path.clone(), kind.union(Kind::ABSENT)));
@@ -217,21 +258,23 @@ impl Shape {
                 None => additions.push((path.clone(), *kind)),
             }
         }
-        for (path, kind) in &*self.paths {
-            if !other.paths.contains_key(path) && lacking(other, path) {
+        for (path, kind) in self.paths() {
+            if !other.paths().contains_key(path) && lacking(other, path) {
                 additions.push((path.clone(), kind.union(Kind::ABSENT)));
             }
         }
-        Arc::make_mut(&mut self.paths).extend(additions);
+        let mut paths = match Arc::get_mut(&mut self.seen) {
+            Some(seen) => seen.paths.take().unwrap_or_default(),
+            None => self.paths().clone(),
+        };
+        paths.extend(additions);
+        *self = Self::of_paths(paths);
     }
 
     /// Returns the types at a path or JSON pointer: `/choices/0/index` means `/choices/[]/index` where `choices` is an array.
     pub fn kind_at(&self, pointer: &str) -> Kind {
-        self.paths
-            .get(pointer)
-            .or_else(|| self.paths.get(&self.fold(pointer)))
-            .copied()
-            .unwrap_or(Kind::NONE)
+        let paths = self.paths();
+        paths.get(pointer).or_else(|| paths.get(&self.fold(pointer))).copied().unwrap_or(Kind::NONE)
     }
 
     /// Whether the path was there in some document, also as `null`.
@@ -245,7 +288,7 @@ impl Shape {
         for segment in pointer.split('/').skip(1) {
             let is_index = !segment.is_empty() && segment.bytes().all(|b| b.is_ascii_digit());
             let in_array =
-                self.paths.get(&path).is_none_or(|kind| kind.intersects(Kind::ANY_ARRAY));
+                self.paths().get(&path).is_none_or(|kind| kind.intersects(Kind::ANY_ARRAY));
             path.push('/');
             path.push_str(if is_index && in_array { "[]" } else { segment });
         }

@@ -28,7 +28,8 @@ pub(crate) fn check(surface: Surface, usage: Value<'_>, report: &mut Report) -> 
         report.add(&rule::USAGE_EMPTY, format_args!("/usage"), format_args!("an empty object"));
         return None;
     }
-    if names.iter().take(2).any(|name| usage.get(name).is_none())
+    let values = names.map(|name| usage.get(name));
+    if values.iter().take(2).any(Option::is_none)
         && aliases.iter().any(|name| usage.get(name).is_some())
     {
         report.add(
@@ -38,8 +39,7 @@ pub(crate) fn check(surface: Surface, usage: Value<'_>, report: &mut Report) -> 
         );
         return None;
     }
-    for name in names {
-        let value = usage.get(name);
+    for (name, value) in names.iter().zip(values) {
         if seen(value) != Kind::INTEGER {
             report.add(
                 &rule::USAGE_ODD,
@@ -48,15 +48,16 @@ pub(crate) fn check(surface: Surface, usage: Value<'_>, report: &mut Report) -> 
             );
         }
     }
-    let is_beyond = |name: &&str| {
-        usage.get(name).is_some_and(|v| v.kind() == Kind::INTEGER && v.integer().is_none())
+    let numbers = values.map(|value| value.and_then(Value::integer));
+    let is_beyond = |(value, number): (&Option<Value<'_>>, &Option<i64>)| {
+        seen(*value) == Kind::INTEGER && number.is_none()
     };
-    if names.iter().any(is_beyond) {
+    if values.iter().zip(&numbers).any(is_beyond) {
         // Parsers overflow, or take it as a float.
         let what = "an integer beyond 64 bits";
         report.add(&rule::USAGE_ODD, format_args!("/usage"), format_args!("{what}"));
     }
-    let [input, output, total] = names.map(|name| usage.get(name).and_then(Value::integer));
+    let [input, output, total] = numbers;
     let (input, output, total) = (input?, output?, total?);
     if input < 0 || output < 0 || total < 0 {
         report.add(&rule::USAGE_ODD, format_args!("/usage"), format_args!("a negative count"));

@@ -16,7 +16,7 @@ fn document(schema: &Value, components: &Value) -> Value {
 fn outline(schema: &Value, components: &Value) -> Vec<String> {
     let read = OpenApi::read(&document(schema, components), Surface::Chat).unwrap();
     let shape = read.unary.unwrap().shape().clone();
-    shape.paths.iter().skip(1).map(|(path, kind)| format!("{path} {}", kind.types())).collect()
+    shape.paths().iter().skip(1).map(|(path, kind)| format!("{path} {}", kind.types())).collect()
 }
 
 #[track_caller]
@@ -105,7 +105,7 @@ fn a_schema_that_contains_itself_is_looked_at_once() {
         Surface::Chat,
     )
     .unwrap();
-    assert!(read.unary.unwrap().shape().paths.contains_key("/child"));
+    assert!(read.unary.unwrap().shape().paths().contains_key("/child"));
     assert_eq!(read.notes.len(), 1, "{:?}", read.notes);
 }
 

@@ -154,9 +154,9 @@ fn auth_word(scheme: AuthScheme) -> &'static str {
 fn differing_paths(first: &Shape, second: &Shape) -> (Vec<String>, Vec<String>) {
     let only = |these: &Shape, those: &Shape| {
         these
-            .paths
+            .paths()
             .keys()
-            .filter(|path| !those.paths.contains_key(*path))
+            .filter(|path| !those.paths().contains_key(*path))
             .take(8)
             .cloned()
             .collect()

@@ -94,7 +94,12 @@ impl Choice {
     }
 
     /// Judges the choice. `at` is its place, `part` where its content is: `message` or `delta`.
-    pub(super) fn judge(&self, report: &mut Report, at: &str, part: &str) -> Completion {
+    pub(super) fn judge(
+        &self,
+        report: &mut Report,
+        at: std::fmt::Arguments<'_>,
+        part: &str,
+    ) -> Completion {
         if self.failed {
             return Completion::Error;
         }
@@ -110,7 +115,7 @@ impl Choice {
                 return if has_something { Completion::Truncated } else { Completion::Nothing };
             }
         };
-        let at = &format!("{at}/{part}");
+        let at = format_args!("{at}/{part}");
         match finish {
             Finish::Error => {
                 report.add(&rule::FINISH_ERROR, reason, format_args!("a word for a failure"));
@@ -155,7 +160,11 @@ impl Choice {
     }
 
     /// Returns what stands against the content, if anything.
-    fn judge_content(&self, report: &mut Report, at: &str) -> Option<Completion> {
+    fn judge_content(
+        &self,
+        report: &mut Report,
+        at: std::fmt::Arguments<'_>,
+    ) -> Option<Completion> {
         if self.refused {
             return Some(refuse(report, at));
         }
@@ -174,7 +183,7 @@ impl Choice {
     }
 }
 
-fn refuse(report: &mut Report, at: &str) -> Completion {
+fn refuse(report: &mut Report, at: std::fmt::Arguments<'_>) -> Completion {
     report.add(&rule::REFUSAL, format_args!("{at}/refusal"), format_args!("a refusal"));
     Completion::Refused
 }

@@ -411,7 +411,10 @@ impl ChatStream {
                     format_args!("{at}/delta/function_call/arguments"),
                 );
             }
-            completion = worse(completion, choice.facts.judge(&mut scene.report, &at, "delta"));
+            completion = worse(
+                completion,
+                choice.facts.judge(&mut scene.report, format_args!("{at}"), "delta"),
+            );
         }
         usage::check_delivery(self.tokens, delivered, &mut scene.report);
         completion

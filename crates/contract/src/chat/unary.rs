@@ -145,7 +145,7 @@ fn judge_choice(
         return Completion::Nothing;
     }
     *delivered_bytes += read_message(message, place, &mut facts, scene);
-    facts.judge(&mut scene.report, &format!("/choices/{place}"), "message")
+    facts.judge(&mut scene.report, format_args!("/choices/{place}"), "message")
 }
 
 /// Reads a message and returns how many bytes of answer it holds.
@@ -200,14 +200,14 @@ fn read_message(message: Value<'_>, place: usize, facts: &mut Choice, scene: &mu
         return delivered as u64;
     }
     for (number, call) in calls.items().enumerate() {
-        let at = format!("/choices/{place}/message/tool_calls/{number}");
         facts.has_tool_calls = true;
-        delivered += read_tool_call(call, &at, scene);
+        let at = format_args!("/choices/{place}/message/tool_calls/{number}");
+        delivered += read_tool_call(call, at, scene);
     }
     delivered as u64
 }
 
-fn read_tool_call(call: Value<'_>, at: &str, scene: &mut Scene) -> usize {
+fn read_tool_call(call: Value<'_>, at: std::fmt::Arguments<'_>, scene: &mut Scene) -> usize {
     let report = &mut scene.report;
     if !call.is_object() {
         report.add(&rule::TOOLS_TYPE, format_args!("{at}"), format_args!("{}", call.kind()));

@@ -102,27 +102,27 @@ pub(crate) fn reads_like_an_error(answer: &str) -> bool {
         return false;
     }
     match answer.as_bytes().first() {
-        Some(b'<') => is_error_page(&answer.to_lowercase()),
+        Some(b'<') => is_error_page(&answer.to_ascii_lowercase()),
         Some(b'{') => is_error_document(answer),
-        Some(_) if answer.len() <= TEXT_BYTES_MAX => is_error_text(&answer.to_lowercase()),
+        Some(_) if answer.len() <= TEXT_BYTES_MAX => is_error_text(&answer.to_ascii_lowercase()),
         Some(_) | None => false,
     }
 }
 
 fn is_error_text(answer: &str) -> bool {
     let has = |words: &[&str]| words.iter().any(|word| answer.contains(word));
-    if has(EXPLAINS) {
-        return false;
-    }
-    let is_labelled = answer.starts_with("error") && has(TROUBLES);
-    let is_limit = (answer.contains("rate limit") || answer.contains("rate-limit")) && has(HITS);
-    let is_asked_to_wait = answer.contains("please try again later")
-        && (has(TROUBLES) || has(&["error", "busy", "failed", "capacity", "limit"]));
-    STARTS.iter().any(|start| answer.starts_with(start))
-        || is_labelled
-        || is_limit
-        || is_asked_to_wait
-        || answer.contains("free-models-per-day")
+    let is_labelled = || answer.starts_with("error") && has(TROUBLES);
+    let is_limit = || has(&["rate limit", "rate-limit"]) && has(HITS);
+    let is_asked_to_wait = || {
+        answer.contains("please try again later")
+            && (has(TROUBLES) || has(&["error", "busy", "failed", "capacity", "limit"]))
+    };
+    let is_report = STARTS.iter().any(|start| answer.starts_with(start))
+        || is_labelled()
+        || is_limit()
+        || is_asked_to_wait()
+        || answer.contains("free-models-per-day");
+    is_report && !has(EXPLAINS)
 }
 
 /// Whether a page is one of a server's or an edge's error pages: its title says so.

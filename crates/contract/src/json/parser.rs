@@ -1,8 +1,10 @@
 //! The grammar of RFC 8259, which fills the tape.
+//!
+//! Each function reads one thing at a place and returns the place behind it, so that the place stays in a register.
 
 use wide::u8x16;
 
-use super::{DEPTH_MAX, JsonFault, Key, Tag, Tape, Value};
+use super::{DEPTH_MAX, JsonFault, Tag, Tape, Value, glance, unescape};
 
 /// Most keys of one object that are told apart at a glance.
 const GLANCED_KEYS_MAX: usize = 64;
@@ -12,182 +14,190 @@ const GLANCED_KEYS_MAX: usize = 64;
 struct KeysSeen {
     /// A bit for each glance that came.
     glances: [u64; 4],
-    /// They need a closer look: some have escapes, or there are too many.
-    is_unclear: bool,
+    n_keys: usize,
 }
 
-/// Reads one value after the other from a text.
+/// Reads one value after the other from a text, which is shorter than 4 GiB.
 pub(super) struct Parser<'p> {
     pub(super) text: &'p str,
     pub(super) bytes: &'p [u8],
-    pub(super) at: usize,
     pub(super) tape: &'p mut Tape,
 }
 
 impl Parser<'_> {
-    pub(super) fn peek(&self) -> Option<u8> {
-        self.bytes.get(self.at).copied()
+    #[inline]
+    pub(super) fn peek(&self, at: u32) -> Option<u8> {
+        self.bytes.get(at as usize).copied()
     }
 
-    pub(super) fn skip_space(&mut self) {
-        while matches!(self.peek(), Some(b' ' | b'\n' | b'\r' | b'\t')) {
-            self.at += 1;
+    fn rest(&self, at: u32) -> &[u8] {
+        self.bytes.get(at as usize..).unwrap_or_default()
+    }
+
+    /// Returns the place behind the white space at a place.
+    #[inline]
+    pub(super) fn space(&self, mut at: u32) -> u32 {
+        while matches!(self.peek(at), Some(b' ' | b'\n' | b'\r' | b'\t')) {
+            at += 1;
+        }
+        at
+    }
+
+    /// Returns the first byte that is no white space, and its place.
+    #[inline]
+    fn token(&self, at: u32) -> (Option<u8>, u32) {
+        match self.peek(at) {
+            Some(byte) if byte > b' ' => (Some(byte), at),
+            Some(_) | None => {
+                let at = self.space(at);
+                (self.peek(at), at)
+            }
         }
     }
 
-    pub(super) fn value(&mut self, depth: u32) -> Result<(), JsonFault> {
-        if depth > DEPTH_MAX {
+    #[inline]
+    pub(super) fn value(&mut self, at: u32, depth: u32) -> Result<u32, JsonFault> {
+        let (byte, at) = self.token(at);
+        match byte {
+            None => Err(JsonFault::Truncated),
+            Some(b'"') => self.string(at + 1, Tag::Text, Tag::TextEscaped),
+            Some(b'-' | b'0'..=b'9') => self.number(at),
+            Some(b'{') => self.object(at, depth),
+            Some(b'[') => self.array(at, depth),
+            Some(b't') => self.word(at, b"true", Tag::Bool),
+            Some(b'f') => self.word(at, b"false", Tag::Bool),
+            Some(b'n') => self.word(at, b"null", Tag::Null),
+            Some(b'N' | b'I') => Err(self.not_a_number(at)),
+            Some(_) => Err(JsonFault::Malformed),
+        }
+    }
+
+    #[inline(never)]
+    fn object(&mut self, at: u32, depth: u32) -> Result<u32, JsonFault> {
+        let opened = self.open(Tag::Object, at, depth)?;
+        let mut seen = KeysSeen::default();
+        let (mut byte, mut at) = self.token(at + 1);
+        if byte == Some(b'}') {
+            return Ok(self.close(opened, at));
+        }
+        if depth == DEPTH_MAX {
             return Err(JsonFault::TooDeep);
         }
-        match self.peek() {
-            None => Err(JsonFault::Truncated),
-            Some(b'{') => self.object(depth),
-            Some(b'[') => self.array(depth),
-            Some(b'"') => self.string(Tag::Text, Tag::TextEscaped).map(|_| ()),
-            Some(b't') => self.word(b"true", Tag::Bool),
-            Some(b'f') => self.word(b"false", Tag::Bool),
-            Some(b'n') => self.word(b"null", Tag::Null),
-            Some(b'N' | b'I') => Err(self.not_a_number()),
-            Some(b'-' | b'0'..=b'9') => self.number(),
-            Some(_) => Err(JsonFault::Malformed),
-        }
-    }
-
-    fn object(&mut self, depth: u32) -> Result<(), JsonFault> {
-        let opened = self.tape.push(Tag::Object, self.at, self.at)?;
-        self.tape.deepest = self.tape.deepest.max(depth);
-        let keys_before = self.tape.keys.len();
-        let mut seen = KeysSeen::default();
-        self.at += 1;
-        self.skip_space();
-        if self.peek() == Some(b'}') {
-            return self.close(opened);
-        }
         loop {
-            match self.peek() {
-                None => return Err(JsonFault::Truncated),
-                Some(b'"') => {}
-                Some(_) => return Err(JsonFault::Malformed),
+            if byte != Some(b'"') {
+                return Err(Self::unexpected(byte));
             }
-            let start = self.at + 1;
-            let key = self.string(Tag::Key, Tag::KeyEscaped)?;
-            self.note_key(key, start, keys_before, &mut seen);
-            self.skip_space();
-            self.expect(b':')?;
-            self.skip_space();
-            self.value(depth + 1)?;
-            self.skip_space();
-            match self.peek() {
-                None => return Err(JsonFault::Truncated),
-                Some(b',') => {
-                    self.at += 1;
-                    self.skip_space();
-                }
+            let key = self.tape.nodes.len();
+            at = self.string(at + 1, Tag::Key, Tag::KeyEscaped)?;
+            self.note_key(key, opened, &mut seen);
+            (byte, at) = self.token(at);
+            if byte != Some(b':') {
+                return Err(Self::unexpected(byte));
+            }
+            at = self.value(at + 1, depth + 1)?;
+            self.end_node(key);
+            (byte, at) = self.token(at);
+            match byte {
+                Some(b',') => (byte, at) = self.token(at + 1),
                 Some(b'}') => {
-                    if seen.is_unclear {
-                        self.check_keys(keys_before);
+                    if seen.n_keys > GLANCED_KEYS_MAX {
+                        self.check_keys(opened);
                     }
-                    self.tape.keys.truncate(keys_before);
-                    return self.close(opened);
+                    return Ok(self.close(opened, at));
                 }
-                Some(_) => return Err(JsonFault::Malformed),
+                Some(_) | None => return Err(Self::unexpected(byte)),
             }
         }
     }
 
-    fn array(&mut self, depth: u32) -> Result<(), JsonFault> {
-        let opened = self.tape.push(Tag::Array, self.at, self.at)?;
-        self.tape.deepest = self.tape.deepest.max(depth);
-        self.at += 1;
-        self.skip_space();
-        if self.peek() == Some(b']') {
-            return self.close(opened);
+    #[inline(never)]
+    fn array(&mut self, at: u32, depth: u32) -> Result<u32, JsonFault> {
+        let opened = self.open(Tag::Array, at, depth)?;
+        let (mut byte, mut at) = self.token(at + 1);
+        if byte == Some(b']') {
+            return Ok(self.close(opened, at));
+        }
+        if depth == DEPTH_MAX {
+            return Err(JsonFault::TooDeep);
         }
         loop {
-            self.value(depth + 1)?;
-            self.skip_space();
-            match self.peek() {
-                None => return Err(JsonFault::Truncated),
-                Some(b',') => {
-                    self.at += 1;
-                    self.skip_space();
-                }
-                Some(b']') => return self.close(opened),
-                Some(_) => return Err(JsonFault::Malformed),
+            at = self.value(at, depth + 1)?;
+            (byte, at) = self.token(at);
+            match byte {
+                Some(b',') => at += 1,
+                Some(b']') => return Ok(self.close(opened, at)),
+                Some(_) | None => return Err(Self::unexpected(byte)),
             }
         }
     }
 
-    fn close(&mut self, opened: usize) -> Result<(), JsonFault> {
-        self.at += 1;
-        let [end, next] =
-            [self.at, self.tape.nodes.len()].map(|n| u32::try_from(n).unwrap_or(u32::MAX));
-        if let Some(node) = self.tape.nodes.get_mut(opened) {
-            node.end = end;
+    fn unexpected(byte: Option<u8>) -> JsonFault {
+        if byte.is_some() { JsonFault::Malformed } else { JsonFault::Truncated }
+    }
+
+    fn open(&mut self, tag: Tag, at: u32, depth: u32) -> Result<usize, JsonFault> {
+        let opened = self.tape.nodes.len();
+        self.tape.deepest = self.tape.deepest.max(depth);
+        self.tape.push(tag, at, at)?;
+        Ok(opened)
+    }
+
+    fn close(&mut self, opened: usize, at: u32) -> u32 {
+        self.end_node(opened);
+        at + 1
+    }
+
+    /// Says that the nodes read since `index` are all that is in it.
+    fn end_node(&mut self, index: usize) {
+        let next = self.tape.n_nodes();
+        if let Some(node) = self.tape.nodes.get_mut(index) {
             node.next = next;
         }
-        Ok(())
     }
 
-    /// Notes a key that was just read, and whether the object has it already.
-    fn note_key(&mut self, index: usize, start: usize, from: usize, seen: &mut KeysSeen) {
-        // The closing quote is the last byte read.
-        let name = self.bytes.get(start..self.at - 1).unwrap_or_default();
-        let has_escape = self.tape.nodes.get(index).is_none_or(|node| node.tag == Tag::KeyEscaped);
-        let n_keys = self.tape.keys.len() - from;
-        seen.is_unclear |= has_escape || n_keys >= GLANCED_KEYS_MAX;
-        let glance = glance(name);
-        if !seen.is_unclear {
-            let bit = 1 << (glance & 63);
-            let word = seen.glances.get_mut(usize::from(glance >> 6));
-            let is_known = word.is_none_or(|word| std::mem::replace(word, *word | bit) & bit != 0);
-            // Most keys are told apart by that; of the others, those with the same glance are compared.
-            if is_known {
-                let keys = self.tape.keys.get(from..).unwrap_or_default();
-                let value = |index: u32| Value {
-                    text: self.text,
-                    tape: &*self.tape,
-                    index: index as usize,
-                };
-                let is_there = keys
-                    .iter()
-                    .any(|key| key.glance == glance && value(key.index).raw().as_bytes() == name);
-                self.tape.duplicate_key |= is_there;
-            }
-        }
-        self.tape.keys.push(Key { index: u32::try_from(index).unwrap_or(u32::MAX), glance });
-    }
-
-    /// Notes whether two of the keys since `from` are the same, escapes undone.
-    fn check_keys(&mut self, from: usize) {
-        if self.tape.duplicate_key {
-            return;
-        }
-        let keys = self.tape.keys.get(from..).unwrap_or_default();
-        let name = |key: &Key| {
-            Value { text: self.text, tape: &*self.tape, index: key.index as usize }.key()
+    /// Notes the key that was just read, and whether the object has it already.
+    #[inline]
+    fn note_key(&mut self, key: usize, opened: usize, seen: &mut KeysSeen) {
+        seen.n_keys += 1;
+        let Some(node) = self.tape.nodes.get_mut(key) else { return };
+        let name = self.bytes.get(node.start as usize..node.end as usize).unwrap_or_default();
+        node.glance = if node.tag == Tag::KeyEscaped {
+            let raw = self.text.get(node.start as usize..node.end as usize);
+            glance(unescape(raw.unwrap_or_default()).as_bytes())
+        } else {
+            glance(name)
         };
-        let mut seen = std::collections::HashSet::with_capacity(keys.len());
-        self.tape.duplicate_key = keys.iter().any(|key| !seen.insert(name(key)));
-    }
-
-    fn expect(&mut self, byte: u8) -> Result<(), JsonFault> {
-        match self.peek() {
-            None => Err(JsonFault::Truncated),
-            Some(found) if found == byte => {
-                self.at += 1;
-                Ok(())
-            }
-            Some(_) => Err(JsonFault::Malformed),
+        let glance = node.glance;
+        let Some(word) = seen.glances.get_mut(usize::from(glance >> 6)) else { return };
+        let bit = 1 << (glance & 63);
+        // Most keys are told apart by that. The others are compared with those before them; of very many keys, all at the end.
+        if std::mem::replace(word, *word | bit) & bit != 0 && seen.n_keys <= GLANCED_KEYS_MAX {
+            let object = Value { text: self.text, tape: &*self.tape, index: opened };
+            let is_there = object.has_before(key);
+            self.tape.duplicate_key |= is_there;
         }
     }
 
-    fn word(&mut self, word: &[u8], tag: Tag) -> Result<(), JsonFault> {
-        let rest = self.bytes.get(self.at..).unwrap_or_default();
-        if rest.starts_with(word) {
-            self.tape.push(tag, self.at, self.at + word.len())?;
-            self.at += word.len();
-            return Ok(());
+    /// Notes whether two of the keys of an object, whose nodes are the last ones, are the same.
+    fn check_keys(&mut self, opened: usize) {
+        self.end_node(opened);
+        let object = Value { text: self.text, tape: &*self.tape, index: opened };
+        let mut seen = std::collections::HashSet::new();
+        let is_there = object.fields().any(|(key, _)| !seen.insert(key.key()));
+        self.tape.duplicate_key |= is_there;
+    }
+
+    #[inline]
+    fn word<const N: usize>(
+        &mut self,
+        at: u32,
+        word: &[u8; N],
+        tag: Tag,
+    ) -> Result<u32, JsonFault> {
+        let rest = self.rest(at);
+        if rest.first_chunk() == Some(word) {
+            let end = at + place(N);
+            return self.tape.push(tag, at, end).map(|()| end);
         }
         if rest.starts_with(b"nan") {
             return Err(JsonFault::NotANumber);
@@ -195,8 +205,8 @@ impl Parser<'_> {
         Err(if word.starts_with(rest) { JsonFault::Truncated } else { JsonFault::Malformed })
     }
 
-    fn not_a_number(&self) -> JsonFault {
-        let rest = self.bytes.get(self.at..).unwrap_or_default();
+    fn not_a_number(&self, at: u32) -> JsonFault {
+        let rest = self.rest(at);
         if rest.starts_with(b"NaN") || rest.starts_with(b"Infinity") {
             JsonFault::NotANumber
         } else {
@@ -204,125 +214,122 @@ impl Parser<'_> {
         }
     }
 
-    fn digits(&mut self) -> Result<(), JsonFault> {
-        match self.peek() {
-            None => return Err(JsonFault::Truncated),
-            Some(b'0'..=b'9') => {}
-            Some(_) => return Err(JsonFault::Malformed),
+    /// Reads one digit or more.
+    fn digits(&self, at: u32) -> Result<u32, JsonFault> {
+        let mut end = at;
+        while matches!(self.peek(end), Some(b'0'..=b'9')) {
+            end += 1;
         }
-        while matches!(self.peek(), Some(b'0'..=b'9')) {
-            self.at += 1;
+        match self.peek(at) {
+            _ if end > at => Ok(end),
+            None => Err(JsonFault::Truncated),
+            Some(_) => Err(JsonFault::Malformed),
         }
-        Ok(())
     }
 
-    fn number(&mut self) -> Result<(), JsonFault> {
-        let start = self.at;
-        if self.peek() == Some(b'-') {
-            self.at += 1;
-            if self.peek() == Some(b'I') {
-                return Err(self.not_a_number());
-            }
+    #[inline]
+    fn number(&mut self, start: u32) -> Result<u32, JsonFault> {
+        let is_negative = self.peek(start) == Some(b'-');
+        let first = start + u32::from(is_negative);
+        if self.peek(first) == Some(b'I') {
+            return Err(self.not_a_number(first));
         }
-        if self.peek() == Some(b'0') {
-            self.at += 1;
-            if matches!(self.peek(), Some(b'0'..=b'9')) {
-                return Err(JsonFault::Malformed);
-            }
-        } else {
-            self.digits()?;
+        let mut at = self.digits(first)?;
+        if at > first + 1 && self.peek(first) == Some(b'0') {
+            return Err(JsonFault::Malformed);
         }
         let mut tag = Tag::Integer;
-        if self.peek() == Some(b'.') {
+        if self.peek(at) == Some(b'.') {
             tag = Tag::Float;
-            self.at += 1;
-            self.digits()?;
+            at = self.digits(at + 1)?;
         }
-        if matches!(self.peek(), Some(b'e' | b'E')) {
+        if matches!(self.peek(at), Some(b'e' | b'E')) {
             tag = Tag::Float;
-            self.at += 1;
-            if matches!(self.peek(), Some(b'+' | b'-')) {
-                self.at += 1;
+            at += 1;
+            if matches!(self.peek(at), Some(b'+' | b'-')) {
+                at += 1;
             }
-            self.digits()?;
+            at = self.digits(at)?;
         }
-        self.tape.push(tag, start, self.at).map(|_| ())
+        self.tape.push(tag, start, at).map(|()| at)
     }
 
-    fn string(&mut self, plain: Tag, escaped: Tag) -> Result<usize, JsonFault> {
-        self.at += 1;
-        let start = self.at;
+    /// Reads a string whose inside begins at `start`.
+    #[inline]
+    fn string(&mut self, start: u32, plain: Tag, escaped: Tag) -> Result<u32, JsonFault> {
+        // Most keys and many values are short, and have no escapes.
+        if let Some(block) = self.rest(start).first_chunk() {
+            let ends = run_ends(*block);
+            let end = start + ends.trailing_zeros();
+            if ends != 0 && self.peek(end) == Some(b'"') {
+                return self.tape.push(plain, start, end).map(|()| end + 1);
+            }
+        }
+        self.any_string(start, plain, escaped)
+    }
+
+    #[inline(never)]
+    fn any_string(&mut self, start: u32, plain: Tag, escaped: Tag) -> Result<u32, JsonFault> {
+        let mut at = start;
         let mut tag = plain;
         loop {
-            self.at += plain_bytes(self.bytes.get(self.at..).unwrap_or_default());
-            match self.peek() {
+            at += place(plain_bytes(self.rest(at)));
+            match self.peek(at) {
                 None => return Err(JsonFault::Truncated),
                 Some(b'"') => break,
                 Some(b'\\') => {
                     tag = escaped;
-                    self.escape()?;
+                    at = self.escape(at + 1)?;
                 }
                 Some(_) => return Err(JsonFault::Malformed),
             }
         }
-        let index = self.tape.push(tag, start, self.at)?;
-        self.at += 1;
-        Ok(index)
+        self.tape.push(tag, start, at).map(|()| at + 1)
     }
 
-    fn escape(&mut self) -> Result<(), JsonFault> {
-        self.at += 1;
-        match self.peek() {
-            None => return Err(JsonFault::Truncated),
-            Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => self.at += 1,
+    /// Reads what stands behind a backslash.
+    fn escape(&mut self, at: u32) -> Result<u32, JsonFault> {
+        match self.peek(at) {
+            None => Err(JsonFault::Truncated),
+            Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => Ok(at + 1),
             Some(b'u') => {
-                let unit = self.unit()?;
-                if (0xdc00..0xe000).contains(&unit) {
-                    self.tape.lone_surrogate = true;
-                } else if (0xd800..0xdc00).contains(&unit) {
-                    let rest = self.bytes.get(self.at..).unwrap_or_default();
-                    if rest == b"\\" || rest.is_empty() {
-                        return Err(JsonFault::Truncated);
-                    }
-                    let before = self.at;
-                    let low = if rest.starts_with(b"\\u") {
-                        self.at += 1;
-                        self.unit()?
-                    } else {
-                        0
-                    };
-                    if !(0xdc00..0xe000).contains(&low) {
-                        self.tape.lone_surrogate = true;
-                        self.at = before;
+                let (unit, end) = self.unit(at + 1)?;
+                if !(0xd800..0xe000).contains(&unit) {
+                    return Ok(end);
+                }
+                let rest = self.rest(end);
+                let is_high = unit < 0xdc00;
+                if is_high && (rest == b"\\" || rest.is_empty()) {
+                    return Err(JsonFault::Truncated);
+                }
+                if is_high && rest.starts_with(b"\\u") {
+                    let (low, end) = self.unit(end + 2)?;
+                    if (0xdc00..0xe000).contains(&low) {
+                        return Ok(end);
                     }
                 }
+                self.tape.lone_surrogate = true;
+                Ok(end)
             }
-            Some(_) => return Err(JsonFault::Malformed),
+            Some(_) => Err(JsonFault::Malformed),
         }
-        Ok(())
     }
 
-    /// Reads `uXXXX`.
-    fn unit(&mut self) -> Result<u32, JsonFault> {
-        self.at += 1;
+    /// Reads four hexadecimal digits.
+    fn unit(&self, at: u32) -> Result<(u32, u32), JsonFault> {
         let mut unit = 0;
-        for _ in 0..4 {
-            let byte = self.peek().ok_or(JsonFault::Truncated)?;
+        for place in at..at + 4 {
+            let byte = self.peek(place).ok_or(JsonFault::Truncated)?;
             let digit = char::from(byte).to_digit(16).ok_or(JsonFault::Malformed)?;
             unit = unit * 16 + digit;
-            self.at += 1;
         }
-        Ok(unit)
+        Ok((unit, at + 4))
     }
 }
 
-/// Returns a small hash of a key.
-fn glance(name: &[u8]) -> u8 {
-    let byte = |at: usize| name.get(at).copied().unwrap_or_default();
-    let [length, ..] = name.len().to_le_bytes();
-    [byte(0), byte(name.len() / 2), byte(name.len().saturating_sub(1))]
-        .iter()
-        .fold(length, |glance, byte| glance.wrapping_mul(31).wrapping_add(*byte))
+/// Returns a number of bytes as a place; the text is shorter than what a place can say.
+fn place(n_bytes: usize) -> u32 {
+    u32::try_from(n_bytes).unwrap_or(u32::MAX)
 }
 
 /// Returns where the string ends whose inside `bytes` begins with, and whether it has escapes. `None` for all that a shortcut

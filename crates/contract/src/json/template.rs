@@ -296,7 +296,7 @@ mod tests {
             let (mut tape, mut original) = (Tape::default(), Tape::default());
             let value = tape.read(&bytes).unwrap();
             prop_assert!(!value.has_lone_surrogate() && !value.has_duplicate_key());
-            prop_assert_eq!(value.signature(), original.read(DOCUMENT.as_bytes()).unwrap().signature());
+            prop_assert_eq!(value.structure(), original.read(DOCUMENT.as_bytes()).unwrap().structure());
             prop_assert_eq!(value.get("t").unwrap().text().unwrap(), fit.text);
             prop_assert_eq!(value.get("n").unwrap().integer(), fit.number);
         }

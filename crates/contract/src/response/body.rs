@@ -265,9 +265,8 @@ fn classify(
 /// Reads the body of an error status.
 fn read_error(bytes: &[u8], scene: &mut Scene) -> (Completion, BodyKind) {
     let mut tape = Tape::default();
-    match tape.read(bytes) {
+    match scene.read_sole(bytes, &mut tape) {
         Ok(body) => {
-            scene.absorb_sole(body, format_args!("/"));
             let parts = ErrorParts::read(body, &mut scene.report);
             scene.error = Some(parts);
             (Completion::Error, BodyKind::Json)
@@ -294,16 +293,15 @@ struct Document<'d> {
 impl Document<'_> {
     fn judge(&self, end: BodyEnd, scene: &mut Scene) -> (Completion, BodyKind) {
         let mut tape = Tape::default();
-        let body = match tape.read(self.bytes) {
+        let body = match scene.read_sole(self.bytes, &mut tape) {
             Ok(body) => body,
             Err(fault) => return self.fault(fault, end, scene),
         };
-        scene.absorb_sole(body, format_args!("/"));
         if end != BodyEnd::Complete {
             cut(scene);
         }
-        let is_error = body.is_object() && scene.is_error_body(body);
         if self.mode == Mode::Stream {
+            let is_error = body.is_object() && scene.is_error_body(body);
             scene.report.add(
                 &rule::MODE_DOCUMENT_ON_STREAM,
                 format_args!("body"),

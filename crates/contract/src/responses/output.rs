@@ -1,5 +1,6 @@
 //! Reads the `output` of a response object.
 
+use crate::fingerprint::Fingerprint;
 use crate::json::Value;
 use crate::scene::{Scene, seen};
 use crate::tool_call::check_arguments_value;
@@ -24,79 +25,13 @@ pub(super) struct Output {
     pub(super) parts: u64,
 }
 
-/// A running fingerprint of text: enough to tell whether two texts are the same, and it holds neither (but for the last
-/// seven bytes). How a text was cut into parts makes no difference.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Fingerprint {
-    hash: u64,
-    /// The bytes behind the last whole word.
-    rest: u64,
-    n_bytes: u64,
-}
-
-impl Fingerprint {
-    pub(super) fn add(&mut self, text: &str) {
-        let mut bytes = text.as_bytes();
-        // Fill the word that was begun.
-        while !self.n_bytes.is_multiple_of(8)
-            && let Some((first, others)) = bytes.split_first()
-        {
-            self.byte(*first);
-            bytes = others;
-        }
-        let mut words = bytes.chunks_exact(8);
-        for word in &mut words {
-            self.word(u64::from_le_bytes(word.try_into().unwrap_or_default()));
-            self.n_bytes += 8;
-        }
-        for byte in words.remainder() {
-            self.byte(*byte);
-        }
-    }
-
-    fn byte(&mut self, byte: u8) {
-        let place = self.n_bytes % 8;
-        self.rest |= u64::from(byte) << (8 * place);
-        self.n_bytes += 1;
-        if place == 7 {
-            let word = std::mem::take(&mut self.rest);
-            self.word(word);
-        }
-    }
-
-    fn word(&mut self, word: u64) {
-        // Both halves of the product, so that every bit of the word reaches every bit of the hash.
-        let product = u128::from(self.hash ^ word ^ 0xcbf2_9ce4_8422_2325) * 0x9e37_79b9_7f4a_7c15;
-        let [low, high] = [product, product >> 64]
-            .map(|half| u64::try_from(half & u128::from(u64::MAX)).unwrap_or_default());
-        self.hash = low.rotate_left(23) ^ high;
-    }
-
-    pub(super) fn of(text: &str) -> Self {
-        let mut print = Self::default();
-        print.add(text);
-        print
-    }
-
-    /// Returns one number of it, which sums do not cancel out.
-    pub(super) fn mixed(mut self) -> u64 {
-        self.word(self.rest);
-        self.word(self.n_bytes);
-        self.hash
-    }
-
-    pub(super) fn is_empty(self) -> bool {
-        self.n_bytes == 0
-    }
-}
-
 impl Output {
     /// Reads the items. With `deliver`, their text counts as delivered.
     pub(super) fn read(output: Value<'_>, at: &str, deliver: bool, scene: &mut Scene) -> Self {
         let mut facts = Self::default();
         for (number, item) in output.items().enumerate() {
             facts.n_items += 1;
-            facts.item(item, &format!("{at}/output/{number}"), deliver, scene);
+            facts.item(item, format_args!("{at}/output/{number}"), deliver, scene);
         }
         facts.is_proven &= !facts.has_unfinished;
         facts
@@ -105,11 +40,17 @@ impl Output {
     /// Reads one item.
     pub(super) fn of_item(item: Value<'_>, at: &str, deliver: bool, scene: &mut Scene) -> Self {
         let mut facts = Self { n_items: 1, ..Self::default() };
-        facts.item(item, at, deliver, scene);
+        facts.item(item, format_args!("{at}"), deliver, scene);
         facts
     }
 
-    fn item(&mut self, item: Value<'_>, at: &str, deliver: bool, scene: &mut Scene) {
+    fn item(
+        &mut self,
+        item: Value<'_>,
+        at: std::fmt::Arguments<'_>,
+        deliver: bool,
+        scene: &mut Scene,
+    ) {
         let Some(kind) = item.get("type").and_then(Value::text) else {
             self.has_wrong_type = true;
             return scene.report.add(
@@ -161,7 +102,13 @@ impl Output {
         }
     }
 
-    fn message(&mut self, item: Value<'_>, at: &str, deliver: bool, scene: &mut Scene) {
+    fn message(
+        &mut self,
+        item: Value<'_>,
+        at: std::fmt::Arguments<'_>,
+        deliver: bool,
+        scene: &mut Scene,
+    ) {
         if !item.get("role").is_some_and(|role| role.is("assistant")) {
             scene.report.add(
                 &rule::ROLE_ODD,
@@ -192,8 +139,8 @@ impl Output {
                     };
                     self.has_text |= !text.trim().is_empty();
                     self.bytes += text.len() as u64;
-                    self.text.add(&text);
-                    self.parts = self.parts.wrapping_add(Fingerprint::of(&text).mixed());
+                    self.text.add(text.as_bytes());
+                    self.parts = self.parts.wrapping_add(Fingerprint::of(text.as_bytes()).mixed());
                     if deliver {
                         scene.text.take(text);
                     }

@@ -1,42 +1,98 @@
 //! Remembers the shapes of the last documents: the replies of one service repeat the same few structures.
 //!
-//! An entry is found by the whole structure of its document, byte for byte, so that no other document can take its shape.
+//! An entry is found by the whole structure of its document, so that no other document can take its shape.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::Shape;
+use super::{Seen, Shape};
+use crate::json::{Frame, Skeleton, Tape, Value};
 
 /// Most shapes remembered, in the order of their last use.
 const SHAPES_MAX: usize = 128;
-/// Longest paths of one shape together; nesting may make them much longer than the document.
+/// Longest paths of one shape together, written out; nesting may make them much longer than the document.
 const PATH_BYTES_MAX: usize = 16 * 1024;
 
-static SHAPES: Mutex<Vec<(Vec<u8>, Shape)>> = Mutex::new(Vec::new());
+/// Most frames tried on a document: the requests and replies of one surface or two take turns.
+const TRIES_MAX: usize = 4;
+/// After so many documents in a row that had no known frame, only one in so many is tried: a try may read most of a document in vain.
+const MISSES_MAX: u32 = 16;
 
-fn shapes() -> MutexGuard<'static, Vec<(Vec<u8>, Shape)>> {
-    SHAPES.lock().unwrap_or_else(PoisonError::into_inner)
+static MEMO: Mutex<Memo> = Mutex::new(Memo { shapes: Vec::new(), n_misses: 0 });
+
+struct Memo {
+    /// Each with a number that differs for most structures, in the order of their last use.
+    shapes: Vec<(u64, Shape)>,
+    n_misses: u32,
 }
 
-/// Returns the shape of the documents with this structure, if it is known.
-pub(super) fn recall(signature: &[u8]) -> Option<Shape> {
-    let mut shapes = shapes();
-    let place = shapes.iter().position(|(known, _)| known == signature)?;
-    if let Some(used) = shapes.get_mut(..=place) {
-        used.rotate_right(1);
-    }
-    shapes.first().map(|(_, shape)| shape.clone())
+fn memo() -> MutexGuard<'static, Memo> {
+    MEMO.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Remembers a shape, in place of the one that was not used for longest.
-pub(super) fn keep(signature: Vec<u8>, shape: &Shape) {
-    if shape.paths.keys().map(String::len).sum::<usize>() > PATH_BYTES_MAX {
-        return;
+impl Memo {
+    /// Puts the shape at a place first: it was used last.
+    fn touch(&mut self, place: usize) {
+        if let Some(used) = self.shapes.get_mut(..=place) {
+            used.rotate_right(1);
+        }
     }
-    let mut shapes = shapes();
-    let forgotten = (shapes.len() >= SHAPES_MAX).then(|| shapes.pop());
-    shapes.insert(0, (signature, shape.clone()));
-    drop(shapes);
-    drop(forgotten);
+}
+
+/// Reads a document that has the frame of an earlier one into the tape, and returns its shape.
+pub(super) fn read_along(text: &str, tape: &mut Tape) -> Option<Shape> {
+    let mut memo = memo();
+    if memo.n_misses >= MISSES_MAX {
+        memo.n_misses += 1;
+        if !memo.n_misses.is_multiple_of(MISSES_MAX) {
+            return None;
+        }
+        memo.n_misses = MISSES_MAX;
+    }
+    let tried: [_; TRIES_MAX] =
+        std::array::from_fn(|place| memo.shapes.get(place).map(|(_, shape)| shape.clone()));
+    drop(memo);
+    let found = tried.into_iter().flatten().enumerate().find(|(_, shape)| {
+        let frame = shape.seen.frame.get().and_then(Option::as_ref);
+        frame.is_some_and(|frame| frame.read(text, tape).is_some())
+    });
+    let mut memo = self::memo();
+    let Some((place, shape)) = found else {
+        memo.n_misses += 1;
+        return None;
+    };
+    memo.n_misses = 0;
+    // Another document may have changed the order meanwhile; then this one stays where it is.
+    if memo.shapes.get(place).is_some_and(|(_, other)| Arc::ptr_eq(&other.seen, &shape.seen)) {
+        memo.touch(place);
+    }
+    Some(shape)
+}
+
+/// Returns the shape of a document that was read: an earlier one, if its structure is remembered.
+pub(super) fn shared(skeleton: Skeleton, document: Value<'_>) -> Shape {
+    let fingerprint = skeleton.fingerprint();
+    let is_it = |(known, shape): &(u64, Shape)| {
+        *known == fingerprint && shape.seen.skeleton.as_ref() == Some(&skeleton)
+    };
+    let mut memo = memo();
+    if let Some((place, shape)) = memo.shapes.iter().enumerate().find(|(_, known)| is_it(known)) {
+        let shape = shape.1.clone();
+        memo.touch(place);
+        drop(memo);
+        // It comes again, so that its frame is worth keeping.
+        shape.seen.frame.get_or_init(|| Frame::of(document));
+        return shape;
+    }
+    let is_small = skeleton.n_path_bytes() <= PATH_BYTES_MAX;
+    let shape = Shape { seen: Arc::new(Seen { skeleton: Some(skeleton), ..Seen::default() }) };
+    if is_small {
+        // In place of the one that was not used for longest.
+        let forgotten = (memo.shapes.len() >= SHAPES_MAX).then(|| memo.shapes.pop());
+        memo.shapes.insert(0, (fingerprint, shape.clone()));
+        drop(memo);
+        drop(forgotten);
+    }
+    shape
 }
 
 #[cfg(test)]
@@ -51,7 +107,7 @@ mod tests {
     fn the_same_structure_shares_its_paths() {
         let first = shape_of(r#"{"memo_a":[{"b":1,"c":"x"},{"b":2}]}"#);
         let again = shape_of(r#"{ "memo_a": [ {"b": 77, "c": "other"}, {"b": 3} ] }"#);
-        assert!(std::sync::Arc::ptr_eq(&first.paths, &again.paths));
+        assert!(Arc::ptr_eq(&first.seen, &again.seen));
     }
 
     #[test]
@@ -65,6 +121,7 @@ mod tests {
             r#"{"memo_d":[{"b":1},"c",2]}"#,
             r#"{"memo_d":[{"b":1},["c",2]]}"#,
             r#"{"memo_d":[{"b":1},{}]}"#,
+            r#"{"memo_":[{"db":1},{}]}"#,
         ];
         let shapes: Vec<_> = texts.iter().map(|text| shape_of(text)).collect();
         for (at, shape) in shapes.iter().enumerate() {
@@ -75,11 +132,9 @@ mod tests {
 
     #[test]
     fn odd_names_are_not_remembered() {
-        let text = r#"{"memo secret":1}"#;
-        let mut tape = crate::json::Tape::default();
-        let signature = tape.read(text.as_bytes()).unwrap().signature().unwrap();
-        assert!(shape_of(text).contains("/*"));
-        assert_eq!(recall(&signature), None);
+        let shape = shape_of(r#"{"memo secret":1}"#);
+        assert!(shape.contains("/*"));
+        assert!(!format!("{:?}", memo().shapes).contains("secret"));
     }
 
     #[test]
@@ -87,6 +142,6 @@ mod tests {
         for number in 0..SHAPES_MAX * 2 {
             shape_of(&format!(r#"{{"memo_{number}":1}}"#));
         }
-        assert!(shapes().len() <= SHAPES_MAX);
+        assert!(memo().shapes.len() <= SHAPES_MAX);
     }
 }

@@ -1,37 +1,49 @@
 //! Gathers the shape of many documents quickly: a stream's chunk mostly repeats the structure of the one before.
+//!
+//! All names stand in one text and all nodes in one list, whatever the documents are.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
 
 use super::{Kind, Shape, memo};
-use crate::json::Value;
+use crate::json::{Skeleton, Tape, Value};
 
 /// Most distinct paths kept; a reply of any surface has a few hundred.
 const PATHS_MAX: usize = 4096;
 /// Longest key that still counts as a field name.
-const KEY_BYTES_MAX: usize = 64;
+const KEY_BYTES_MAX: u32 = 64;
 
-#[derive(Debug, Default)]
+/// The place of a node; the root's, which is no child, says that there is none.
+type Place = u32;
+const NONE: Place = 0;
+/// The name of the elements of an array, which no key has.
+const ELEMENT: &[u8] = b"[]";
+
+#[derive(Clone, Copy, Debug, Default)]
 struct TrieNode {
-    /// As it stands in a path; `[]` for elements.
-    segment: Box<str>,
+    /// Where its name ends in the text of all names; it begins where the name of the node before ends.
+    name_end: u32,
+    parent: Place,
+    first_child: Place,
+    next_sibling: Place,
     kinds: Kind,
-    /// How often this was seen, and how often as an object: together they tell what was absent.
+    /// How often it was seen, and how often as an object: together they tell what was absent.
     n_seen: u64,
     n_objects: u64,
     /// The object in which it was counted last: a name that comes twice there, or is folded with another, counts once.
     counted_in: u64,
-    children: Vec<usize>,
 }
 
 /// The union of the shapes of all documents absorbed.
 #[derive(Debug, Default)]
 pub(crate) struct ShapeTrie {
-    /// Empty before the first document; the root comes first.
+    /// As they stand in paths. ASCII.
+    names: Vec<u8>,
+    /// Empty before the first document; the root comes first, and no child before its parent.
     nodes: Vec<TrieNode>,
     overflowed: bool,
     /// How many objects were visited.
     n_visited: u64,
-    /// The shape of the only document, where it was known already.
+    /// The shape of the only document, where that need not be gathered.
     sole: Option<Shape>,
 }
 
@@ -44,19 +56,23 @@ impl ShapeTrie {
         self.visit(0, document);
     }
 
-    /// Takes the only document there is.
+    /// Takes the only document there is: its structure is all there is to keep, and is written out when somebody asks.
     pub(crate) fn absorb_sole(&mut self, document: Value<'_>) {
-        let Some(signature) = document.signature() else { return self.absorb(document) };
-        self.sole = memo::recall(&signature);
-        if self.sole.is_none() {
-            self.absorb(document);
-            // A name that was folded may be payload, which is not kept.
-            if !self.overflowed && document.keys().all(|key| segment(&key) == &*key) {
-                let shape = self.to_shape();
-                memo::keep(signature, &shape);
-                self.sole = Some(shape);
-            }
+        // With so few values no limit is met.
+        let skeleton = Skeleton::of(document, PATHS_MAX, 1..=KEY_BYTES_MAX)
+            // A name that is folded may be payload, which is not kept.
+            .filter(|skeleton| is_of_names(skeleton.names().as_bytes()));
+        match skeleton {
+            Some(skeleton) => self.sole = Some(memo::shared(skeleton, document)),
+            None => self.absorb(document),
         }
+    }
+
+    /// Reads the only document there is into the tape, if it has the frame of an earlier one, and takes that one's shape. Returns
+    /// whether it did.
+    pub(crate) fn read_along(&mut self, text: &str, tape: &mut Tape) -> bool {
+        self.sole = memo::read_along(text, tape);
+        self.sole.is_some()
     }
 
     /// Whether there were more paths than are kept.
@@ -64,100 +80,163 @@ impl ShapeTrie {
         self.overflowed
     }
 
-    fn visit(&mut self, node: usize, value: Value<'_>) {
-        let Some(here) = self.nodes.get_mut(node) else { return };
-        here.kinds = here.kinds | value.kind();
+    fn node(&self, place: Place) -> TrieNode {
+        self.nodes.get(place as usize).copied().unwrap_or_default()
+    }
+
+    fn name(&self, place: Place) -> &[u8] {
+        let end = |place: Place| self.nodes.get(place as usize).map_or(0, |n| n.name_end as usize);
+        self.names.get(end(place.saturating_sub(1))..end(place)).unwrap_or_default()
+    }
+
+    /// Adds types to those of a node.
+    fn note(&mut self, place: Place, kinds: Kind) {
+        if let Some(node) = self.nodes.get_mut(place as usize) {
+            node.kinds = node.kinds | kinds;
+        }
+    }
+
+    fn visit(&mut self, place: Place, value: Value<'_>) {
+        self.note(place, value.kind());
         if value.is_object() {
+            let Some(here) = self.nodes.get_mut(place as usize) else { return };
             here.n_objects += 1;
+            // The names of a first object are all new, if none comes twice.
+            let is_first = here.first_child == NONE && !value.has_duplicate_key();
             self.n_visited += 1;
             let visit = self.n_visited;
-            // The children stand in the order of their first document, so the next key is mostly the next child.
-            let mut guess = 0;
+            let mut last = NONE;
             for (key, field) in value.fields() {
-                let child = match self.guessed(node, key, guess) {
-                    Some(child) => {
-                        guess += 1;
-                        Some(child)
-                    }
-                    None => self.child(node, segment(&key.key()), &mut guess),
-                };
-                let Some(child) = child else { continue };
-                if let Some(below) = self.nodes.get_mut(child)
-                    && std::mem::replace(&mut below.counted_in, visit) != visit
-                {
+                let Some(child) = self.child_of_key(place, key, last, is_first) else { continue };
+                last = child;
+                let Some(below) = self.nodes.get_mut(child as usize) else { continue };
+                if below.counted_in != visit {
+                    below.counted_in = visit;
                     below.n_seen += 1;
                 }
-                self.visit(child, field);
+                self.visit_inner(child, field);
             }
         } else if value.is_array()
             && value.items().next().is_some()
-            && let Some(child) = self.child(node, "[]", &mut 0)
+            && let Some(child) = self.child(place, ELEMENT, NONE)
         {
             for item in value.items() {
-                self.visit(child, item);
+                self.visit_inner(child, item);
             }
         }
     }
 
-    /// Returns the child at a place, if it has the name of this key as it is written.
-    fn guessed(&self, node: usize, key: Value<'_>, guess: usize) -> Option<usize> {
-        let child = *self.nodes.get(node)?.children.get(guess)?;
-        let segment = &*self.nodes.get(child)?.segment;
-        // A key that is written `[]` is folded, so that it is not taken for an element.
-        (key.is_plain_key(segment) && segment != "[]").then_some(child)
+    /// Visits what mostly has nothing in it.
+    fn visit_inner(&mut self, place: Place, value: Value<'_>) {
+        if value.is_object() || value.is_array() {
+            self.visit(place, value);
+        } else {
+            self.note(place, value.kind());
+        }
     }
 
-    fn child(&mut self, node: usize, segment: &str, guess: &mut usize) -> Option<usize> {
-        let children = &self.nodes.get(node)?.children;
-        let is_it =
-            |child: &usize| self.nodes.get(*child).is_some_and(|child| &*child.segment == segment);
-        if let Some(place) = children.iter().position(is_it) {
-            *guess = place + 1;
-            return children.get(place).copied();
+    /// Returns the child with the name of a key. `last` is the child of the key before it: the children stand in the order of
+    /// their first document, so the next key is mostly the next child.
+    fn child_of_key(
+        &mut self,
+        parent: Place,
+        key: Value<'_>,
+        last: Place,
+        is_first: bool,
+    ) -> Option<Place> {
+        if let Some(name) = key.plain_key() {
+            let next = self.after(parent, last);
+            // A key that is written `[]` is folded, so that it is not taken for an element.
+            if next != NONE && self.name(next) == name && name != ELEMENT {
+                return Some(next);
+            }
+            if is_first && is_name(name) {
+                return self.insert(parent, name, last);
+            }
         }
+        self.child(parent, segment(&key.key()).as_bytes(), last)
+    }
+
+    /// Returns the child that follows another one; the first, if that is none.
+    fn after(&self, parent: Place, last: Place) -> Place {
+        if last == NONE { self.node(parent).first_child } else { self.node(last).next_sibling }
+    }
+
+    /// Returns the child of a name, which is put behind `last` if it is new.
+    fn child(&mut self, parent: Place, name: &[u8], last: Place) -> Option<Place> {
+        let mut child = self.node(parent).first_child;
+        while child != NONE {
+            if self.name(child) == name {
+                return Some(child);
+            }
+            child = self.node(child).next_sibling;
+        }
+        self.insert(parent, name, last)
+    }
+
+    fn insert(&mut self, parent: Place, name: &[u8], last: Place) -> Option<Place> {
         if self.nodes.len() >= PATHS_MAX {
             self.overflowed = true;
             return None;
         }
-        let child = self.nodes.len();
-        self.nodes.push(TrieNode { segment: segment.into(), ..TrieNode::default() });
-        self.nodes.get_mut(node)?.children.push(child);
+        // So many nodes, each with so long a name: it fits.
+        let child = u32::try_from(self.nodes.len()).ok()?;
+        let next_sibling = self.after(parent, last);
+        self.names.extend_from_slice(name);
+        let name_end = u32::try_from(self.names.len()).ok()?;
+        self.nodes.push(TrieNode { name_end, parent, next_sibling, ..TrieNode::default() });
+        if last == NONE {
+            self.nodes.get_mut(parent as usize)?.first_child = child;
+        } else {
+            self.nodes.get_mut(last as usize)?.next_sibling = child;
+        }
         Some(child)
     }
 
     /// Returns the union as a [`Shape`].
     pub(crate) fn to_shape(&self) -> Shape {
-        if let Some(shape) = &self.sole {
-            return shape.clone();
-        }
-        let mut paths = Vec::with_capacity(self.nodes.len());
-        self.write(0, &mut String::new(), Kind::NONE, &mut paths);
-        Shape { paths: Arc::new(paths.into_iter().collect()) }
+        self.sole.clone().unwrap_or_else(|| Shape::of_paths(self.paths()))
     }
 
-    fn write(&self, node: usize, path: &mut String, absent: Kind, paths: &mut Vec<(String, Kind)>) {
-        let Some(here) = self.nodes.get(node) else { return };
-        paths.push((path.clone(), here.kinds | absent));
-        for child in &here.children {
-            let Some(below) = self.nodes.get(*child) else { continue };
-            let is_sometimes_absent = &*below.segment != "[]" && below.n_seen < here.n_objects;
-            let absent = if is_sometimes_absent { Kind::ABSENT } else { Kind::NONE };
-            let length = path.len();
-            path.push('/');
-            path.push_str(&below.segment);
-            self.write(*child, path, absent, paths);
-            path.truncate(length);
+    /// Writes out all paths.
+    pub(super) fn paths(&self) -> BTreeMap<String, Kind> {
+        let mut paths: Vec<(String, Kind)> = Vec::with_capacity(self.nodes.len());
+        for (place, node) in (0..).zip(&self.nodes) {
+            let mut path = String::new();
+            let mut kinds = node.kinds;
+            if place != 0 {
+                let name = self.name(place);
+                path.push_str(paths.get(node.parent as usize).map_or("", |(path, _)| path));
+                path.push('/');
+                path.push_str(std::str::from_utf8(name).unwrap_or_default());
+                if name != ELEMENT && node.n_seen < self.node(node.parent).n_objects {
+                    kinds = kinds | Kind::ABSENT;
+                }
+            }
+            paths.push((path, kinds));
         }
+        paths.into_iter().collect()
     }
 }
 
 /// Returns a key as it may stand in a path.
 pub(crate) fn segment(key: &str) -> &str {
-    let is_name =
-        |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.' | b':' | b'$' | b'@');
-    if !key.is_empty() && key.len() <= KEY_BYTES_MAX && key.bytes().all(is_name) {
-        key
-    } else {
-        "*"
-    }
+    if is_name(key.as_bytes()) { key } else { "*" }
+}
+
+/// Whether a key looks like the name of a field.
+fn is_name(key: &[u8]) -> bool {
+    !key.is_empty() && key.len() <= KEY_BYTES_MAX as usize && is_of_names(key)
+}
+
+/// Whether all bytes are such as stand in the names of fields.
+fn is_of_names(bytes: &[u8]) -> bool {
+    // Without branches, so that many are looked at at once.
+    bytes.iter().fold(true, |all, byte| {
+        let is_letter = (byte | 0x20).wrapping_sub(b'a') < 26;
+        let is_digit_or_colon = byte.wrapping_sub(b'0') < 11;
+        let is_dash_or_dot = byte.wrapping_sub(b'-') < 2;
+        let is_other = (*byte == b'_') | (*byte == b'$') | (*byte == b'@');
+        all & (is_letter | is_digit_or_colon | is_dash_or_dot | is_other)
+    })
 }

@@ -1,7 +1,6 @@
 //! Follows a schema's references and joins its parts into one flat form.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 use serde_json::Value;
 
@@ -171,7 +170,7 @@ impl<'d> Flattener<'d> {
                 "describe the reply without what it cannot hold",
             ));
         }
-        Ok(Outline::new(Shape { paths: Arc::new(paths) }, closed))
+        Ok(Outline::new(Shape::of_paths(paths), closed))
     }
 
     fn flat(&mut self, schema: &'d Value, at: &str, depth: usize) -> Result<Flat, OpenApiProblem> {

@@ -1,7 +1,8 @@
 //! Follows the items of a responses stream: each is added, filled, done, and its final text must equal its deltas.
 
+use crate::fingerprint::Fingerprint;
 use crate::json::Value;
-use crate::responses::output::{Fingerprint, Output};
+use crate::responses::output::Output;
 use crate::rule;
 use crate::scene::{Scene, seen};
 use crate::tool_call::check_arguments_value;
@@ -115,13 +116,13 @@ impl Items {
             self.answer(text, scene);
         }
         if let Some(growing) = self.growing.get_mut(growth.place) {
-            growing.print.add(text);
+            growing.print.add(text.as_bytes());
         }
     }
 
     fn answer(&mut self, text: &str, scene: &mut Scene) {
         self.facts.has_text |= !text.trim().is_empty();
-        self.facts.text.add(text);
+        self.facts.text.add(text.as_bytes());
         scene.text.append(text);
     }
 
@@ -213,7 +214,7 @@ impl Items {
         // Deltas mostly continue the newest text.
         if let Some(place) = self.growing.iter().rposition(is_it) {
             if let Some(growing) = self.growing.get_mut(place) {
-                growing.print.add(&delta);
+                growing.print.add(delta.as_bytes());
             }
             return Some(Growth { is_answer, place });
         }
@@ -222,7 +223,7 @@ impl Items {
                 what: what.to_owned(),
                 output_index,
                 part_index,
-                print: Fingerprint::of(&delta),
+                print: Fingerprint::of(delta.as_bytes()),
                 is_done: false,
             });
             return Some(Growth { is_answer, place: self.growing.len() - 1 });
@@ -265,7 +266,7 @@ impl Items {
         // A gateway that leaves the final text out has at least delivered the deltas.
         let Some(text) = found.and_then(Value::text) else { return };
         match print {
-            Some(print) if print == Fingerprint::of(&text) => {}
+            Some(print) if print == Fingerprint::of(text.as_bytes()) => {}
             None if text.is_empty() => {}
             Some(_) => {
                 scene.report.add(
@@ -283,7 +284,7 @@ impl Items {
                 if what == "output_text" {
                     self.facts.has_text |= !text.trim().is_empty();
                     self.facts.bytes += text.len() as u64;
-                    self.facts.text.add(&text);
+                    self.facts.text.add(text.as_bytes());
                     scene.text.append(&text);
                 }
             }

@@ -187,7 +187,7 @@ impl Side {
             BodyKind::Empty => Err("an empty body"),
             BodyKind::Html => Err("a web page"),
             BodyKind::Other => Err("neither JSON nor events"),
-            BodyKind::Json | BodyKind::Sse if judgement.shape.paths.is_empty() => {
+            BodyKind::Json | BodyKind::Sse if judgement.shape.paths().is_empty() => {
                 Err("a document that cannot be read")
             }
             BodyKind::Json | BodyKind::Sse
