@@ -358,7 +358,7 @@ pub(crate) fn is_error_body(body: Value<'_>) -> bool {
         mut has_code,
     ) = (false, false, false, false, false, false);
     // One pass: this is asked of every event of a stream.
-    for (key, value) in body.fields().filter(|(key, _)| TELLING.may_hold(*key)) {
+    for (key, value) in body.fields().filter(|(key, _)| TELLING.may_hold_key(*key)) {
         let is_there = !value.is_null();
         match &*key.key() {
             "error" => error = Some(value).filter(|_| is_there),

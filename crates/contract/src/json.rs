@@ -126,8 +126,8 @@ impl Tape {
         if u32::try_from(bytes.len()).is_err() {
             return Err(JsonFault::TooManyValues);
         }
-        // A reply without tool calls has some hundred keys and values: mostly one allocation holds them.
-        self.nodes.reserve((bytes.len() / 8).min(160));
+        // Replies have a key or value for each ten bytes at most: mostly one allocation holds them.
+        self.nodes.reserve((bytes.len() / 8).min(4096));
         let mut parser = Parser { text, bytes, tape: self };
         let start = parser.space(0);
         if parser.peek(start).is_none() {
@@ -157,7 +157,7 @@ impl Tape {
         self.deepest = 0;
     }
 
-    #[inline]
+    #[inline(always)]
     fn push(&mut self, tag: Tag, start: u32, end: u32) -> Result<(), JsonFault> {
         if self.nodes.len() >= self.n_nodes_max {
             return Err(JsonFault::TooManyValues);
@@ -426,27 +426,45 @@ const fn glance(name: &[u8]) -> u8 {
     first.wrapping_mul(31).wrapping_add(*last).wrapping_mul(31).wrapping_add(length)
 }
 
-/// Names that are looked for in one pass over an object: most other keys are told from them at a glance.
-#[derive(Debug)]
+/// A set of names, at a glance: whatever is not in it is told from most others that are.
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Glances([u128; 2]);
 
 impl Glances {
     pub(crate) const fn of(names: &[&str]) -> Self {
-        let mut halves = [0; 2];
+        let mut glances = Self([0; 2]);
         let mut rest = names;
         while let Some((name, others)) = rest.split_first() {
-            let glance = glance(name.as_bytes());
-            let [low, high] = &mut halves;
-            let half = if glance < 128 { low } else { high };
-            *half |= 1 << (glance & 127);
+            glances.add(glance(name.as_bytes()));
             rest = others;
         }
-        Self(halves)
+        glances
+    }
+
+    /// Returns the names of the fields of an object.
+    pub(crate) fn of_keys(object: Value<'_>) -> Self {
+        let mut glances = Self([0; 2]);
+        object.fields().for_each(|(key, _)| glances.add(key.node().glance));
+        glances
+    }
+
+    const fn add(&mut self, glance: u8) {
+        let [low, high] = &mut self.0;
+        let half = if glance < 128 { low } else { high };
+        *half |= 1 << (glance & 127);
     }
 
     /// Whether a key may be one of the names.
-    pub(crate) fn may_hold(&self, key: Value<'_>) -> bool {
-        let glance = key.node().glance;
+    pub(crate) fn may_hold_key(self, key: Value<'_>) -> bool {
+        self.has(key.node().glance)
+    }
+
+    /// Whether a name may be one of them.
+    pub(crate) fn may_hold(self, name: &str) -> bool {
+        self.has(glance(name.as_bytes()))
+    }
+
+    fn has(self, glance: u8) -> bool {
         let [low, high] = self.0;
         let half = if glance < 128 { low } else { high };
         half >> (glance & 127) & 1 != 0

@@ -68,7 +68,12 @@ impl RequestFacts {
     /// Reads the body of a request to `surface`. The whole body is parsed: the caller bounds its size.
     pub fn read(surface: Surface, body: &[u8]) -> Self {
         let mut tape = Tape::unbounded();
-        let document = tape.read(body).ok();
+        let text = simdutf8::basic::from_utf8(body).ok();
+        let known = text.and_then(|text| Shape::read_along(text, &mut tape));
+        let document = text.and_then(|text| match &known {
+            Some(_) => Some(tape.document(text)),
+            None => tape.read_text(text).ok(),
+        });
         let Some(fields) = document.filter(|value| value.is_object() && value.is_strict()) else {
             // A label is worth finding even here: the tap attributes what it can.
             let label = label_asked(&String::from_utf8_lossy(body)).map(str::to_owned);
@@ -85,10 +90,10 @@ impl RequestFacts {
             label: fields.get(prompt_field(surface)).and_then(last_label),
             fault: fault(surface, fields),
             format: format(surface, fields, body),
-            shape: if fields.has_too_many_values() {
-                Shape::default()
-            } else {
-                Shape::of_value(fields)
+            shape: match known {
+                Some(shape) => shape,
+                None if fields.has_too_many_values() => Shape::default(),
+                None => Shape::of_value(fields),
             },
         }
     }

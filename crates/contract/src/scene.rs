@@ -6,7 +6,7 @@ use crate::report::Report;
 use crate::response::DeliveredText;
 use crate::rule::{self, Rule};
 use crate::shape::ShapeTrie;
-use crate::{Completion, Kind, Profile, Surface};
+use crate::{Completion, Kind, Profile, Shape, Surface};
 
 /// Longest id or model name that is kept.
 const NAME_BYTES_MAX: usize = 256;
@@ -64,13 +64,15 @@ impl Scene {
         tape: &'t mut Tape,
     ) -> Result<Value<'t>, JsonFault> {
         let document = match simdutf8::basic::from_utf8(bytes) {
-            Ok(text) if self.takes_shortcuts && self.shape.read_along(text, tape) => {
-                tape.document(text)
-            }
             Ok(text) if self.takes_shortcuts => {
-                let document = tape.read_text(text)?;
-                self.shape.absorb_sole(document);
-                document
+                if let Some(shape) = Shape::read_along(text, tape) {
+                    self.shape.take_sole(shape);
+                    tape.document(text)
+                } else {
+                    let document = tape.read_text(text)?;
+                    self.shape.absorb_sole(document);
+                    document
+                }
             }
             Ok(_) | Err(_) => {
                 let document = tape.read(bytes)?;

@@ -12,7 +12,7 @@ pub use fields::{FieldState, places_of};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 pub(crate) use trie::{ShapeTrie, segment};
 
-use crate::json::{Frame, Skeleton, Value};
+use crate::json::{Frame, Skeleton, Tape, Value};
 
 /// The type of a JSON value, as a set: a path may hold several types over several documents.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -219,6 +219,11 @@ impl Shape {
         let mut trie = ShapeTrie::default();
         trie.absorb_sole(document);
         trie.to_shape()
+    }
+
+    /// Reads a document that has the frame of an earlier one into the tape, and returns its shape.
+    pub(crate) fn read_along(text: &str, tape: &mut Tape) -> Option<Self> {
+        memo::read_along(text, tape)
     }
 
     pub(crate) fn of_paths(paths: BTreeMap<String, Kind>) -> Self {

@@ -8,7 +8,9 @@
 use std::collections::BTreeMap;
 use std::io::Write as _;
 
-use contract::{ContractVerdict, Dump, Judgement, Mode, Profile, Surface, judge_dump};
+use contract::{
+    BodyEnd, ContractVerdict, Dump, Judgement, Mode, Profile, ResponseJudge, Surface, judge_dump,
+};
 use flate2::Compression;
 use flate2::write::{GzEncoder, ZlibEncoder};
 
@@ -214,5 +216,55 @@ fn no_saved_response_tells_its_text() {
         let told =
             format!("{} {:?}", judgement.to_json((case.surface, case.mode)), judgement.shape);
         assert!(!told.contains("Hello"), "{}: {told}", case.name);
+    }
+}
+
+/// Judges the body of a case, with and without what is remembered of earlier ones.
+fn judge_body(case: &Case, in_full: bool) -> (Judgement, String) {
+    let dump = Dump::parse(&case.bytes);
+    let mut judge = ResponseJudge::new(case.surface, case.mode, case.profile);
+    if in_full {
+        judge = judge.without_shortcuts();
+    }
+    judge.head(
+        dump.status,
+        dump.headers.iter().map(|(name, value)| (name.as_str(), value.as_slice())),
+    );
+    judge.push(&dump.body);
+    let (judgement, text) = judge.finish(BodyEnd::Complete);
+    (judgement, text.expose().to_owned())
+}
+
+/// Whatever was judged before, in whatever order: a document is judged as if it were the first.
+#[test]
+fn what_was_judged_before_makes_no_difference() {
+    let cases = cases();
+    let expected: Vec<_> = cases.iter().map(|case| judge_body(case, true)).collect();
+    let mut order: Vec<_> = (0..cases.len()).collect();
+    let mut state = 1u64;
+    for round in 0..6 {
+        for place in &order {
+            let case = &cases[*place];
+            assert_eq!(judge_body(case, false), expected[*place], "round {round}: {}", case.name);
+        }
+        for place in (1..order.len()).rev() {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            order.swap(place, usize::try_from(state >> 33).unwrap() % (place + 1));
+        }
+    }
+}
+
+/// Each document of a unary reply after each other one, whose frame is known and tried first.
+#[test]
+fn each_document_is_judged_the_same_after_each_other() {
+    let mut cases = cases();
+    cases.retain(|case| case.mode == Mode::Unary);
+    let expected: Vec<_> = cases.iter().map(|case| judge_body(case, true)).collect();
+    for before in &cases {
+        judge_body(before, false);
+        for (case, expected) in cases.iter().zip(&expected) {
+            judge_body(before, false);
+            assert_eq!(&judge_body(case, false), expected, "{} after {}", case.name, before.name);
+        }
     }
 }

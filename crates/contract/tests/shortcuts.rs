@@ -1,15 +1,28 @@
-//! A shortcut must not show: chunks and events that repeat earlier ones are recognised instead of parsed, and the judgement has
-//! to be the one that reading each in full gives.
+//! A shortcut must not show: chunks, events and documents that repeat earlier ones are recognised instead of parsed, and the judgement
+//! has to be the one that reading each in full gives.
 
 use contract::{BodyEnd, Judgement, Mode, Profile, ResponseJudge, Surface};
 use proptest::prelude::*;
 
 fn judge(surface: Surface, body: &[u8], cuts: &[usize], in_full: bool) -> (Judgement, String) {
-    let mut judge = ResponseJudge::new(surface, Mode::Stream, Profile::Openai);
+    judge_as((surface, Mode::Stream, "text/event-stream"), body, cuts, in_full)
+}
+
+fn judge_document(surface: Surface, body: &str, in_full: bool) -> (Judgement, String) {
+    judge_as((surface, Mode::Unary, "application/json"), body.as_bytes(), &[], in_full)
+}
+
+fn judge_as(
+    (surface, mode, content_type): (Surface, Mode, &str),
+    body: &[u8],
+    cuts: &[usize],
+    in_full: bool,
+) -> (Judgement, String) {
+    let mut judge = ResponseJudge::new(surface, mode, Profile::Openai);
     if in_full {
         judge = judge.without_shortcuts();
     }
-    judge.head(200, [("content-type", &b"text/event-stream"[..])]);
+    judge.head(200, [("content-type", content_type.as_bytes())]);
     let mut from = 0;
     for at in cuts.iter().copied().chain([body.len()]) {
         let at = at.clamp(from, body.len());
@@ -172,8 +185,88 @@ fn responses_bodies() -> impl Strategy<Value = String> {
     )
 }
 
+/// Documents, with what is different in each.
+const DOCUMENTS: &[&str] = &[
+    r#"{"id":TEXT,"object":"chat.completion","created":NUMBER,"model":TEXT,"choices":[{"index":0,"message":{"role":"assistant","content":TEXT},"finish_reason":"stop"}],"usage":{"prompt_tokens":NUMBER,"completion_tokens":NUMBER,"total_tokens":NUMBER}}"#,
+    r#"{"id":"a","object":TEXT,"created":1780000000,"model":"m","choices":[{"index":NUMBER,"message":{"role":TEXT,"content":"x","refusal":TEXT},"finish_reason":TEXT}],"usage":null}"#,
+    r#"{"id":"a","object":"chat.completion","created":1780000000,"model":"m","choices":[{"index":0,"message":{"role":"assistant","content":null,"tool_calls":[{"id":TEXT,"type":TEXT,"function":{"name":TEXT,"arguments":TEXT}}]},"finish_reason":"tool_calls"}],"usage":{"total_tokens":NUMBER}}"#,
+    r#"{"id":"a","choices":[{"index":NUMBER,"message":{"content":TEXT},"finish_reason":"stop","logprobs":{"content":[{"logprob":NUMBER},{"logprob":NUMBER}]}},{"index":NUMBER,"message":{"content":TEXT},"finish_reason":"stop"}]}"#,
+    r#"{"error":{"message":TEXT,"type":TEXT,"code":TEXT},"success":NUMBER}"#,
+    r#"{"id":TEXT,"object":"response","created_at":NUMBER,"status":TEXT,"model":"m","output":[{"type":"message","role":"assistant","status":TEXT,"content":[{"type":TEXT,"text":TEXT}]}],"usage":{"input_tokens":NUMBER,"output_tokens":NUMBER,"total_tokens":NUMBER}}"#,
+    r#"{"id":"a","object":"response","created_at":1,"status":"incomplete","incomplete_details":{"reason":TEXT},"model":"m","output":[{"type":TEXT,"call_id":TEXT,"name":TEXT,"arguments":TEXT}],"store":NUMBER}"#,
+    r#"{"id":"a","id":TEXT,"choices":[], "odd key":NUMBER,"\u0061":TEXT}"#,
+    "[NUMBER,TEXT,{}]",
+    "NUMBER",
+];
+const NUMBERS: &[&str] = &[
+    "0",
+    "3",
+    "15",
+    "18",
+    "1780000000",
+    "-1",
+    "1.5",
+    "2e3",
+    "99999999999999999999",
+    "true",
+    "false",
+    "null",
+    "[]",
+    r#""3""#,
+    " 3",
+    "03",
+    "-",
+];
+const WORDS: &[&str] = &[
+    "assistant",
+    "stop",
+    "length",
+    "completed",
+    "failed",
+    "output_text",
+    "message",
+    "function_call",
+    "chat.completion",
+    "rate_limit_exceeded",
+    "{}",
+    r#"{\"a\":1}"#,
+    "Rate limit exceeded, please try again later",
+];
+
+/// Documents of a few kinds, which come again and again with other values.
+fn documents() -> impl Strategy<Value = Vec<String>> {
+    let value = prop_oneof![
+        4 => text().prop_map(|text| format!("\"{text}\"")),
+        4 => proptest::sample::select(WORDS).prop_map(|word| format!("\"{word}\"")),
+        1 => Just("null".to_owned()),
+    ];
+    let values = proptest::collection::vec((value, proptest::sample::select(NUMBERS)), 4);
+    let kinds = proptest::collection::vec(proptest::sample::select(DOCUMENTS), 1..4);
+    let document = (any::<proptest::sample::Index>(), values);
+    (kinds, proptest::collection::vec(document, 0..16)).prop_map(|(kinds, documents)| {
+        let write = |(kind, values): (proptest::sample::Index, Vec<(String, &str)>)| {
+            let mut document = (*kind.get(&kinds)).to_owned();
+            // In turns, so that values of one kind differ within a document.
+            for (text, number) in values.iter().cycle().take(24) {
+                document = document.replacen("TEXT", text, 1).replacen("NUMBER", number, 1);
+            }
+            document
+        };
+        documents.into_iter().map(write).collect()
+    })
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(500))]
+
+    #[test]
+    fn repeated_documents_are_judged_as_if_nothing_was_remembered(bodies in documents()) {
+        for body in &bodies {
+            for surface in [Surface::Chat, Surface::Responses] {
+                prop_assert_eq!(judge_document(surface, body, false), judge_document(surface, body, true), "{}", body);
+            }
+        }
+    }
 
     #[test]
     fn repeated_chat_chunks_are_judged_as_if_read_in_full(body in chat_bodies(), cuts in proptest::collection::vec(0usize..3000, 0..4)) {

@@ -191,6 +191,14 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_frame_holds_no_value() {
+        let mut tape = Tape::default();
+        let frame = Frame::of(tape.read(DOCUMENT.as_bytes()).unwrap()).unwrap();
+        let pieces = String::from_utf8_lossy(&frame.pieces);
+        assert_eq!(pieces, r#"{"n":,"t":, "f":,"b":,"e":"","c":[,,{}],"z":null} "#);
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(500))]
         #[test]

@@ -55,7 +55,7 @@ impl Parser<'_> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn value(&mut self, at: u32, depth: u32) -> Result<u32, JsonFault> {
         let (byte, at) = self.token(at);
         match byte {
@@ -227,7 +227,7 @@ impl Parser<'_> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn number(&mut self, start: u32) -> Result<u32, JsonFault> {
         let is_negative = self.peek(start) == Some(b'-');
         let first = start + u32::from(is_negative);

@@ -4,7 +4,7 @@
 //! sections 1 and 2. What is not listed here is not looked at: providers have parameters of their own.
 
 use super::RequestFault;
-use crate::json::Value;
+use crate::json::{Glances, Value};
 use crate::{Kind, Surface};
 
 /// What a parameter may be. `null` and absence are always allowed.
@@ -63,7 +63,10 @@ pub(super) fn fault(surface: Surface, fields: Value<'_>) -> Option<RequestFault>
         Surface::Chat => &CHAT,
         Surface::Responses => &RESPONSES,
     };
-    if let Some(fault) = BOTH.iter().chain(own).find_map(|(name, allowed)| {
+    // Of all parameters a request has a few.
+    let given = Glances::of_keys(fields);
+    let may_be_given = |(name, _): &&(&str, Allowed)| given.may_hold(name);
+    if let Some(fault) = BOTH.iter().chain(own).filter(may_be_given).find_map(|(name, allowed)| {
         let value = fields.get_some(name)?;
         check(name, allowed, value)
     }) {

@@ -131,6 +131,19 @@ mod tests {
     }
 
     #[test]
+    fn the_third_document_of_a_structure_is_read_along_its_frame() {
+        let document = |n: u32| format!(r#"{{"memo_e":[{{"n":{n},"text":"{n}"}}]}}"#);
+        shape_of(&document(1));
+        let shape = shape_of(&document(22));
+        // Others that are read meanwhile may come before it, so that it is not tried at once.
+        let found = (0..1000).find_map(|n| {
+            shape_of(&document(n));
+            read_along(&document(333), &mut Tape::default())
+        });
+        assert!(Arc::ptr_eq(&found.unwrap().seen, &shape.seen));
+    }
+
+    #[test]
     fn odd_names_are_not_remembered() {
         let shape = shape_of(r#"{"memo secret":1}"#);
         assert!(shape.contains("/*"));

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use super::{Kind, Shape, memo};
-use crate::json::{Skeleton, Tape, Value};
+use crate::json::{Skeleton, Value};
 
 /// Most distinct paths kept; a reply of any surface has a few hundred.
 const PATHS_MAX: usize = 4096;
@@ -68,11 +68,9 @@ impl ShapeTrie {
         }
     }
 
-    /// Reads the only document there is into the tape, if it has the frame of an earlier one, and takes that one's shape. Returns
-    /// whether it did.
-    pub(crate) fn read_along(&mut self, text: &str, tape: &mut Tape) -> bool {
-        self.sole = memo::read_along(text, tape);
-        self.sole.is_some()
+    /// Takes the shape of the only document there is.
+    pub(crate) fn take_sole(&mut self, shape: Shape) {
+        self.sole = Some(shape);
     }
 
     /// Whether there were more paths than are kept.
@@ -114,24 +112,25 @@ impl ShapeTrie {
                     below.counted_in = visit;
                     below.n_seen += 1;
                 }
-                self.visit_inner(child, field);
+                if field.is_object() || field.is_array() {
+                    self.visit(child, field);
+                } else {
+                    self.note(child, field.kind());
+                }
             }
         } else if value.is_array()
             && value.items().next().is_some()
             && let Some(child) = self.child(place, ELEMENT, NONE)
         {
+            let mut kinds = Kind::NONE;
             for item in value.items() {
-                self.visit_inner(child, item);
+                if item.is_object() || item.is_array() {
+                    self.visit(child, item);
+                } else {
+                    kinds = kinds | item.kind();
+                }
             }
-        }
-    }
-
-    /// Visits what mostly has nothing in it.
-    fn visit_inner(&mut self, place: Place, value: Value<'_>) {
-        if value.is_object() || value.is_array() {
-            self.visit(place, value);
-        } else {
-            self.note(place, value.kind());
+            self.note(child, kinds);
         }
     }
 
