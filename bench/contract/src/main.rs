@@ -8,7 +8,7 @@ mod seed;
 
 use std::hint::black_box;
 
-use contract::{BodyEnd, ContractVerdict, Profile, ResponseJudge};
+use contract::{BodyEnd, ContractVerdict, Judgement, Profile, ResponseJudge};
 use corpus::Corpus;
 use rustix::time::{ClockId, clock_gettime};
 
@@ -24,7 +24,11 @@ struct Peer {
 }
 
 const PEERS: &[Peer] = &[
-    Peer { name: "surestep: judged", read: judge },
+    Peer { name: "surestep: judged", read: |corpus, _, _| judge(corpus, |_| 1) },
+    Peer {
+        name: "surestep: judged, and the shape written out",
+        read: |corpus, _, _| judge(corpus, n_paths),
+    },
     Peer { name: "serde_json, syntax only", read: syntax },
     Peer { name: "serde_json, own seed (paths and types)", read: own_seed },
     Peer { name: "serde_json::Value", read: serde_value },
@@ -34,7 +38,7 @@ const PEERS: &[Peer] = &[
     Peer { name: "serde_json::Value + jsonschema", read: schema },
 ];
 
-fn judge(corpus: &Corpus, _: &[&[u8]], _: &jsonschema::Validator) -> usize {
+fn judge(corpus: &Corpus, then: fn(&Judgement) -> usize) -> usize {
     let content_type: &[u8] = match corpus.mode {
         contract::Mode::Unary => b"application/json",
         contract::Mode::Stream => b"text/event-stream",
@@ -46,12 +50,17 @@ fn judge(corpus: &Corpus, _: &[&[u8]], _: &jsonschema::Validator) -> usize {
         for piece in body.chunks(16 * 1024) {
             judge.push(piece);
         }
-        let (judgement, text) = judge.finish(BodyEnd::Complete);
+        let (judgement, text) = black_box(judge.finish(BodyEnd::Complete));
         let findings = &judgement.findings;
         assert_ne!(judgement.verdict, ContractVerdict::Hold, "{}: {findings:?}", corpus.name);
-        n += judgement.shape.paths().len() + text.expose().len();
+        n += then(&judgement) + text.expose().len();
     }
     n
+}
+
+/// Writes out the paths of the shape, which the judge leaves to whoever reads them.
+fn n_paths(judgement: &Judgement) -> usize {
+    judgement.shape.paths().len()
 }
 
 fn syntax(_: &Corpus, documents: &[&[u8]], _: &jsonschema::Validator) -> usize {

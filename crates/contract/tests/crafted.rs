@@ -254,11 +254,16 @@ fn what_was_judged_before_makes_no_difference() {
     }
 }
 
-/// Each document of a unary reply after each other one, whose frame is known and tried first.
+/// Each document of a unary reply after each other one, whose frame is known and tried.
 #[test]
 fn each_document_is_judged_the_same_after_each_other() {
     let mut cases = cases();
-    cases.retain(|case| case.mode == Mode::Unary);
+    let is_document = |case: &Case| {
+        let dump = Dump::parse(&case.bytes);
+        case.mode == Mode::Unary && dump.status == 200 && dump.body.starts_with(b"{")
+    };
+    cases.retain(is_document);
+    assert!(cases.len() > 100, "{}", cases.len());
     let expected: Vec<_> = cases.iter().map(|case| judge_body(case, true)).collect();
     for before in &cases {
         judge_body(before, false);

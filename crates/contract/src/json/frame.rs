@@ -77,11 +77,11 @@ impl Frame {
             let end = parser.value(place.text, 0).ok()?;
             let like = self.nodes.get(hole.node as usize)?;
             let [found] = parser.tape.nodes.get(hole.node as usize..)? else { return None };
-            let is_alike = match like.tag {
-                Tag::Text | Tag::TextEscaped => {
-                    matches!(found.tag, Tag::Text | Tag::TextEscaped) && found.end > found.start
-                }
-                tag => found.tag == tag,
+            let is_text = |tag| matches!(tag, Tag::Text | Tag::TextEscaped);
+            let is_alike = if is_text(like.tag) {
+                is_text(found.tag) && found.end > found.start
+            } else {
+                found.tag == like.tag
             };
             if !is_alike {
                 return None;

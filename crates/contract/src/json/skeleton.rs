@@ -11,8 +11,6 @@ pub(crate) struct Skeleton {
     names: String,
     /// Its keys span names; of values only the type says something.
     tape: Tape,
-    fingerprint: u64,
-    n_path_bytes: usize,
 }
 
 impl Skeleton {
@@ -27,37 +25,34 @@ impl Skeleton {
             return None;
         }
         let mut names = String::with_capacity(1024.min(document.text.len()));
-        let mut nodes = Vec::with_capacity(whole.nodes.len());
-        let mut fingerprint = 0u64;
         let mut n_name_bytes = 0;
-        let mut n_path_bytes = 0;
-        for (index, node) in whole.nodes.iter().enumerate() {
-            let (start, end) = match node.tag {
+        let mut is_whole = true;
+        let bare = whole.nodes.iter().map(|node| {
+            let start = n_name_bytes;
+            match node.tag {
                 Tag::Key => {
-                    let length = node.end - node.start;
-                    if !key_bytes.contains(&length) {
-                        return None;
-                    }
-                    names.push_str(document.at(index).raw());
-                    // It stands in its own path and in those of all that is in its value.
-                    n_path_bytes += (length as usize + 1) * (node.next as usize - index);
-                    n_name_bytes += length;
-                    (n_name_bytes - length, n_name_bytes)
+                    let name = document.text.get(node.start as usize..node.end as usize);
+                    names.push_str(name.unwrap_or_default());
+                    n_name_bytes += node.end - node.start;
+                    is_whole &= key_bytes.contains(&(node.end - node.start));
+                    Node { start, end: n_name_bytes, ..*node }
                 }
-                Tag::KeyEscaped => return None,
+                Tag::KeyEscaped => {
+                    is_whole = false;
+                    *node
+                }
                 // Whether a string is empty is a part of its type.
-                Tag::Text | Tag::TextEscaped => (0, u32::from(node.end > node.start)),
-                Tag::Null | Tag::Bool | Tag::Integer | Tag::Float | Tag::Array | Tag::Object => {
-                    (0, 0)
+                Tag::Text | Tag::TextEscaped => {
+                    Node { start, end: start + u32::from(node.end > node.start), ..*node }
                 }
-            };
-            let node = Node { start, end, ..*node };
-            fingerprint =
-                (fingerprint.rotate_left(5) ^ node.mixed()).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-            nodes.push(node);
-        }
+                Tag::Null | Tag::Bool | Tag::Integer | Tag::Float | Tag::Array | Tag::Object => {
+                    Node { start, end: start, ..*node }
+                }
+            }
+        });
+        let nodes = bare.collect();
         let tape = Tape { nodes, duplicate_key: whole.duplicate_key, ..Tape::default() };
-        Some(Self { names, tape, fingerprint, n_path_bytes })
+        is_whole.then_some(Self { names, tape })
     }
 
     /// Returns all keys, one after the other.
@@ -67,30 +62,29 @@ impl Skeleton {
 
     /// Returns it as a document, whose values say nothing but their types.
     pub(crate) fn document(&self) -> Value<'_> {
-        Value { text: &self.names, tape: &self.tape, index: 0 }
+        self.tape.document(&self.names)
     }
 
     /// Returns a number that differs for most skeletons.
     pub(crate) fn fingerprint(&self) -> u64 {
-        self.fingerprint
+        let (words, rest) = self.names.as_bytes().as_chunks();
+        let rest = rest.iter().fold(0, |rest, byte| rest << 8 | u64::from(*byte));
+        words.iter().fold(rest, |print, word| {
+            (print.rotate_left(5) ^ u64::from_le_bytes(*word)).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+        })
     }
 
     /// Returns how many bytes all paths may take, written out: nesting makes them much longer than the names.
     pub(crate) fn n_path_bytes(&self) -> usize {
-        self.n_path_bytes
+        let keys = (0..).zip(&self.tape.nodes).filter(|(_, node)| node.tag == Tag::Key);
+        // A name stands in its own path and in those of all that is in its value.
+        keys.map(|(index, key)| (key.end - key.start + 1) as usize * (key.next as usize - index))
+            .sum()
     }
 }
 
 impl PartialEq for Skeleton {
     fn eq(&self, other: &Self) -> bool {
         self.names == other.names && self.tape.nodes == other.tape.nodes
-    }
-}
-
-impl Node {
-    fn mixed(self) -> u64 {
-        let [start, end, next] = [self.start, self.end, self.next].map(u64::from);
-        let kind = u64::from(self.glance) << 8 | self.tag as u64;
-        (start | end << 16) ^ (next << 32 | kind << 48)
     }
 }
