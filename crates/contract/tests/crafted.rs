@@ -220,8 +220,7 @@ fn no_saved_response_tells_its_text() {
 }
 
 /// Judges the body of a case, with and without what is remembered of earlier ones.
-fn judge_body(case: &Case, in_full: bool) -> (Judgement, String) {
-    let dump = Dump::parse(&case.bytes);
+fn judge_body(case: &Case, dump: &Dump, in_full: bool) -> (Judgement, String) {
     let mut judge = ResponseJudge::new(case.surface, case.mode, case.profile);
     if in_full {
         judge = judge.without_shortcuts();
@@ -239,13 +238,15 @@ fn judge_body(case: &Case, in_full: bool) -> (Judgement, String) {
 #[test]
 fn what_was_judged_before_makes_no_difference() {
     let cases = cases();
-    let expected: Vec<_> = cases.iter().map(|case| judge_body(case, true)).collect();
+    let dumps: Vec<_> = cases.iter().map(|case| Dump::parse(&case.bytes)).collect();
+    let judge = |place: usize, in_full| judge_body(&cases[place], &dumps[place], in_full);
+    let expected: Vec<_> = (0..cases.len()).map(|place| judge(place, true)).collect();
     let mut order: Vec<_> = (0..cases.len()).collect();
     let mut state = 1u64;
     for round in 0..6 {
-        for place in &order {
-            let case = &cases[*place];
-            assert_eq!(judge_body(case, false), expected[*place], "round {round}: {}", case.name);
+        for place in order.iter().copied() {
+            let name = &cases[place].name;
+            assert_eq!(judge(place, false), expected[place], "round {round}: {name}");
         }
         for place in (1..order.len()).rev() {
             state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
@@ -257,19 +258,22 @@ fn what_was_judged_before_makes_no_difference() {
 /// Each document of a unary reply after each other one, whose frame is known and tried.
 #[test]
 fn each_document_is_judged_the_same_after_each_other() {
-    let mut cases = cases();
-    let is_document = |case: &Case| {
+    let with_dump = |case: Case| {
         let dump = Dump::parse(&case.bytes);
-        case.mode == Mode::Unary && dump.status == 200 && dump.body.starts_with(b"{")
+        (case, dump)
     };
-    cases.retain(is_document);
+    let mut cases: Vec<_> = cases().into_iter().map(with_dump).collect();
+    cases.retain(|(case, dump)| {
+        case.mode == Mode::Unary && dump.status == 200 && dump.body.starts_with(b"{")
+    });
     assert!(cases.len() > 100, "{}", cases.len());
-    let expected: Vec<_> = cases.iter().map(|case| judge_body(case, true)).collect();
-    for before in &cases {
-        judge_body(before, false);
-        for (case, expected) in cases.iter().zip(&expected) {
-            judge_body(before, false);
-            assert_eq!(&judge_body(case, false), expected, "{} after {}", case.name, before.name);
+    let expected: Vec<_> = cases.iter().map(|(case, dump)| judge_body(case, dump, true)).collect();
+    for (before, dump_before) in &cases {
+        judge_body(before, dump_before, false);
+        for ((case, dump), expected) in cases.iter().zip(&expected) {
+            judge_body(before, dump_before, false);
+            let name = format_args!("{} after {}", case.name, before.name);
+            assert_eq!(&judge_body(case, dump, false), expected, "{name}");
         }
     }
 }
