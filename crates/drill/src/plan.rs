@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use contract::Mode;
 use judge::catalogue::Depth;
-use judge::judging::Policy;
+use judge::judging::{Policy, ReleaseKind};
 use judge::{Guarded, Phase, PlanContext, Planned, Probe, Role, Stimulus, catalogue};
 
 use crate::settings::{
@@ -120,7 +120,7 @@ pub fn policy(settings: &Settings, role: Role) -> Policy {
         required_fields: settings.contract.required_fields.clone(),
         streams_only: !provider.modes.contains(&Mode::Unary),
         is_proxied: is_proxied(release),
-        is_gateway: is_gateway(release),
+        release: if is_gateway(release) { ReleaseKind::Gateway } else { ReleaseKind::Application },
     }
 }
 

@@ -52,8 +52,17 @@ pub struct Policy {
     pub streams_only: bool,
     /// Whether the tap is the release's proxy, and not its base URL.
     pub is_proxied: bool,
-    /// Whether it is a gateway: what it passes on, its own client judges.
-    pub is_gateway: bool,
+    /// What it is to those who ask it.
+    pub release: ReleaseKind,
+}
+
+/// What a release is to those who ask it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReleaseKind {
+    /// It makes an answer of a reply.
+    Application,
+    /// It passes replies on: those who ask read them by the same contract.
+    Gateway,
 }
 
 /// All that is known of one probe.

@@ -83,17 +83,27 @@ fn credentials(text: &str) -> Vec<Range<usize>> {
     found
 }
 
-/// `user:password@` in URLs.
+/// `user:password@` and the values of parameters in URLs.
 fn in_urls(text: &str) -> Vec<Range<usize>> {
     let starts = text.match_indices("://").map(|(at, mark)| at + mark.len());
-    let found = starts.filter_map(|start| {
-        let rest = &text[start..];
-        let end =
-            rest.find(|c: char| c.is_whitespace() || matches!(c, '/' | '?' | '#' | '"' | '\''));
-        let at = rest[..end.unwrap_or(rest.len())].rfind('@')?;
-        Some(start..start + at)
-    });
-    found.collect()
+    let mut found = Vec::new();
+    for start in starts {
+        let ends_at = |ends: fn(char) -> bool| {
+            text[start..].find(ends).map_or(text.len(), |length| start + length)
+        };
+        let authority =
+            start..ends_at(|c| c.is_whitespace() || matches!(c, '/' | '?' | '#' | '"' | '\''));
+        found.extend(text[authority].rfind('@').map(|at| start..start + at));
+        let end = ends_at(|c| c.is_whitespace() || matches!(c, '"' | '\''));
+        let Some(query) = text[start..end].find('?').map(|at| start + at + 1) else { continue };
+        let mut parameter = query;
+        for text in text[query..end].split('&') {
+            let value = text.find('=').map_or(text.len(), |at| at + 1);
+            found.push(parameter + value..parameter + text.len());
+            parameter += text.len() + 1;
+        }
+    }
+    found
 }
 
 fn is_key(word: &str) -> bool {
@@ -114,6 +124,10 @@ mod tests {
         let text = "key: sk-abcdefghijkl1234 # ü";
         assert_eq!(cover(text, []), "key: ******************* # ü");
         assert_eq!(cover("https://u:p@host/v1", []), "https://***@host/v1");
+        assert_eq!(
+            cover("url: \"https://u@host/v1?api_key=Zq8&flag&b=\" # x=1", []),
+            "url: \"https://*@host/v1?api_key=***&flag&b=\" # x=1"
+        );
         assert_eq!(cover("a: b\nc", std::iter::once(3..6)), "a: *\n*");
     }
 

@@ -17,17 +17,25 @@ pub(crate) struct Problem {
     pub(crate) help: Option<String>,
     /// Where, as a byte range of the source.
     pub(crate) span: Option<Range<usize>>,
+    /// What stands there and is not shown.
+    hides: Option<Range<usize>>,
 }
 
 impl Problem {
     /// A problem at a place.
     pub(crate) fn new(span: Range<usize>, message: impl Into<String>) -> Self {
-        Self { message: message.into(), help: None, span: Some(span) }
+        Self { message: message.into(), help: None, span: Some(span), hides: None }
     }
 
     /// A problem of the file as a whole.
     pub(crate) fn of_file(message: impl Into<String>) -> Self {
-        Self { message: message.into(), help: None, span: None }
+        Self { message: message.into(), help: None, span: None, hides: None }
+    }
+
+    /// Keeps a part of the source from being shown with it.
+    pub(crate) fn hiding(mut self, span: Range<usize>) -> Self {
+        self.hides = Some(span);
+        self
     }
 
     /// Adds what to do about it.
@@ -56,7 +64,8 @@ impl Report {
     ) -> Self {
         problems.sort_by_key(|problem| problem.span.as_ref().map_or(0, |span| span.start));
         problems.dedup();
-        let source = masking::cover(source, hidden.iter().cloned());
+        let hides = problems.iter().filter_map(|problem| problem.hides.clone());
+        let source = masking::cover(source, hidden.iter().cloned().chain(hides));
         for problem in &mut problems {
             problem.message = presentable(&problem.message);
             problem.help = problem.help.take().map(|help| presentable(&help));

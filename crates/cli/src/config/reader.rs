@@ -12,12 +12,16 @@ use std::time::Duration;
 use super::keys::{self, Kind, Section};
 use super::problem::{Problem, Report};
 use super::scalar::{self, Refusal};
+use super::secret::begins_as_reference;
 use super::tree::{self, Entry, Node, Value};
 use super::{masking, substitution};
 use crate::environment::Environment;
 
 /// Characters of a value that a message quotes at most.
 const QUOTED_CHARS_MAX: usize = 60;
+
+/// Shorter texts under a key that is not known are settings, and shown.
+const UNKNOWN_TEXT_MIN: usize = 8;
 
 /// What reading needs and what it leaves behind.
 pub(super) struct Reader<'a> {
@@ -205,18 +209,28 @@ impl Reader<'_> {
             (None, None) => format!("known here: {}", names().collect::<Vec<_>>().join(", ")),
         };
         self.report(Problem::new(entry.key_span.clone(), message).help(help));
-        // What stands behind a misspelt `key` may be anything.
-        if masking::names_credential(&entry.key)
-            && matches!(entry.value.value, Value::Scalar { .. })
-        {
-            self.hide(entry.value.span.clone());
-        }
+        self.hide_texts(&entry.value);
         meant
     }
 
     /// Keeps a place out of every excerpt.
     pub(super) fn hide(&mut self, span: Range<usize>) {
         self.hidden.push(span);
+    }
+
+    /// Hides the texts of something whose meaning is not known: they may be credentials. References to them are none.
+    pub(super) fn hide_texts(&mut self, node: &Node) {
+        match &node.value {
+            Value::Map { entries, .. } => {
+                entries.iter().for_each(|entry| self.hide_texts(&entry.value));
+            }
+            Value::List(items) => items.iter().for_each(|item| self.hide_texts(item)),
+            Value::Scalar { text, .. } => {
+                if text.chars().count() >= UNKNOWN_TEXT_MIN && !begins_as_reference(text) {
+                    self.hide(node.span.clone());
+                }
+            }
+        }
     }
 
     /// Opens the section at a key.

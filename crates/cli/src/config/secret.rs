@@ -157,7 +157,8 @@ impl Reader<'_> {
     }
 }
 
-fn begins_as_reference(text: &str) -> bool {
+/// Tells whether a text says where a secret is, and is none itself.
+pub(super) fn begins_as_reference(text: &str) -> bool {
     ["env:", "file:", "command:"].iter().any(|prefix| text.starts_with(prefix))
 }
 

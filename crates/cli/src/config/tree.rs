@@ -242,7 +242,9 @@ impl<'s> Composer<'s, '_> {
                 let line = line_of(self.source, first.key_span.start);
                 self.problems.push(
                     Problem::new(key_span, format!("`{key}` appears a second time"))
-                        .help(format!("it is set on line {line} already: remove one of the two")),
+                        .help(format!("it is set on line {line} already: remove one of the two"))
+                        // What it is was not looked at.
+                        .hiding(value.span),
                 );
                 continue;
             }

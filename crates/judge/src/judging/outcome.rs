@@ -1,6 +1,6 @@
 //! What the release made of it, against what the probe expects.
 
-use super::{Case, fallback, is_good_reply, last_call};
+use super::{Case, ReleaseKind, fallback, is_good_reply, last_call};
 use crate::{
     AnswerRelation, CrashKind, Expect, Finding, OutcomeKind, Severity, ShapeFault, Stimulus,
     StreamFault, attempts,
@@ -27,7 +27,7 @@ pub(super) fn judge(case: &Case<'_>, findings: &mut Vec<Finding>) {
             }
             // It is what the provider said, whole, and whoever asked the gateway sees it as well as the gateway does.
             Expect::Refusal
-                if case.policy.is_gateway
+                if case.policy.release == ReleaseKind::Gateway
                     && case.answer == AnswerRelation::Empty
                     && case.probe.stimulus == Stimulus::Stream(StreamFault::NoContent) =>
             {

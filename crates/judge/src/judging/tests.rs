@@ -40,7 +40,7 @@ fn policy() -> Policy {
         required_fields: Vec::new(),
         streams_only: false,
         is_proxied: false,
-        is_gateway: false,
+        release: ReleaseKind::Application,
     }
 }
 
