@@ -77,7 +77,7 @@ impl Reader<'_> {
             self.look_at_unused(fields, run);
             self.require_tap(fields, run, &env, tap.as_ref());
         }
-        if retry.max_elapsed > deadline {
+        if retry.max_attempts > 1 && retry.max_elapsed > deadline {
             let at =
                 fields.get("retry").or_else(|| fields.get("deadline")).map(|node| node.at.clone());
             self.warn(

@@ -1,6 +1,6 @@
 //! Whether every reference leads to a secret, and what is odd about it. Values are looked at and dropped.
 
-use drill::settings::{HttpAsk, ProviderEndpoint, Run, SecretSource, Settings};
+use drill::settings::{HttpAsk, Provider, ProviderEndpoint, Run, SecretSource, Settings};
 use evidence::Sensitive;
 use judge::Role;
 
@@ -23,9 +23,7 @@ pub(super) async fn look(settings: &Settings, environment: &Environment) -> Vec<
 fn look_at_all(settings: &Settings, environment: &Environment) -> Vec<Checkup> {
     let mut found = Vec::new();
     let control = config::resolve_control(&settings.provider, environment, &settings.base);
-    let made_up = settings.provider.endpoint == ProviderEndpoint::Simulated
-        && settings.provider.key == SecretSource::Control;
-    if made_up {
+    if has_no_key(&settings.provider) {
         found.push(Checkup::fine("the simulated provider needs no key"));
     } else {
         report(&mut found, "`provider.key`", &settings.provider.key, &control);
@@ -49,7 +47,8 @@ fn look_at_all(settings: &Settings, environment: &Environment) -> Vec<Checkup> {
         for (variable, source) in &release.secrets {
             let name = format!("{name}.secrets.{variable}`");
             report(&mut found, &name, source, &resolve(source));
-            if *source == SecretSource::Control {
+            // Of a key that opens nothing there is no source in production.
+            if *source == SecretSource::Control && !has_no_key(settings.provider_of(role)) {
                 found.push(Checkup::odd(
                     format!("{name} is the control's credential"),
                     "nothing is proven about the release's own: give the source that it uses in production",
@@ -64,6 +63,11 @@ fn look_at_all(settings: &Settings, environment: &Environment) -> Vec<Checkup> {
         }
     }
     found
+}
+
+/// Tells whether the control needs no credential: the provider is simulated, and none is named.
+fn has_no_key(provider: &Provider) -> bool {
+    provider.endpoint == ProviderEndpoint::Simulated && provider.key == SecretSource::Control
 }
 
 fn report(

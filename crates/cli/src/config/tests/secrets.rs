@@ -46,6 +46,21 @@ fn secrets_are_refused_and_never_shown() {
             "abcdefghijkl",
             "5:8: `provider.key` must be a reference to a secret, not a mapping",
         ),
+        (
+            spoilt("model: some-model", "model: some-model\nsecretz: { K: 9fKq2Lw8-plain-pass }"),
+            "9fKq2Lw8",
+            "unknown key `secretz` at the top level",
+        ),
+        (
+            spoilt("model: some-model", "model: some-model\nheder:\n  - { a: Basic 9fKq2Lw8 }"),
+            "9fKq2Lw8",
+            "unknown key `heder` at the top level",
+        ),
+        (
+            env("DB_PASSWORD: one, DB_PASSWORD: 9fKq2Lw8"),
+            "9fKq2Lw8",
+            "`DB_PASSWORD` appears a second time",
+        ),
         (spoilt("model: some-model", "model: [sk-abcdefghijkl1234"), "abcdefghijkl", "not YAML"),
         (
             spoilt("name: simulated", "name: simulated\n  api_key: plain-secret"),
