@@ -14,7 +14,7 @@ use std::time::Duration;
 use evidence::Sensitive;
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use judge::catalogue::{AUTH_GROUP, HAPPY_LIVE};
-use judge::judging::{Control, Policy};
+use judge::judging::{BROKEN_BY_LEAVER, Control, Policy};
 use judge::{Finding, Outcome, OutcomeKind, Probe, Role, Severity, Verdict};
 use tokio::sync::Semaphore;
 use window::Window;
@@ -482,6 +482,9 @@ impl<T: Tap, R: Releases, C: ControlPort> Context<'_, T, R, C> {
                 (arrived, asking.await)
             }
         };
+        // Whoever is asked behind one that left comes on top, and may be the one too many.
+        let is_one_more = |finding: &Finding| finding.code == BROKEN_BY_LEAVER;
+        let in_time = in_time && !probing.judged.findings.iter().any(is_one_more);
         if !in_time && place.has_company {
             window.exceeded();
             return None;

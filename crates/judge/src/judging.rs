@@ -18,6 +18,7 @@ mod proxy;
 pub mod repeats;
 pub(crate) mod wire;
 
+pub use client::BROKEN_BY_LEAVER;
 pub use fields::required_fields_found;
 pub use live::Control;
 pub use observability::{LeakKind, LeakSeen, LogEvidence, leaked};

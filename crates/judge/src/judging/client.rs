@@ -3,6 +3,9 @@
 use super::Case;
 use crate::{End, Exchange, Finding, Outcome, OutcomeKind, Severity};
 
+/// The code of a release that does not serve the next ask after one whose asker has left.
+pub const BROKEN_BY_LEAVER: &str = "broken-by-leaver";
+
 /// A call that ends this soon was ended because the asker left. Frameworks that notice do so at once or with the next piece they
 /// write; those that poll do it every second at worst (clients.md section 6).
 const PROMPT_MS: u64 = 2_000;
@@ -29,7 +32,7 @@ pub(super) fn judge(case: &Case<'_>, findings: &mut Vec<Finding>) {
     if let Some(outcome) = case.afterwards.filter(|outcome| *outcome != OutcomeKind::Answered) {
         findings.push(Finding::new(
             Severity::Fail,
-            "broken-by-leaver",
+            BROKEN_BY_LEAVER,
             "an answer for the next asker",
             format!("the ask after the one that was left: {}", outcome.as_str()),
             "One user who closes a tab takes the service from the others. Handle the closed connection where the answer is written, and do not let the error end the process or hold its worker.",

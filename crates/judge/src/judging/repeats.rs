@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use super::Judged;
+use super::{BROKEN_BY_LEAVER, Judged};
 use crate::{Finding, Outcome, OutcomeKind, Severity, Verdict};
 
 /// Codes of what may be otherwise the next time, although the outcome itself says nothing of the kind.
 const UNSURE: &[&str] =
-    &["not-observed", "observation-lost", "stimulus-not-applied", "broken-by-leaver"];
+    &["not-observed", "observation-lost", "stimulus-not-applied", BROKEN_BY_LEAVER];
 
 /// Returns whether one ask is too little to go by: it blocks, and for a reason that may have to do with the moment.
 pub fn is_worth_another(outcome: Option<&Outcome>, judged: &Judged) -> bool {
