@@ -21,9 +21,9 @@ pub enum AnswerRelation {
     Littered,
     /// What the simulated model thought before it answered stands in it too.
     Thought,
-    /// The label stands in it, but not the delivered text as a whole.
+    /// The label stands in it, with other text than was delivered.
     Labelled,
-    /// It is a part of a delivered text, without the label.
+    /// It is a part of a delivered text, with the label or without.
     Partial,
     /// It is what a language prints in place of a value that is no text, and nothing else.
     TypeName,
@@ -67,10 +67,10 @@ pub fn relate(answer: Option<&str>, delivered: &[&str], label: &str) -> AnswerRe
     } else if stands_in(&answer) || stands_in(&without_markup(&answer)) {
         // Half a text is whole only as far as it was delivered: whether that was all is for the judge to say.
         AnswerRelation::Whole
-    } else if answer.contains(label) {
-        AnswerRelation::Labelled
     } else if delivered.iter().any(|text| text.contains(answer.as_str())) {
         AnswerRelation::Partial
+    } else if answer.contains(label) {
+        AnswerRelation::Labelled
     } else if TYPE_NAMES.contains(&answer.trim_matches('"')) {
         AnswerRelation::TypeName
     } else if delivered.is_empty() || delivered.iter().any(|text| text.contains(label)) {
@@ -191,6 +191,7 @@ mod tests {
     #[test]
     fn first_words_are_a_part() {
         check(Some("Hello"), &["Hello, this is SSL-1"], AnswerRelation::Partial);
+        check(Some("SSL-1 is"), &["SSL-1 is it"], AnswerRelation::Partial);
     }
 
     #[test]
@@ -252,7 +253,7 @@ mod tests {
         let html = "<p>SSL-1 says &quot;a &lt; b&quot; &amp;<br>leaves</p>";
         check(Some(html), &[text], AnswerRelation::Whole);
         check(Some(&html.replace("leaves", "")), &[text], AnswerRelation::Labelled);
-        check(Some("SSL-1 <"), &["SSL-1 < 2"], AnswerRelation::Labelled);
+        check(Some("SSL-1 <"), &["SSL-1 < 2"], AnswerRelation::Partial);
     }
 
     #[test]
@@ -260,7 +261,7 @@ mod tests {
         let reply = r#"{"mood":"calm","answer":"SSL-1 says \u00e9, and more"}"#;
         check(Some("SSL-1 says é, and more"), &[reply], AnswerRelation::Whole);
         check(Some(reply), &[reply], AnswerRelation::Whole);
-        check(Some("SSL-1 says"), &[reply], AnswerRelation::Labelled);
+        check(Some("SSL-1 says"), &[reply], AnswerRelation::Partial);
         check(Some("calm"), &[reply], AnswerRelation::Partial);
         check(Some("Sorry"), &[reply], AnswerRelation::Unrelated);
     }

@@ -15,7 +15,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use testkit::detection::{
-    Done, Load, Manifest, Row, State, drill_rows, judge_by_llmock, table, table_beside, versions,
+    Done, Load, Manifest, Row, State, drill_rows, judge_by_llmock, llmock_version, table,
+    table_beside, versions,
 };
 
 const USAGE: &str = "usage: detect SURESTEP [--slice ci|all|none] [--only TEXT] [--manifest FILE] [--results FILE] [--state FILE] [--fresh] [--again] [--jobs N] [--repeat N] [--under-load] [--beside llmock]";
@@ -55,7 +56,7 @@ fn run() -> Result<ExitCode, String> {
     drill_rows(&options.surestep, &manifest, waiting, &state, jobs, tell)?;
     drop(load);
     if options.has("beside") {
-        return beside(&options, &manifest, &state, &rows, jobs);
+        return beside(&options, &manifest, &state, jobs);
     }
     if let Some(results) = options.results() {
         let text = table(&manifest, &state, &versions(&options.surestep, &manifest));
@@ -81,12 +82,15 @@ fn beside(
     options: &Options,
     manifest: &Manifest,
     state: &State,
-    rows: &[&Row],
     jobs: usize,
 ) -> Result<ExitCode, String> {
     let folder = testkit::workspace_root().join("target/llmock");
-    let judged = judge_by_llmock(&options.surestep, manifest, rows, &folder, jobs, say)?;
-    let text = table_beside(manifest, state, &judged, &versions(&options.surestep, manifest));
+    // The slice says what surestep drills.
+    let rows: Vec<&Row> = manifest.rows.iter().filter(|row| options.names(row)).collect();
+    let judged = judge_by_llmock(&options.surestep, manifest, &rows, &folder, jobs, say)?;
+    let mut versions = versions(&options.surestep, manifest);
+    versions.insert(1, llmock_version());
+    let text = table_beside(manifest, state, &judged, &versions);
     let named_after = options.text("manifest").map(|path| path.replace(".json", ".md"));
     let path =
         options.path("results", named_after.as_deref().unwrap_or("bench/detection/LLMOCK.md"));
@@ -215,7 +219,11 @@ impl Options {
             Some("none") => false,
             _ => true,
         };
-        in_slice && self.text("only").is_none_or(|text| row.name.contains(text))
+        in_slice && self.names(row)
+    }
+
+    fn names(&self, row: &Row) -> bool {
+        self.text("only").is_none_or(|text| row.name.contains(text))
     }
 }
 

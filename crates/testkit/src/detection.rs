@@ -12,7 +12,7 @@ use std::collections::VecDeque;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
-pub use beside::{Judged, judge_by_llmock, table_beside};
+pub use beside::{Judged, judge_by_llmock, llmock_version, table_beside};
 pub use drill::versions;
 pub use load::Load;
 pub use manifest::{Change, Manifest, Row, Side};

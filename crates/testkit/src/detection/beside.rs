@@ -8,7 +8,7 @@ use std::sync::{Mutex, PoisonError};
 
 use serde_json::Value;
 
-use super::drill::{changed_sources, project};
+use super::drill::{changed_sources, installed, project};
 use super::manifest::{Manifest, Row, Side};
 use super::state::State;
 use crate::place::{environment, workspace_root};
@@ -105,6 +105,12 @@ pub fn judge_by_llmock(
 /// Returns the one case that a row is about, if it is about one.
 fn case_of(row: &Row) -> Option<&str> {
     row.change.as_ref()?.case.as_deref()
+}
+
+/// Returns the name of llmock and its version.
+pub fn llmock_version() -> (String, String) {
+    let version = installed("python-llmock", "llmock").unwrap_or_else(|| "not installed".into());
+    ("llmock".to_owned(), format!("llmock {version}"))
 }
 
 /// Returns both releases of a row; the changed one comes first.

@@ -230,7 +230,7 @@ pub fn versions(surestep: &Path, manifest: &Manifest) -> Vec<(String, String)> {
     versions
 }
 
-fn installed(place: &str, library: &str) -> Option<String> {
+pub(crate) fn installed(place: &str, library: &str) -> Option<String> {
     let folder = environment(place).ok()?;
     let package = folder.join("node_modules").join(library).join("package.json");
     if let Ok(text) = std::fs::read_to_string(package) {
