@@ -87,7 +87,7 @@ impl RunFacts {
                     "record-withheld",
                     "records without secrets",
                     what.clone(),
-                    "A secret was about to be written down, and was not. See which part of the configuration carries it in clear.",
+                    "A secret was about to be written down, and was not. The configuration carries it in clear, or a release sends it where none belongs: in the model, the path, a header's name or its User-Agent.",
                 )),
                 Fact::Planned { .. }
                 | Fact::SourceRead { .. }

@@ -7,8 +7,9 @@ use super::{AUTH_GROUP, CLIENT_GROUP, FALLBACK_GROUP, Plan};
 use crate::probe::{Attempts, Expect};
 use crate::stimulus::{NetworkFault, Primary, PrimaryFault, Redirect, RetryAfter, Stimulus};
 
-/// Seconds that a rate limit asks for: long enough to tell obeying from guessing (stock SDKs wait 0.5 s), short enough to wait for.
-const RETRY_AFTER_S: u32 = 1;
+/// Seconds that a rate limit asks for: long enough to tell obeying from guessing (stock SDKs wait 0.5 s, and on a busy machine a script's next attempt
+/// begins a second late by itself), short enough to wait for.
+const RETRY_AFTER_S: u32 = 2;
 /// The same as a date. HTTP dates have whole seconds, so one of them may be lost to rounding.
 const RETRY_AFTER_DATE_S: u32 = 2;
 /// More than any policy waits for: stock SDKs retry after 0.5 s, give up, or sleep it all (contracts.md section 6.2).
