@@ -16,9 +16,6 @@ use crate::ports::{Releases, Tap};
 const RECOVER_WITHIN: Duration = Duration::from_secs(20);
 const RECOVER_POLL: Duration = Duration::from_millis(400);
 
-/// Asks that a service turned away without a call, from which on that is a habit of it and not an accident.
-const TURNED_AWAY_MIN: usize = 3;
-
 impl<T: Tap, R: Releases, C: ControlPort> Context<'_, T, R, C> {
     /// Asks a service once more what it turned away without a call, where it has a circuit breaker: where it calls again after some
     /// time. Tells whether that is so.
@@ -30,32 +27,29 @@ impl<T: Tap, R: Releases, C: ControlPort> Context<'_, T, R, C> {
         let kind = |probing: &Probing| probing.outcome.as_ref().map(Outcome::kind);
         let turned_away = |probing: &Probing, mode: Mode| {
             probing.probe.mode == mode
+                && !probing.probe.is_before_the_call()
                 && probing.observation.exchanges.is_empty()
                 && kind(probing) == Some(OutcomeKind::Refused)
         };
-        let mut is_a_habit = false;
+        let mut turns_away = false;
         for mode in [Mode::Unary, Mode::Stream] {
             let calls_when_well = probings.iter().any(|probing| {
                 probing.probe.id == HAPPY_LIVE
                     && probing.probe.mode == mode
                     && kind(probing) == Some(OutcomeKind::Answered)
             });
-            let n_turned_away =
-                probings.iter().filter(|probing| turned_away(probing, mode)).count();
-            if !calls_when_well
-                || n_turned_away < TURNED_AWAY_MIN
-                || !self.recover(alive, mode).await
-            {
+            let has_some = probings.iter().any(|probing| turned_away(probing, mode));
+            if !calls_when_well || !has_some || !self.recover(alive, mode).await {
                 continue;
             }
-            is_a_habit = true;
+            turns_away = true;
             let probes: Vec<Probe> = probings
                 .extract_if(.., |probing| turned_away(probing, mode))
                 .map(|probing| probing.probe)
                 .collect();
             probings.extend(self.gateway(alive, probes).await);
         }
-        is_a_habit
+        turns_away
     }
 
     /// One at a time, with time to recover.
