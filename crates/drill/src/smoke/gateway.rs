@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use contract::Mode;
 use judge::catalogue::HAPPY_LIVE;
-use judge::{Outcome, OutcomeKind, Probe, Stimulus};
+use judge::judging::BROKEN_BY_LEAVER;
+use judge::{Finding, Outcome, OutcomeKind, Probe, Stimulus};
 
 use super::{Alive, Context};
 use crate::asking::{Company, Probing, Subject, probe as make_probe};
@@ -26,10 +27,13 @@ impl<T: Tap, R: Releases, C: ControlPort> Context<'_, T, R, C> {
     ) -> bool {
         let kind = |probing: &Probing| probing.outcome.as_ref().map(Outcome::kind);
         let turned_away = |probing: &Probing, mode: Mode| {
-            probing.probe.mode == mode
-                && !probing.probe.is_before_the_call()
+            let was_refused = kind(probing) == Some(OutcomeKind::Refused)
                 && probing.observation.exchanges.is_empty()
-                && kind(probing) == Some(OutcomeKind::Refused)
+                && !probing.probe.is_before_the_call();
+            // There it is the ask behind the one that left.
+            let was_next = |finding: &Finding| finding.code == BROKEN_BY_LEAVER;
+            probing.probe.mode == mode
+                && (was_refused || probing.judged.findings.iter().any(was_next))
         };
         let mut turns_away = false;
         for mode in [Mode::Unary, Mode::Stream] {
