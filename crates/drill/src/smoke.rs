@@ -14,10 +14,9 @@ use std::time::Duration;
 use evidence::Sensitive;
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use judge::catalogue::{AUTH_GROUP, HAPPY_LIVE};
-use judge::judging::{BROKEN_BY_LEAVER, Control, Policy};
-use judge::{Finding, Outcome, OutcomeKind, Probe, Role, Severity, Verdict};
+use judge::judging::{Control, Policy};
+use judge::{Finding, Probe, Role, Severity, Verdict};
 use tokio::sync::Semaphore;
-use window::Window;
 
 use crate::asking::{BESIDE_LOGS, Company, Probing, Subject, leaks_in, probe as make_probe};
 use crate::bench::{Bench, ControlPort};
@@ -30,7 +29,7 @@ use crate::progress::Event;
 use crate::settings::{ProviderEndpoint, Run, SIMULATED_BASE_URL, TapMode};
 
 mod again;
-mod gateway;
+mod recovering;
 mod whole;
 mod window;
 
@@ -40,12 +39,11 @@ pub(crate) const WAITING_PER_SLOT: usize = 8;
 /// Instances of a service that can take one ask at a time only.
 pub(crate) const SERIAL_INSTANCES: usize = 4;
 
-/// How long the second ask may take to reach the tap while the first one is answered slowly (three seconds).
+/// How long an ask may take to reach the tap while others are under way. The first one of a service is answered for three seconds.
 pub(crate) const CONCURRENT_WITHIN: Duration = Duration::from_millis(2_000);
 
-/// The probes of which the second one is made while the first one is under way, see [`Context::as_it_can`].
-const SLOW: &str = "network-slow-drip";
-const QUICK: &str = "happy-unicode";
+/// The first asks that a service gets at once: one that lasts, and one behind it that is soon over where there is but one worker.
+const OPENING: [&str; 2] = ["network-slow-drip", "happy-unicode"];
 
 /// A release that was smoked, still running.
 pub(crate) struct Smoked<R, P> {
@@ -114,14 +112,15 @@ pub(crate) async fn smoke_running<T: Tap, R: Releases, C: ControlPort>(
     let (mut probings, way) = if alive.running.process_per_ask() {
         (ctx.commands(&alive.running, mapped).await, Way::Commands)
     } else if plan::is_gateway(release) {
-        (ctx.gateway(alive, mapped).await, Way::Gateway)
+        (ctx.recovering(alive, mapped).await, Way::Recovering)
     } else {
         let (mut probings, way) = ctx.service(alive, mapped).await;
-        let way = if ctx.warm_up(alive, &mut probings).await { Way::Gateway } else { way };
+        let turns_away = ctx.ask_the_turned_away(alive, &mut probings).await;
+        let way = if turns_away { Way::Recovering } else { way };
         (probings, way)
     };
     ctx.search_logs(&alive.running, &mut probings);
-    Context { watched: false, ..ctx }.again(alive, way, &mut probings).await;
+    ctx.unwatched().again(alive, way, &mut probings).await;
     probings
 }
 
@@ -259,8 +258,8 @@ enum Way {
     /// A process for each.
     Commands,
     /// One at a time, with time to recover.
-    Gateway,
-    /// To one instance, all at once.
+    Recovering,
+    /// To one instance, as many at once as it takes.
     Together,
     /// To several instances, one at a time each.
     Pool,
@@ -321,6 +320,18 @@ impl<T: Tap, R: Releases, C: ControlPort> Context<'_, T, R, C> {
         });
     }
 
+    /// The same, of which nobody is told.
+    fn unwatched(&self) -> Context<'_, T, R, C> {
+        Context {
+            bench: self.bench,
+            slots: self.slots,
+            controls: self.controls,
+            role: self.role,
+            policy: self.policy,
+            watched: false,
+        }
+    }
+
     /// A process and a port for each ask.
     async fn commands(&self, running: &R::Running, probes: Vec<Probe>) -> Vec<Probing> {
         let waiting = Semaphore::new(self.bench.jobs * WAITING_PER_SLOT);
@@ -375,135 +386,16 @@ impl<T: Tap, R: Releases, C: ControlPort> Context<'_, T, R, C> {
             .iter()
             .flat_map(|probing| &probing.observation.exchanges)
             .all(|exchange| exchange.request.carries_marker);
-        let rest = slow_first(rest);
         // Without a marker on the wire, calls of several asks cannot be told apart.
-        let (made, way) = if carries_marker {
-            self.as_it_can(alive, rest).await
+        let (made, left) = if carries_marker {
+            self.together(alive, opening_first(slow_first(rest))).await
         } else {
-            (self.pool(alive, rest).await, Way::Pool)
+            (Vec::new(), slow_first(rest))
         };
+        let way = if carries_marker && left.is_empty() { Way::Together } else { Way::Pool };
         probings.extend(made);
+        probings.extend(self.pool(alive, left).await);
         (probings, way)
-    }
-
-    /// Asks once while a slow reply is under way. When the second call arrives meanwhile, all the rest may come at once; else the
-    /// service takes one ask at a time.
-    async fn as_it_can(
-        &self,
-        alive: &Alive<R::Running, T::Port>,
-        mut rest: Vec<Probe>,
-    ) -> (Vec<Probing>, Way) {
-        let take = |rest: &mut Vec<Probe>, id: &str| {
-            rest.iter().position(|probe| probe.id == id).map(|at| rest.remove(at))
-        };
-        let (slow, quick) = match (take(&mut rest, SLOW), take(&mut rest, QUICK)) {
-            (Some(slow), Some(quick)) => (slow, quick),
-            (slow, quick) => {
-                rest.extend(slow.into_iter().chain(quick));
-                return (self.pool(alive, rest).await, Way::Pool);
-            }
-        };
-        let (slow_names, quick_names) = (self.bench.names.ask(), self.bench.names.ask());
-        let first = self.named(&alive.running, &alive.port, &slow, Company::Shared, &slow_names);
-        let others = async {
-            let deadline = self.bench.settings.release(self.role).deadline;
-            alive.port.arrived(slow_names.id, deadline).await;
-            let asking =
-                self.named(&alive.running, &alive.port, &quick, Company::Shared, &quick_names);
-            tokio::pin!(asking);
-            let (is_concurrent, quick) = tokio::select! {
-                // The ask first: it arms the tap, and before that nothing can arrive.
-                biased;
-                probing = &mut asking => (true, probing),
-                arrived = alive.port.arrived(quick_names.id, CONCURRENT_WITHIN) => (arrived, asking.await),
-            };
-            let mut made = vec![quick];
-            if is_concurrent {
-                let (more, left) = self.together(alive, std::mem::take(&mut rest)).await;
-                made.extend(more);
-                rest = left;
-            }
-            (made, if is_concurrent && rest.is_empty() { Way::Together } else { Way::Pool })
-        };
-        let (slow, (mut probings, way)) = tokio::join!(first, others);
-        probings.push(slow);
-        if !rest.is_empty() {
-            probings.extend(self.pool(alive, rest).await);
-        }
-        (probings, way)
-    }
-
-    /// As many at once as the service takes. Returns those that it did not take as well: they are to be made otherwise.
-    async fn together(
-        &self,
-        alive: &Alive<R::Running, T::Port>,
-        probes: Vec<Probe>,
-    ) -> (Vec<Probing>, Vec<Probe>) {
-        let window = Window::new();
-        let asks: FuturesUnordered<_> =
-            probes.iter().map(|probe| self.in_window(alive, probe, &window)).collect();
-        let made: Vec<Option<Probing>> = asks.collect().await;
-        let made: Vec<Probing> = made.into_iter().flatten().collect();
-        let is_left = |probe: &Probe| !made.iter().any(|probing| probing.probe == *probe);
-        let left = probes.into_iter().filter(is_left).collect();
-        (made, left)
-    }
-
-    /// Makes one probe beside others. `None` when the service had no room for it: what came of it then counts for nothing.
-    async fn in_window(
-        &self,
-        alive: &Alive<R::Running, T::Port>,
-        probe: &Probe,
-        window: &Window,
-    ) -> Option<Probing> {
-        let place = window.place().await?;
-        if self.watched {
-            let (role, mode) = (self.role, probe.mode);
-            self.bench.progress.event(Event::ProbeBegan { role, probe: probe.id, mode });
-        }
-        let names = self.bench.names.ask();
-        let unwatched = self.unwatched();
-        let asking = unwatched.named(&alive.running, &alive.port, probe, Company::Shared, &names);
-        tokio::pin!(asking);
-        let (in_time, probing) = tokio::select! {
-            // The ask first: it arms the tap, and before that nothing can arrive.
-            biased;
-            probing = &mut asking => {
-                let was_turned_away = probing.observation.exchanges.is_empty()
-                    && probing.outcome.as_ref().map(Outcome::kind) == Some(OutcomeKind::Refused);
-                (!was_turned_away, probing)
-            }
-            arrived = alive.port.arrived(names.id, CONCURRENT_WITHIN) => {
-                if arrived {
-                    window.arrived();
-                } else if place.has_company {
-                    window.exceeded();
-                }
-                (arrived, asking.await)
-            }
-        };
-        // Whoever is asked behind one that left comes on top, and may be the one too many.
-        let is_one_more = |finding: &Finding| finding.code == BROKEN_BY_LEAVER;
-        let in_time = in_time && !probing.judged.findings.iter().any(is_one_more);
-        if !in_time && place.has_company {
-            window.exceeded();
-            return None;
-        }
-        if self.watched {
-            self.report(&probing);
-        }
-        Some(probing)
-    }
-
-    fn unwatched(&self) -> Context<'_, T, R, C> {
-        Context {
-            bench: self.bench,
-            slots: self.slots,
-            controls: self.controls,
-            role: self.role,
-            policy: self.policy,
-            watched: false,
-        }
     }
 
     /// Several instances, one ask at a time each.
@@ -584,6 +476,14 @@ pub(crate) fn not_asked(probe: &Probe, why: Finding) -> Probing {
 
 fn is_invalid_credential(probe: &Probe) -> bool {
     probe.group == AUTH_GROUP && probe.stimulus.is_live()
+}
+
+/// Puts those first with which it is found out whether a service takes more than one ask at a time.
+fn opening_first(mut probes: Vec<Probe>) -> Vec<Probe> {
+    probes.sort_by_key(|probe| {
+        OPENING.iter().position(|id| *id == probe.id).unwrap_or(OPENING.len())
+    });
+    probes
 }
 
 /// Sorts those first that have to wait out a silence: the others fit beside them.

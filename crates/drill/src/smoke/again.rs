@@ -74,7 +74,7 @@ impl<T: Tap, R: Releases, C: ControlPort> Context<'_, T, R, C> {
     ) -> Vec<Probing> {
         match way {
             Way::Commands => self.commands(&alive.running, probes).await,
-            Way::Gateway => self.gateway(alive, probes).await,
+            Way::Recovering => self.recovering(alive, probes).await,
             Way::Together => {
                 let (mut made, left) = self.together(alive, super::slow_first(probes)).await;
                 made.extend(self.pool(alive, left).await);

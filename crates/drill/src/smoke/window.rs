@@ -1,21 +1,30 @@
-//! How many asks a service takes at a time, found out while it is asked: each that arrives opens the window by one.
+//! Asks a service as much at once as it takes, and finds out how much that is meanwhile: each ask that arrives opens the window by one.
 //!
 //! Services have worker pools of two or four, shed load, or queue what they cannot take. An ask that waits in such a queue says
 //! nothing about the release: it is made again, when there is room.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
+use futures_util::stream::{FuturesUnordered, StreamExt as _};
+use judge::judging::BROKEN_BY_LEAVER;
+use judge::{Finding, Outcome, OutcomeKind, Probe};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-/// Asks at once to a service that can take them: most of them only wait, and small thread pools (FastAPI's has 40) are not exceeded.
-pub(super) const SERVICE_ASKS: usize = 24;
+use super::{Alive, CONCURRENT_WITHIN, Context};
+use crate::asking::{Company, Probing};
+use crate::bench::ControlPort;
+use crate::ports::{Releases, Tap, TapPort as _};
+use crate::progress::Event;
 
-/// Asks at once to begin with: two are known to be taken.
-const BEGINNING: usize = 2;
+/// Asks at once to a service that can take them: most of them only wait, and small thread pools (FastAPI's has 40) are not exceeded.
+const SERVICE_ASKS: usize = 24;
+
+/// Asks at once to begin with.
+const BEGINNING: usize = 1;
 
 /// The asks that a service is put at once.
 #[derive(Debug)]
-pub(super) struct Window {
+struct Window {
     places: Semaphore,
     size: AtomicUsize,
     under_way: AtomicUsize,
@@ -24,15 +33,15 @@ pub(super) struct Window {
 
 /// A place among the asks under way.
 #[derive(Debug)]
-pub(super) struct Place<'w> {
+struct Place<'w> {
     window: &'w Window,
     _permit: SemaphorePermit<'w>,
     /// Whether others were under way when it was taken.
-    pub(super) has_company: bool,
+    has_company: bool,
 }
 
 impl Window {
-    pub(super) fn new() -> Self {
+    fn new() -> Self {
         Self {
             places: Semaphore::new(BEGINNING),
             size: AtomicUsize::new(BEGINNING),
@@ -42,7 +51,7 @@ impl Window {
     }
 
     /// Waits for a place. `None` once the service was asked more than it takes.
-    pub(super) async fn place(&self) -> Option<Place<'_>> {
+    async fn place(&self) -> Option<Place<'_>> {
         let permit = self.places.acquire().await.expect("the semaphore is never closed");
         if self.is_exceeded.load(Ordering::Relaxed) {
             return None;
@@ -52,7 +61,7 @@ impl Window {
     }
 
     /// Notes that an ask has arrived: there may be one more.
-    pub(super) fn arrived(&self) {
+    fn arrived(&self) {
         if self.size.load(Ordering::Relaxed) < SERVICE_ASKS && !self.is_exceeded() {
             self.size.fetch_add(1, Ordering::Relaxed);
             self.places.add_permits(1);
@@ -60,11 +69,11 @@ impl Window {
     }
 
     /// Notes that an ask had to wait, or was turned away.
-    pub(super) fn exceeded(&self) {
+    fn exceeded(&self) {
         self.is_exceeded.store(true, Ordering::Relaxed);
     }
 
-    pub(super) fn is_exceeded(&self) -> bool {
+    fn is_exceeded(&self) -> bool {
         self.is_exceeded.load(Ordering::Relaxed)
     }
 }
@@ -72,6 +81,70 @@ impl Window {
 impl Drop for Place<'_> {
     fn drop(&mut self) {
         self.window.under_way.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl<T: Tap, R: Releases, C: ControlPort> Context<'_, T, R, C> {
+    /// As many at once as the service takes. Returns those that it did not take as well: they are to be made otherwise.
+    pub(super) async fn together(
+        &self,
+        alive: &Alive<R::Running, T::Port>,
+        probes: Vec<Probe>,
+    ) -> (Vec<Probing>, Vec<Probe>) {
+        let window = Window::new();
+        let asks: FuturesUnordered<_> =
+            probes.iter().map(|probe| self.in_window(alive, probe, &window)).collect();
+        let made: Vec<Option<Probing>> = asks.collect().await;
+        let made: Vec<Probing> = made.into_iter().flatten().collect();
+        let is_left = |probe: &Probe| !made.iter().any(|probing| probing.probe == *probe);
+        let left = probes.into_iter().filter(is_left).collect();
+        (made, left)
+    }
+
+    /// Makes one probe beside others. `None` when the service had no room for it: what came of it then counts for nothing.
+    async fn in_window(
+        &self,
+        alive: &Alive<R::Running, T::Port>,
+        probe: &Probe,
+        window: &Window,
+    ) -> Option<Probing> {
+        let place = window.place().await?;
+        if self.watched {
+            let (role, mode) = (self.role, probe.mode);
+            self.bench.progress.event(Event::ProbeBegan { role, probe: probe.id, mode });
+        }
+        let names = self.bench.names.ask();
+        let unwatched = self.unwatched();
+        let asking = unwatched.named(&alive.running, &alive.port, probe, Company::Shared, &names);
+        tokio::pin!(asking);
+        let (in_time, probing) = tokio::select! {
+            // The ask first: it arms the tap, and before that nothing can arrive.
+            biased;
+            probing = &mut asking => {
+                let was_turned_away = probing.observation.exchanges.is_empty()
+                    && probing.outcome.as_ref().map(Outcome::kind) == Some(OutcomeKind::Refused);
+                (!was_turned_away, probing)
+            }
+            arrived = alive.port.arrived(names.id, CONCURRENT_WITHIN) => {
+                if arrived {
+                    window.arrived();
+                } else if place.has_company {
+                    window.exceeded();
+                }
+                (arrived, asking.await)
+            }
+        };
+        // Whoever is asked behind one that left comes on top, and may be the one too many.
+        let is_one_more = |finding: &Finding| finding.code == BROKEN_BY_LEAVER;
+        let in_time = in_time && !probing.judged.findings.iter().any(is_one_more);
+        if !in_time && place.has_company {
+            window.exceeded();
+            return None;
+        }
+        if self.watched {
+            self.report(&probing);
+        }
+        Some(probing)
     }
 }
 
@@ -98,10 +171,11 @@ mod tests {
     async fn nobody_gets_a_place_in_a_full_house() {
         let window = Window::new();
         let place = window.place().await.unwrap();
+        window.arrived();
         window.exceeded();
         assert!(window.place().await.is_none());
         window.arrived();
-        assert_eq!(window.places.available_permits(), BEGINNING - 1);
+        assert_eq!(window.places.available_permits(), BEGINNING, "it opens no further");
         drop(place);
     }
 }

@@ -13,14 +13,14 @@ use crate::asking::{Company, Probing, Subject, probe as make_probe};
 use crate::bench::ControlPort;
 use crate::ports::{Releases, Tap};
 
-/// How long a gateway may take to recover, and how often it is asked meanwhile.
+/// How long a release may take to recover, and how often it is asked meanwhile.
 const RECOVER_WITHIN: Duration = Duration::from_secs(20);
 const RECOVER_POLL: Duration = Duration::from_millis(400);
 
 impl<T: Tap, R: Releases, C: ControlPort> Context<'_, T, R, C> {
     /// Asks a service once more what it turned away without a call, where it has a circuit breaker: where it calls again after some
     /// time. Tells whether that is so.
-    pub(super) async fn warm_up(
+    pub(super) async fn ask_the_turned_away(
         &self,
         alive: &Alive<R::Running, T::Port>,
         probings: &mut Vec<Probing>,
@@ -51,13 +51,13 @@ impl<T: Tap, R: Releases, C: ControlPort> Context<'_, T, R, C> {
                 .extract_if(.., |probing| turned_away(probing, mode))
                 .map(|probing| probing.probe)
                 .collect();
-            probings.extend(self.gateway(alive, probes).await);
+            probings.extend(self.recovering(alive, probes).await);
         }
         turns_away
     }
 
     /// One at a time, with time to recover.
-    pub(super) async fn gateway(
+    pub(super) async fn recovering(
         &self,
         alive: &Alive<R::Running, T::Port>,
         probes: Vec<Probe>,
