@@ -120,7 +120,7 @@ pub fn policy(settings: &Settings, role: Role) -> Policy {
         required_fields: settings.contract.required_fields.clone(),
         streams_only: !provider.modes.contains(&Mode::Unary),
         is_proxied: is_proxied(release),
-        release: if is_gateway(release) { ReleaseKind::Gateway } else { ReleaseKind::Application },
+        kind: if is_gateway(release) { ReleaseKind::Gateway } else { ReleaseKind::Application },
     }
 }
 

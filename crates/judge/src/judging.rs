@@ -53,8 +53,8 @@ pub struct Policy {
     pub streams_only: bool,
     /// Whether the tap is the release's proxy, and not its base URL.
     pub is_proxied: bool,
-    /// What it is to those who ask it.
-    pub release: ReleaseKind,
+    /// What the release is to those who ask it.
+    pub kind: ReleaseKind,
 }
 
 /// What a release is to those who ask it.

@@ -60,7 +60,7 @@ pub struct Client(Arc<Shared>);
 struct Shared {
     address: Address,
     dialer: Dialer,
-    idle: Mutex<Vec<(Box<Link>, Instant)>>,
+    idle: Mutex<Vec<(Box<Pooled>, Instant)>>,
 }
 
 impl fmt::Debug for Client {
@@ -154,14 +154,14 @@ impl Client {
         // Made seldom, and large.
         let io = Box::pin(self.0.dialer.dial()).await.map_err(UpstreamError::Unreachable)?;
         let patience = Box::pin(sleep(HEAD_WAIT_MAX));
-        let link = Box::new(Link { http: http1::Link::new(io), patience });
+        let link = Box::new(Pooled { http: http1::Link::new(io), patience });
         self.exchange(link, &parts, body, clock::now(), &mut interim)
             .await
             .map_err(|failed| failed.error)
     }
 
     /// Takes an idle connection that is still open.
-    async fn checkout(&self, now: Instant) -> Option<Box<Link>> {
+    async fn checkout(&self, now: Instant) -> Option<Box<Pooled>> {
         loop {
             let (mut link, since) = self.idle().pop()?;
             if now.saturating_duration_since(since) > IDLE_MAX {
@@ -177,13 +177,13 @@ impl Client {
         }
     }
 
-    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<(Box<Link>, Instant)>> {
+    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<(Box<Pooled>, Instant)>> {
         self.0.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn exchange(
         &self,
-        mut link: Box<Link>,
+        mut link: Box<Pooled>,
         parts: &request::Parts,
         body: SendBody,
         now: Instant,
@@ -235,14 +235,14 @@ struct Failed {
 }
 
 /// A connection to the provider.
-struct Link {
+struct Pooled {
     http: http1::Link<dial::Stream>,
     /// Ends the wait for a head. It lasts as long as the connection, and is moved only when it fires: a timer that is set for each
     /// exchange costs more than one that fires once in ten minutes for nothing.
     patience: Pin<Box<Sleep>>,
 }
 
-impl Link {
+impl Pooled {
     /// Waits for the deadline.
     fn poll_patience(&mut self, deadline: Instant, cx: &mut Context<'_>) -> Poll<()> {
         while self.patience.as_mut().poll(cx).is_ready() {
@@ -258,7 +258,7 @@ impl Link {
 /// The body of a response, as it comes.
 pub struct ReplyStream {
     decoder: Decoder,
-    link: Option<Box<Link>>,
+    link: Option<Box<Pooled>>,
     /// The rest of a request whose response came before its end.
     sending: Option<Box<Sending<SendBody>>>,
     persists: bool,
@@ -274,7 +274,7 @@ impl fmt::Debug for ReplyStream {
 impl ReplyStream {
     fn start(
         head: ResponseHead,
-        link: Box<Link>,
+        link: Box<Pooled>,
         sending: Option<Box<Sending<SendBody>>>,
         client: &Client,
     ) -> Response<Self> {

@@ -17,15 +17,19 @@ async fn relay() -> (Provider, ListeningPort, Raw) {
     (provider, port, client)
 }
 
+/// The same, and a request that has begun to arrive at the provider. Port and provider last as long as the first part is held.
+async fn called(request: &str) -> ((Provider, ListeningPort), Raw, Raw) {
+    let (provider, port, mut client) = relay().await;
+    client.send(request).await;
+    let upstream = provider.accept().await;
+    ((provider, port), client, upstream)
+}
+
 const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}";
 
 #[tokio::test]
 async fn spelling_order_and_repeated_names_pass_both_ways() {
-    let (provider, _port, mut client) = relay().await;
-    client
-        .send("POST /v1/files?a=1 HTTP/1.1\r\nX-Trace: 1\r\nhost: tap\r\nConnection: keep-alive, X-Hop\r\nx-TRACE: 2\r\nX-Hop: gone\r\nACCEPT: */*\r\nX-Trace: 3\r\nContent-Length: 4\r\nCookie: a=b\r\n\r\nbody")
-        .await;
-    let mut upstream = provider.accept().await;
+    let ((provider, _port), mut client, mut upstream) = called("POST /v1/files?a=1 HTTP/1.1\r\nX-Trace: 1\r\nhost: tap\r\nConnection: keep-alive, X-Hop\r\nx-TRACE: 2\r\nX-Hop: gone\r\nACCEPT: */*\r\nX-Trace: 3\r\nContent-Length: 4\r\nCookie: a=b\r\n\r\nbody").await;
     let (head, body) = upstream.message().await;
     let host = provider.address;
     assert_eq!(
@@ -135,9 +139,8 @@ async fn old_clients_get_no_chunks_and_their_connection_closed() {
 
 #[tokio::test]
 async fn client_that_asks_for_a_close_gets_it() {
-    let (provider, _port, mut client) = relay().await;
-    client.send("GET /v1/models HTTP/1.1\r\nHost: tap\r\nConnection: close\r\n\r\n").await;
-    let mut upstream = provider.accept().await;
+    let (_tap, mut client, mut upstream) =
+        called("GET /v1/models HTTP/1.1\r\nHost: tap\r\nConnection: close\r\n\r\n").await;
     let (head, _) = upstream.message().await;
     assert_eq!(header(&head, "connection"), None, "the provider's connection is another one");
     upstream.send(OK).await;
@@ -148,9 +151,7 @@ async fn client_that_asks_for_a_close_gets_it() {
 
 #[tokio::test]
 async fn interim_responses_pass_but_for_the_word_to_continue() {
-    let (provider, _port, mut client) = relay().await;
-    client.send(&post("/v1/x", "{}")).await;
-    let mut upstream = provider.accept().await;
+    let (_tap, mut client, mut upstream) = called(&post("/v1/x", "{}")).await;
     upstream.message().await;
     upstream
         .send("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n")
@@ -163,11 +164,7 @@ async fn interim_responses_pass_but_for_the_word_to_continue() {
 
 #[tokio::test]
 async fn switch_that_nobody_asked_for_is_an_error() {
-    let (provider, _port, mut client) = relay().await;
-    client
-        .send("GET /v1/realtime HTTP/1.1\r\nHost: tap\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n\r\n")
-        .await;
-    let mut upstream = provider.accept().await;
+    let (_tap, mut client, mut upstream) = called("GET /v1/realtime HTTP/1.1\r\nHost: tap\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n\r\n").await;
     let (head, _) = upstream.message().await;
     for name in ["upgrade", "connection", "http2-settings"] {
         assert_eq!(header(&head, name), None, "{head}");
@@ -179,11 +176,7 @@ async fn switch_that_nobody_asked_for_is_an_error() {
 
 #[tokio::test]
 async fn trailers_pass_both_ways() {
-    let (provider, _port, mut client) = relay().await;
-    client
-        .send("POST /v1/x HTTP/1.1\r\nHost: tap\r\nTransfer-Encoding: chunked\r\nTrailer: x-sum\r\n\r\n3;ext=1\r\nabc\r\n0\r\nX-Sum: 1\r\nHost: evil\r\n\r\n")
-        .await;
-    let mut upstream = provider.accept().await;
+    let (_tap, mut client, mut upstream) = called("POST /v1/x HTTP/1.1\r\nHost: tap\r\nTransfer-Encoding: chunked\r\nTrailer: x-sum\r\n\r\n3;ext=1\r\nabc\r\n0\r\nX-Sum: 1\r\nHost: evil\r\n\r\n").await;
     let head = upstream.until("\r\n\r\n").await;
     assert_eq!(header(&head, "trailer"), Some("x-sum"));
     assert_eq!(upstream.until("\r\n\r\n").await, "3\r\nabc\r\n0\r\nx-sum: 1\r\n\r\n");
@@ -217,11 +210,9 @@ async fn reply_without_framing_ends_with_its_connection_and_comes_in_chunks() {
 
 #[tokio::test]
 async fn provider_may_refuse_before_it_has_read_everything() {
-    let (provider, _port, mut client) = relay().await;
-    client
-        .send("POST /v1/files HTTP/1.1\r\nHost: tap\r\nContent-Length: 50000000\r\n\r\nbegin")
-        .await;
-    let mut upstream = provider.accept().await;
+    let (_tap, mut client, mut upstream) =
+        called("POST /v1/files HTTP/1.1\r\nHost: tap\r\nContent-Length: 50000000\r\n\r\nbegin")
+            .await;
     upstream.until("begin").await;
     upstream
         .send("HTTP/1.1 413 Too Large\r\nContent-Length: 3\r\nConnection: close\r\n\r\nbig")
@@ -268,9 +259,7 @@ async fn request_that_can_be_read_in_two_ways_goes_nowhere() {
 
 #[tokio::test]
 async fn reply_with_two_framings_is_passed_on_with_one() {
-    let (provider, _port, mut client) = relay().await;
-    client.send(&post("/v1/x", "{}")).await;
-    let mut upstream = provider.accept().await;
+    let (_tap, mut client, mut upstream) = called(&post("/v1/x", "{}")).await;
     upstream.message().await;
     upstream
         .send("HTTP/1.1 200 OK\r\nContent-Length: 100\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n")
@@ -316,9 +305,7 @@ async fn connection_that_the_provider_closed_while_idle_is_not_used() {
 
 #[tokio::test]
 async fn bytes_that_nobody_asked_for_are_no_reply() {
-    let (provider, _port, mut client) = relay().await;
-    client.send(&post("/v1/x", "{}")).await;
-    let mut upstream = provider.accept().await;
+    let ((provider, _port), mut client, mut upstream) = called(&post("/v1/x", "{}")).await;
     upstream.message().await;
     upstream.send(&format!("{OK}HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\npoison")).await;
     assert!(client.until("{}").await.starts_with("HTTP/1.1 200"));
@@ -331,11 +318,10 @@ async fn bytes_that_nobody_asked_for_are_no_reply() {
 
 #[tokio::test]
 async fn body_of_a_request_that_breaks_off_is_no_fault_of_the_provider() {
-    let (provider, _port, mut client) = relay().await;
-    client
-        .send("POST /v1/x HTTP/1.1\r\nHost: tap\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n")
-        .await;
-    let mut upstream = provider.accept().await;
+    let (_tap, mut client, mut upstream) = called(
+        "POST /v1/x HTTP/1.1\r\nHost: tap\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n",
+    )
+    .await;
     upstream.until("abc\r\n").await;
     client.send("3\r\nabcd").await;
     let (reply, _) = client.read_to_end().await;

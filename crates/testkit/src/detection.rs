@@ -1,8 +1,8 @@
 //! The detection benchmark: drills pairs of releases that a manifest lists, at most one of each pair with one defect, and writes down what
 //! was held, what was promoted, and why. The manifest and what it lists lie in `bench/detection/`.
 
-mod beside;
 mod drill;
+mod llmock;
 mod load;
 mod manifest;
 mod state;
@@ -12,8 +12,8 @@ use std::collections::VecDeque;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
-pub use beside::{Judged, judge_by_llmock, llmock_version, table_beside};
 pub use drill::versions;
+pub use llmock::{Judged, judge_by_llmock, llmock_version, table_beside};
 pub use load::Load;
 pub use manifest::{Change, Manifest, Row, Side};
 pub use state::{Done, State};

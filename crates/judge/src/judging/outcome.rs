@@ -21,17 +21,12 @@ pub(super) fn judge(case: &Case<'_>, findings: &mut Vec<Finding>) {
         OutcomeKind::TimedOut => findings.push(hung(case)),
         OutcomeKind::Answered => match case.probe.expect {
             Expect::Answer | Expect::AnswerOrWarn => answer_to_a_good_reply(case, findings),
+            Expect::Refusal | Expect::RefusalOrWarn if is_blank_as_delivered(case) => {
+                findings.push(blank());
+            }
             // Another model's answer is as good as any: whether it may be asked is judged apart.
             Expect::Refusal if fallback::is_answered(case) => {
                 answer_to_a_good_reply(case, findings);
-            }
-            // It is what the provider said, whole, and whoever asked the gateway sees it as well as the gateway does.
-            Expect::Refusal
-                if case.policy.release == ReleaseKind::Gateway
-                    && case.answer == AnswerRelation::Empty
-                    && case.probe.stimulus == Stimulus::Stream(StreamFault::NoContent) =>
-            {
-                findings.extend(answer_to_an_error(case, Severity::Warn));
             }
             Expect::Refusal => findings.extend(answer_to_an_error(case, Severity::Fail)),
             Expect::RefusalOrWarn => tolerable_answer(case, findings),
@@ -263,16 +258,30 @@ fn answer_to_an_error(case: &Case<'_>, severity: Severity) -> Option<Finding> {
     Some(Finding::new(severity, code, "a reported error", seen, advice))
 }
 
+/// Whether the provider delivered an empty text as a whole answer, and the release did the same. In a stream that is for applications to
+/// notice, which gather the text; whoever asks a gateway sees it as well as the gateway does.
+fn is_blank_as_delivered(case: &Case<'_>) -> bool {
+    let stimulus = &case.probe.stimulus;
+    let is_to_be_passed_on = *stimulus == Stimulus::Shape(ShapeFault::ContentEmpty)
+        || (*stimulus == Stimulus::Stream(StreamFault::NoContent)
+            && case.policy.kind == ReleaseKind::Gateway);
+    case.answer == AnswerRelation::Empty && is_to_be_passed_on
+}
+
+fn blank() -> Finding {
+    Finding::new(
+        Severity::Warn,
+        "error-became-empty-answer",
+        "a reported error",
+        "an empty answer, as the provider delivered it",
+        "The provider said that it was done, and had no text: often a model that spent its tokens on thinking. Tell the user that there is no answer.",
+    )
+}
+
 /// The form was wrong, the content may be right.
 fn tolerable_answer(case: &Case<'_>, findings: &mut Vec<Finding>) {
     match case.answer {
         AnswerRelation::Whole => {}
-        // It is the text that was delivered, and all of it.
-        AnswerRelation::Empty
-            if case.probe.stimulus == Stimulus::Shape(ShapeFault::ContentEmpty) =>
-        {
-            findings.extend(answer_to_an_error(case, Severity::Warn));
-        }
         // What current official SDKs make of it, without a chance for the application to notice: a list printed, a type's name.
         AnswerRelation::Labelled | AnswerRelation::TypeName => {
             findings.extend(answer_to_an_error(case, Severity::Warn));

@@ -40,7 +40,7 @@ fn policy() -> Policy {
         required_fields: Vec::new(),
         streams_only: false,
         is_proxied: false,
-        release: ReleaseKind::Application,
+        kind: ReleaseKind::Application,
     }
 }
 
@@ -182,6 +182,28 @@ fn assert_codes(findings: &[Finding], expected: &[(&str, Severity)]) {
 
 use AnswerRelation as A;
 use Severity::{Ambiguous, Fail, Warn};
+
+#[test]
+fn blank_that_the_provider_delivered_is_a_warning_where_it_is_passed_on() {
+    let scene = |id: &'static str, kind| {
+        let mode = if id.starts_with("stream") { Mode::Stream } else { Mode::Unary };
+        let mut scene = scene("shape-content-null", vec![call(1, 0, 200)], answered(), A::Empty);
+        scene.probe = probe(id, mode);
+        for call in &mut scene.exchanges {
+            call.request.stream = mode == Mode::Stream;
+        }
+        scene.policy.kind = kind;
+        scene
+    };
+    let code = "error-became-empty-answer";
+    for kind in [ReleaseKind::Application, ReleaseKind::Gateway] {
+        scene("shape-content-empty", kind).check(&[(code, Warn)]);
+        // Here the provider has failed.
+        scene("shape-content-null", kind).check(&[(code, Fail)]);
+    }
+    scene("stream-no-content", ReleaseKind::Gateway).check(&[(code, Warn)]);
+    scene("stream-no-content", ReleaseKind::Application).check(&[(code, Fail)]);
+}
 
 #[test]
 fn whole_answer_to_a_good_reply_passes() {

@@ -47,7 +47,7 @@ where
 {
     let is_closing = closing.clone();
     let is_closing = || is_closing.has_changed().unwrap_or(false);
-    let link = Link::new(io, control);
+    let connection = Connection::new(io, control);
     let mut must_close = pin!(async {
         if closing.changed().await.is_err() {
             // Whoever could say so is gone, and with it the task of this connection.
@@ -55,15 +55,15 @@ where
         }
     });
     loop {
-        let head = match link.next_head(head_read_max, must_close.as_mut()).await {
+        let head = match connection.next_head(head_read_max, must_close.as_mut()).await {
             Next::Request(head) => head,
-            Next::Refused(fault) => return link.refuse(&fault).await,
+            Next::Refused(fault) => return connection.refuse(&fault).await,
             Next::Nothing => return None,
         };
         let RequestHead { parts, framing, persists, expects_continue } = *head;
         let asked =
             Asked { is_head: parts.method == Method::HEAD, version: parts.version, persists };
-        let body = link.begin(framing, expects_continue);
+        let body = connection.begin(framing, expects_continue);
         let answer = {
             // In a box, as a stream lasts longer than the making of its head.
             let mut answering = Box::pin(handle(Request::from_parts(parts, body)));
@@ -72,7 +72,7 @@ where
                     if let Poll::Ready(answer) = answering.as_mut().poll(cx) {
                         return Poll::Ready(answer.ok());
                     }
-                    match link.inner().meanwhile(asked.version, cx) {
+                    match connection.inner().meanwhile(asked.version, cx) {
                         Meanwhile::Wait => return Poll::Pending,
                         Meanwhile::Again => {}
                         Meanwhile::Over => return Poll::Ready(None),
@@ -82,9 +82,9 @@ where
             answer.await
         };
         let response = answer?;
-        match link.reply(response, asked, is_closing()).await {
+        match connection.reply(response, asked, is_closing()).await {
             After::Next => {}
-            After::Close => return link.close().await,
+            After::Close => return connection.close().await,
             After::Over => return None,
         }
     }
@@ -92,7 +92,7 @@ where
 
 /// A connection on which everything was said, and whose client may still be sending. If the kernel refused what it sends, it
 /// would not read the reply.
-pub(crate) struct Parting(Link);
+pub(crate) struct Parting(Connection);
 
 impl Parting {
     /// Reads for a while what nobody wants. Whoever sends on and on is cut off.
@@ -152,7 +152,7 @@ enum After {
 
 /// A connection, shared with the body of the request that is being read from it.
 #[derive(Clone, Debug)]
-struct Link(Arc<Mutex<Inner>>);
+struct Connection(Arc<Mutex<Inner>>);
 
 #[derive(Debug)]
 struct Inner {
@@ -177,7 +177,7 @@ impl Drop for Inner {
     }
 }
 
-impl Link {
+impl Connection {
     fn new(io: Transport, control: WireControl) -> Self {
         Self(Arc::new(Mutex::new(Inner {
             io,
@@ -249,7 +249,7 @@ impl Link {
         inner.is_abandoned = false;
         inner.discarded = 0;
         inner.owes_continue = expects_continue;
-        Incoming { link: self.clone(), number: inner.n_bodies }
+        Incoming { connection: self.clone(), number: inner.n_bodies }
     }
 
     /// Sends a reply.
@@ -487,7 +487,7 @@ fn says_close(headers: &HeaderMap) -> bool {
 /// The body of a request, read from the connection as it is asked for.
 #[derive(Debug)]
 pub(crate) struct Incoming {
-    link: Link,
+    connection: Connection,
     number: u64,
 }
 
@@ -499,7 +499,7 @@ impl Body for Incoming {
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, WireError>>> {
-        let mut inner = self.link.inner();
+        let mut inner = self.connection.inner();
         let inner = &mut *inner;
         if self.number != inner.n_bodies {
             return Poll::Ready(None);
@@ -520,12 +520,12 @@ impl Body for Incoming {
     }
 
     fn is_end_stream(&self) -> bool {
-        let inner = self.link.inner();
+        let inner = self.connection.inner();
         self.number != inner.n_bodies || inner.decoder.is_done()
     }
 
     fn size_hint(&self) -> SizeHint {
-        let inner = self.link.inner();
+        let inner = self.connection.inner();
         if self.number != inner.n_bodies {
             return SizeHint::with_exact(0);
         }
@@ -535,7 +535,7 @@ impl Body for Incoming {
 
 impl Drop for Incoming {
     fn drop(&mut self) {
-        let mut inner = self.link.inner();
+        let mut inner = self.connection.inner();
         if self.number == inner.n_bodies {
             inner.is_abandoned = true;
         }
