@@ -204,6 +204,8 @@ fn node_24() -> std::path::PathBuf {
 fn python_clients_that_read_the_environment() {
     python("python-openai-1", "openai", Proxied::Yes);
     python("python-openai-3", "openai", Proxied::Yes);
+    python("python-langchain", "langchain", Proxied::Yes);
+    python("python-litellm", "litellm", Proxied::Yes);
     python("python-clients", "httpx", Proxied::Yes);
     python("python-clients", "requests", Proxied::Yes);
     python("python-clients", "urllib", Proxied::Yes);
@@ -226,6 +228,15 @@ fn node_clients_on_a_node_that_reads_the_environment() {
 #[test]
 fn old_node_sdk_never_reads_it() {
     node(&node_24(), "node-openai-4", "openai", Proxied::Never);
+}
+
+#[test]
+fn async_openai_reads_it() {
+    let tests = std::env::current_exe().expect("a running program has a place");
+    let target = tests.ancestors().nth(2).expect("it lies in a folder of the target's");
+    let client = target.join("examples/async_openai");
+    assert!(client.is_file(), "`cargo build -p cli --example async_openai` makes the client");
+    check(Command::new(client), Proxied::Yes, documents);
 }
 
 #[test]

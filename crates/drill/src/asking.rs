@@ -5,7 +5,8 @@ use std::time::Duration;
 use contract::Mode;
 use evidence::{Form, NeedleKind, Scanner, Sensitive};
 use judge::judging::{
-    Case, Control, Judged, LeakKind, LeakSeen, LogEvidence, Machine, Policy, judge,
+    BROKEN_BY_LEAVER, Case, Control, Judged, LeakKind, LeakSeen, LogEvidence, Machine, Policy,
+    judge,
 };
 use judge::logs::{LogContext, read};
 use judge::{
@@ -47,6 +48,29 @@ pub(crate) struct Probing {
     pub(crate) judged: Judged,
     /// Each ask, where there were several.
     pub(crate) repeats: Vec<Repeat>,
+}
+
+impl Probing {
+    /// Whether the release refused by itself: no call was made where one belongs.
+    pub(crate) fn was_turned_away(&self) -> bool {
+        self.outcome.as_ref().map(Outcome::kind) == Some(OutcomeKind::Refused)
+            && self.observation.exchanges.is_empty()
+            && !self.probe.is_before_the_call()
+    }
+
+    /// Whether the ask behind one that left was not answered.
+    pub(crate) fn is_broken_by_leaver(&self) -> bool {
+        self.judged.findings.iter().any(|finding| finding.code == BROKEN_BY_LEAVER)
+    }
+
+    /// Whether it says nothing of the release, as others of ours were under way: the release had no room for it, or it waited among them
+    /// until nobody would have waited any longer. Whoever is asked behind one that left comes on top, and may be the one too many.
+    ///
+    /// What was seen on a call stays, however long it took to come to it.
+    pub(crate) fn lacked_room(&self, has_waited: bool) -> bool {
+        let timed_out = self.outcome.as_ref().map(Outcome::kind) == Some(OutcomeKind::TimedOut);
+        self.was_turned_away() || self.is_broken_by_leaver() || (has_waited && timed_out)
+    }
 }
 
 /// Whether other asks go to the same process at the same time.
@@ -415,4 +439,50 @@ pub(crate) fn leaks_in(text: &str, place: &'static str, scanner: &Scanner) -> Ve
 fn is_telemetry(text: &str, at: usize) -> bool {
     let start = text.get(..at).and_then(|head| head.rfind('\n')).map_or(0, |end| end + 1);
     text.get(start..).is_some_and(telemetry::is_line)
+}
+
+#[cfg(test)]
+mod tests {
+    use contract::Surface;
+    use judge::catalogue::default_plan;
+    use judge::{Finding, PlanContext, Severity};
+
+    use super::*;
+
+    fn probing(outcome: Outcome, code: Option<&str>) -> Probing {
+        let context = PlanContext::widest(Surface::Chat);
+        let probe = default_plan(Mode::Unary, &context).swap_remove(0);
+        let finding = |code| Finding::new(Severity::Fail, code, "", "", "");
+        Probing {
+            probe,
+            observation: Observation::default(),
+            outcome: Some(outcome),
+            judged: Judged {
+                findings: code.into_iter().map(finding).collect(),
+                log_findings: Vec::new(),
+                logs_judged: false,
+            },
+            repeats: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn who_was_turned_away_or_waited_in_vain_lacked_room() {
+        let refused = || Outcome::Refused { elapsed_ms: 5, how: "status 503".to_owned() };
+        let answered = || Outcome::Answered { elapsed_ms: 5, answer_bytes: 1 };
+        let timed_out = || Outcome::TimedOut { elapsed_ms: 20_000 };
+        let left = || Outcome::Left { elapsed_ms: 400 };
+        for (outcome, code, has_waited, expected) in [
+            (refused(), None, false, true),
+            (timed_out(), None, true, true),
+            (timed_out(), Some("hung"), false, false),
+            // An answer without a call says something.
+            (answered(), Some("answer-without-provider"), true, false),
+            (left(), Some(BROKEN_BY_LEAVER), false, true),
+            (left(), None, true, false),
+        ] {
+            let probing = probing(outcome.clone(), code);
+            assert_eq!(probing.lacked_room(has_waited), expected, "{outcome:?} {code:?}");
+        }
+    }
 }

@@ -5,8 +5,7 @@ use std::time::Duration;
 
 use contract::Mode;
 use judge::catalogue::HAPPY_LIVE;
-use judge::judging::BROKEN_BY_LEAVER;
-use judge::{Finding, Outcome, OutcomeKind, Probe, Stimulus};
+use judge::{Outcome, OutcomeKind, Probe, Stimulus};
 
 use super::{Alive, Context};
 use crate::asking::{Company, Probing, Subject, probe as make_probe};
@@ -25,30 +24,23 @@ impl<T: Tap, R: Releases, C: ControlPort> Context<'_, T, R, C> {
         alive: &Alive<R::Running, T::Port>,
         probings: &mut Vec<Probing>,
     ) -> bool {
-        let kind = |probing: &Probing| probing.outcome.as_ref().map(Outcome::kind);
-        let turned_away = |probing: &Probing, mode: Mode| {
-            let was_refused = kind(probing) == Some(OutcomeKind::Refused)
-                && probing.observation.exchanges.is_empty()
-                && !probing.probe.is_before_the_call();
-            // There it is the ask behind the one that left.
-            let was_next = |finding: &Finding| finding.code == BROKEN_BY_LEAVER;
-            probing.probe.mode == mode
-                && (was_refused || probing.judged.findings.iter().any(was_next))
-        };
         let mut turns_away = false;
         for mode in [Mode::Unary, Mode::Stream] {
-            let calls_when_well = probings.iter().any(|probing| {
+            let is_of = |probing: &&Probing| probing.probe.mode == mode;
+            let calls_when_well = probings.iter().filter(is_of).any(|probing| {
                 probing.probe.id == HAPPY_LIVE
-                    && probing.probe.mode == mode
-                    && kind(probing) == Some(OutcomeKind::Answered)
+                    && probing.outcome.as_ref().map(Outcome::kind) == Some(OutcomeKind::Answered)
             });
-            let has_some = probings.iter().any(|probing| turned_away(probing, mode));
+            let has_some = probings.iter().filter(is_of).any(Probing::was_turned_away);
             if !calls_when_well || !has_some || !self.recover(alive, mode).await {
                 continue;
             }
             turns_away = true;
             let probes: Vec<Probe> = probings
-                .extract_if(.., |probing| turned_away(probing, mode))
+                .extract_if(.., |probing| {
+                    probing.probe.mode == mode
+                        && (probing.was_turned_away() || probing.is_broken_by_leaver())
+                })
                 .map(|probing| probing.probe)
                 .collect();
             probings.extend(self.recovering(alive, probes).await);

@@ -6,8 +6,7 @@
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
-use judge::judging::BROKEN_BY_LEAVER;
-use judge::{Finding, Outcome, OutcomeKind, Probe};
+use judge::Probe;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::{Alive, CONCURRENT_WITHIN, Context};
@@ -101,7 +100,7 @@ impl<T: Tap, R: Releases, C: ControlPort> Context<'_, T, R, C> {
         (made, left)
     }
 
-    /// Makes one probe beside others. `None` when the service had no room for it: what came of it then counts for nothing.
+    /// Makes one probe beside others. `None` when the service had no room for it.
     async fn in_window(
         &self,
         alive: &Alive<R::Running, T::Port>,
@@ -117,27 +116,20 @@ impl<T: Tap, R: Releases, C: ControlPort> Context<'_, T, R, C> {
         let unwatched = self.unwatched();
         let asking = unwatched.named(&alive.running, &alive.port, probe, Company::Shared, &names);
         tokio::pin!(asking);
-        let (in_time, probing) = tokio::select! {
+        let (has_waited, probing) = tokio::select! {
             // The ask first: it arms the tap, and before that nothing can arrive.
             biased;
-            probing = &mut asking => {
-                let was_turned_away = probing.observation.exchanges.is_empty()
-                    && probing.outcome.as_ref().map(Outcome::kind) == Some(OutcomeKind::Refused);
-                (!was_turned_away, probing)
-            }
+            probing = &mut asking => (false, probing),
             arrived = alive.port.arrived(names.id, CONCURRENT_WITHIN) => {
                 if arrived {
                     window.arrived();
                 } else if place.has_company {
                     window.exceeded();
                 }
-                (arrived, asking.await)
+                (!arrived, asking.await)
             }
         };
-        // Whoever is asked behind one that left comes on top, and may be the one too many.
-        let is_one_more = |finding: &Finding| finding.code == BROKEN_BY_LEAVER;
-        let in_time = in_time && !probing.judged.findings.iter().any(is_one_more);
-        if !in_time && place.has_company {
+        if place.has_company && probing.lacked_room(has_waited) {
             window.exceeded();
             return None;
         }

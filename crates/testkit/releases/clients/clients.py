@@ -37,6 +37,25 @@ def openai(url, stream):
     return "".join(choice.delta.content or "" for chunk in made for choice in chunk.choices)
 
 
+def langchain(url, stream):
+    from langchain_openai import ChatOpenAI
+
+    chat = ChatOpenAI(model=model, base_url=url, api_key=key, max_retries=0)
+    messages = body(stream)["messages"]
+    return "".join(piece.content for piece in chat.stream(messages)) if stream else chat.invoke(messages).content
+
+
+def litellm(url, stream):
+    # Otherwise it fetches a list of prices first, from a host that is no provider.
+    os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
+    import litellm
+
+    made = litellm.completion(api_base=url, api_key=key, max_retries=0, **{**body(stream), "model": f"openai/{model}"})
+    if not stream:
+        return made.choices[0].message.content
+    return "".join(choice.delta.content or "" for chunk in made for choice in chunk.choices)
+
+
 def httpx(url, stream):
     import httpx
 
