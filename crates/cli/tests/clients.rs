@@ -31,6 +31,7 @@ fn ask() -> ArmedAsk {
         label: LABEL.to_owned(),
         stimulus: Stimulus::Documented,
         exclusive: false,
+        among_users: false,
         live_calls_max: 0,
         attempts_max: 100,
     }

@@ -11,7 +11,11 @@ mod pieces;
 mod responses;
 mod wording;
 
+use std::io::Write as _;
+
 pub use error::{ErrorKind, ErrorReply, error};
+use flate2::Compression;
+use flate2::write::GzEncoder;
 pub use format::AnswerFormat;
 pub use full::{full, without};
 use serde_json::Value;
@@ -107,6 +111,30 @@ pub fn stream(ctx: &ReplyContext<'_>) -> Vec<StreamEvent> {
         Surface::Chat => chat::stream(ctx),
         Surface::Responses => responses::stream(ctx),
     }
+}
+
+/// Returns the same as [`unary`] with the text cut in two output texts of one message, as the responses surface may send it; a chat message has
+/// one text only.
+pub fn unary_in_parts(ctx: &ReplyContext<'_>) -> Value {
+    match ctx.surface {
+        Surface::Chat => chat::completion(ctx),
+        Surface::Responses => responses::completed_in(ctx, &pieces::halves(ctx.text)),
+    }
+}
+
+/// Returns the same as [`stream`] with the text in two output texts of one message; see [`unary_in_parts`].
+pub fn stream_in_parts(ctx: &ReplyContext<'_>) -> Vec<StreamEvent> {
+    match ctx.surface {
+        Surface::Chat => chat::stream(ctx),
+        Surface::Responses => responses::stream_in(ctx, &pieces::halves(ctx.text)),
+    }
+}
+
+/// Returns a body as `content-encoding: gzip` has it (RFC 1952).
+pub fn gzip(body: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+    let written = encoder.write_all(body).and_then(|()| encoder.finish());
+    written.expect("a vector takes every byte")
 }
 
 /// Returns the headers of a unary reply, framing apart.

@@ -115,6 +115,7 @@ pub(crate) async fn probe<T: Tap, R: Releases, C: ControlPort>(
         label: names.label.clone(),
         stimulus: probe.stimulus.clone(),
         exclusive: company == Company::Alone,
+        among_users: false,
         live_calls_max: bench
             .live_calls
             .allow(LIVE_CALLS_PER_ASK.max(subject.policy.calls_per_ask + 2)),
@@ -213,6 +214,7 @@ async fn is_served<T: Tap, R: Releases, C: ControlPort>(
         label: names.label.clone(),
         stimulus: Stimulus::Documented,
         exclusive: company == Company::Alone,
+        among_users: false,
         live_calls_max: 0,
         attempts_max: HOT_LOOP_AT_LEAST,
     });
@@ -265,6 +267,7 @@ pub(crate) async fn put<T: Tap, R: Releases, C: ControlPort>(
         label: names.label.clone(),
         stimulus: stimulus.clone(),
         exclusive: company == Company::Alone,
+        among_users: false,
         live_calls_max: 0,
         attempts_max: HOT_LOOP_AT_LEAST
             .max(subject.policy.max_attempts * subject.policy.calls_per_ask * HOT_LOOP_FACTOR),

@@ -98,6 +98,7 @@ impl<T: Tap, R: Releases, S: TrafficSwitch> Path<'_, T, R, S> {
                 label: names.label.clone(),
                 stimulus: Stimulus::Relay,
                 exclusive: false,
+                among_users: true,
                 live_calls_max: bench.live_calls.allow(LIVE_CALLS_PER_ASK),
                 attempts_max: LIVE_CALLS_PER_ASK * 2,
             });
@@ -171,6 +172,7 @@ fn finding(
         (Served::By(_), OutcomeKind::Answered) => match relation {
             AnswerRelation::Whole
             | AnswerRelation::Labelled
+            | AnswerRelation::Respaced
             | AnswerRelation::UnrelatedToOffTopic => return None,
             AnswerRelation::None
             | AnswerRelation::Empty

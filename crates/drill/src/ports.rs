@@ -168,6 +168,9 @@ pub struct ArmedAsk {
     pub stimulus: Stimulus,
     /// Attribute every exchange on this port to this ask, with its marker or without.
     pub exclusive: bool,
+    /// Whether calls of users may come meanwhile. One without the marker may be theirs, and then no limit of this ask keeps it from the
+    /// provider.
+    pub among_users: bool,
     /// Live calls that this ask may make; further ones are answered by the tap as a guard.
     pub live_calls_max: u32,
     /// Exchanges after which the release is held to be in a hot loop and its connections are closed.
@@ -241,6 +244,10 @@ pub trait RunningRelease: Send + Sync + 'static {
     /// Returns what a service has written to those of its outputs that are none of its log sources. They are logs where it runs
     /// in production, whether or not anybody names them; nothing is demanded of them, but no secret may be in them.
     fn beside_logs(&self) -> Sensitive;
+
+    /// Looks again whether a service is ready, as it was before it was asked, and gives it some time to recover. `Err` says what it
+    /// answered last. A release that has no such place is always ready.
+    fn still_ready(&self) -> impl Future<Output = Result<(), String>> + Send;
 
     /// Ends its processes and waits until the whole group is gone. Safe to call twice.
     fn stop(&self) -> impl Future<Output = ()> + Send;

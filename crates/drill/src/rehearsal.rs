@@ -328,6 +328,13 @@ impl<T: Tap, R: Releases, C: ControlPort, S: TrafficSwitch> Steps<'_, T, R, C, S
         self.began(7, "serve by rollback");
         let proving = self.intent(Intent::Step { n: 7 }).await?;
         let mut findings = path.prove_rollback(self.bench).await;
+        // As it is when a deployment goes back: `new` is ended, and may leave something behind as it ends; what runs of `rollback` is ended
+        // too, as some releases can run once only. Users go back to where they were first.
+        self.switch.give_back().await.map_err(RunError::Route)?;
+        path.new.running.stop().await;
+        if !matches!(self.bench.settings.rollback.run, Run::Url { .. }) {
+            path.rollback.running.stop().await;
+        }
         let probes = plans.iter().find(|(role, _)| *role == Role::Rollback);
         let probes = plan::after_switch(probes.map_or(&[], |(_, probes)| probes));
         findings.extend(self.smoke_again(&probes, path).await?);

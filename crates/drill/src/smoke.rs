@@ -22,8 +22,7 @@ use crate::asking::{BESIDE_LOGS, Company, Probing, Subject, leaks_in, probe as m
 use crate::bench::{Bench, ControlPort};
 use crate::plan;
 use crate::ports::{
-    LogPosition, OpenPort, PortError, PortKind, Releases, RunningRelease as _, Start, Tap,
-    TapPort as _,
+    LogPosition, OpenPort, PortError, PortKind, Releases, RunningRelease, Start, Tap, TapPort as _,
 };
 use crate::progress::Event;
 use crate::settings::{ProviderEndpoint, Run, SIMULATED_BASE_URL, TapMode};
@@ -90,6 +89,7 @@ pub(crate) async fn smoke<T: Tap, R: Releases, C: ControlPort>(
         .filter(|mode| !plan::is_mapped(release, **mode))
         .map(|&mode| mode_not_mapped(role, mode))
         .collect();
+    problems.extend(not_ready_any_more(&alive.running, role).await);
     problems.extend(whole::judge(&probings, role, bench.settings.gates.strict));
     problems.extend(whole::unsearchable(&bench.scanner, role));
     Smoked { probings, alive: Some(alive), problems }
@@ -226,6 +226,19 @@ fn telling_lines<T: Tap, R: Releases, C: ControlPort>(
         telling = lines.iter().skip(lines.len().saturating_sub(LINES)).copied().collect();
     }
     telling.join(" / ").chars().take(SHOWN).collect()
+}
+
+/// A service that was ready, was asked, and calls itself ready no more: whoever looks after it takes it out, or ends it.
+async fn not_ready_any_more<R: RunningRelease>(running: &R, role: Role) -> Option<Finding> {
+    let said = running.still_ready().await.err()?;
+    let finding = Finding::new(
+        Severity::Fail,
+        "release-not-ready",
+        "a service that is ready again once its provider's trouble is over",
+        format!("{said}, some time after the last ask"),
+        "An orchestrator takes such an instance out, and trouble at the provider takes out all of them. Let `ready` tell of the process, and not of the last call.",
+    );
+    Some(finding.of_release(role))
 }
 
 pub(crate) fn mode_not_mapped(role: Role, mode: contract::Mode) -> Finding {

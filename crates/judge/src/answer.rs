@@ -15,6 +15,8 @@ pub enum AnswerRelation {
     Whole,
     /// A delivered text stands in it more often than it was delivered.
     Repeated,
+    /// A delivered text stands in it as a whole, but for its white space.
+    Respaced,
     /// A text stands in it that was asked for by another ask of this run.
     OfAnother,
     /// A delivered text stands in it as a whole, and beside it nothing but the name of an empty value or a piece of itself.
@@ -40,21 +42,26 @@ const REPEATED_MIN: usize = 24;
 /// whatever it finds, so that its callers get this for a string.
 const TYPE_NAMES: [&str; 2] = ["[object Object]", "Array"];
 
-/// Compares an answer with the texts that were delivered, white space folded. An answer that was rendered as HTML counts as
-/// its text.
+/// Compares an answer with the texts that were delivered: white space round them does not matter, nor how lines end. An answer that was rendered
+/// as HTML counts as its text.
 pub fn relate(answer: Option<&str>, delivered: &[&str], label: &str) -> AnswerRelation {
-    let Some(answer) = answer.map(fold) else { return AnswerRelation::None };
+    let Some(as_given) = answer else { return AnswerRelation::None };
+    let answer = fold(as_given);
     if answer.is_empty() {
         return AnswerRelation::Empty;
     }
     // Structured output: an application takes strings out of the document.
     let strings = delivered.iter().flat_map(|text| strings_of(text));
-    let delivered: Vec<String> = delivered
+    let as_delivered: Vec<String> = delivered
         .iter()
-        .map(|text| fold(text))
+        .map(|text| (*text).to_owned())
         .chain(strings)
+        .map(|text| unix_lines(&text).trim().to_owned())
         .filter(|text| !text.is_empty())
         .collect();
+    let as_given = unix_lines(as_given);
+    let is_unchanged = as_delivered.iter().any(|text| as_given.contains(text.as_str()));
+    let delivered: Vec<String> = as_delivered.iter().map(|text| fold(text)).collect();
     let stands_in = |answer: &str| delivered.iter().any(|text| answer.contains(text.as_str()));
     if is_of_another(&answer, label) {
         AnswerRelation::OfAnother
@@ -64,7 +71,9 @@ pub fn relate(answer: Option<&str>, delivered: &[&str], label: &str) -> AnswerRe
         AnswerRelation::Repeated
     } else if delivered.iter().any(|text| is_littered(&answer, text)) {
         AnswerRelation::Littered
-    } else if stands_in(&answer) || stands_in(&without_markup(&answer)) {
+    } else if stands_in(&answer) && !is_unchanged {
+        AnswerRelation::Respaced
+    } else if is_unchanged || stands_in(&without_markup(&answer)) {
         // Half a text is whole only as far as it was delivered: whether that was all is for the judge to say.
         AnswerRelation::Whole
     } else if delivered.iter().any(|text| text.contains(answer.as_str())) {
@@ -115,7 +124,7 @@ fn is_littered(answer: &str, text: &str) -> bool {
 fn strings_of(text: &str) -> Vec<String> {
     fn collect(value: &Value, strings: &mut Vec<String>) {
         match value {
-            Value::String(text) => strings.push(fold(text)),
+            Value::String(text) => strings.push(text.clone()),
             Value::Array(items) => items.iter().for_each(|item| collect(item, strings)),
             Value::Object(fields) => fields.values().for_each(|field| collect(field, strings)),
             Value::Null | Value::Bool(_) | Value::Number(_) => {}
@@ -165,6 +174,10 @@ fn without_markup(answer: &str) -> String {
     fold(&text)
 }
 
+fn unix_lines(text: &str) -> String {
+    text.replace("\r\n", "\n")
+}
+
 fn fold(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
@@ -179,8 +192,11 @@ mod tests {
     }
 
     #[test]
-    fn white_space_does_not_matter() {
-        check(Some(" SSL-1   is\nit \n"), &["SSL-1 is it"], AnswerRelation::Whole);
+    fn white_space_round_a_text_does_not_matter_and_in_it_it_does() {
+        check(Some(" SSL-1  is\r\nit \n"), &["SSL-1  is\nit"], AnswerRelation::Whole);
+        check(Some("SSL-1  is\nit"), &["\nSSL-1  is\r\nit "], AnswerRelation::Whole);
+        check(Some("SSL-1 is it"), &["SSL-1  is\nit"], AnswerRelation::Respaced);
+        check(Some("SSL-1  is it"), &["SSL-1  is\nit"], AnswerRelation::Respaced);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Judges how often a release called, and how it spaced its attempts.
 
 use crate::judging::{Case, Policy};
-use crate::{AnsweredBy, Attempts, Exchange, Finding, Severity};
+use crate::{AnsweredBy, Attempts, Exchange, Finding, RetryAfter, Severity, Stimulus};
 
 /// Below this, two attempts are as good as immediate. Stock SDKs wait 100 ms and more (contracts.md section 6.2).
 pub(crate) const SPACED_MS: u64 = 50;
@@ -175,8 +175,10 @@ fn judge_spacing(case: &Case<'_>, gaps: &[u64], findings: &mut Vec<Finding>) {
     if immediate == 0 || case.probe.attempts == Attempts::One {
         return;
     }
+    // openai-node reads a hint that names no time as none at all, and waits for as long.
+    let is_misled = matches!(case.probe.stimulus, Stimulus::RateLimited(RetryAfter::Text(_)));
     // One immediate repetition is bounded; several in a row hit a provider that is already in trouble.
-    let severity = if immediate > 1 { Severity::Fail } else { Severity::Warn };
+    let severity = if immediate > 1 && !is_misled { Severity::Fail } else { Severity::Warn };
     findings.push(Finding::new(
         severity,
         "retry-without-backoff",

@@ -135,6 +135,8 @@ pub struct RequestContext {
     pub format: AnswerFormat,
     /// Whether the request asks for a usage chunk.
     pub include_usage: bool,
+    /// Whether the request says that its sender reads gzip.
+    pub accepts_gzip: bool,
     /// The host and port that the request names, as its `host` header has them.
     pub authority: String,
     /// Counts the calls of the surface, from 1 within the ask.

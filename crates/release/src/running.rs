@@ -153,6 +153,15 @@ impl RunningRelease for Running {
         }
     }
 
+    async fn still_ready(&self) -> Result<(), String> {
+        match &self.inner.kind {
+            Kind::Http(HttpRelease { service: Some(service), http, .. }) => {
+                service.still_ready(http).await
+            }
+            Kind::Http(_) | Kind::Command(_) => Ok(()),
+        }
+    }
+
     async fn stop(&self) {
         self.close_fronts();
         if let Kind::Http(HttpRelease { service: Some(service), .. }) = &self.inner.kind {

@@ -33,6 +33,9 @@ const READY_POLL_MAX: Duration = Duration::from_millis(500);
 /// A ready path that hangs is asked anew after this long.
 const READY_ANSWER_WITHIN: Duration = Duration::from_secs(2);
 
+/// How long a service that has met errors may take until it calls itself ready again: a circuit breaker opens for some seconds.
+const READY_AGAIN_WITHIN: Duration = Duration::from_secs(20);
+
 /// How long a service may take to end after it was asked to.
 const STOP_GRACE: Duration = Duration::from_secs(2);
 
@@ -63,6 +66,8 @@ pub(crate) struct Service {
     ended: watch::Receiver<Option<Ended>>,
     logs: OutputLogs,
     sources: LogSources,
+    /// Where it says that it is ready.
+    ready: Option<String>,
     /// Its processes when it got ready.
     members: Vec<i32>,
     /// Where it exports to, as long as it runs.
@@ -73,6 +78,18 @@ pub(crate) struct Service {
 enum NotReady {
     Ended(Ended),
     TimedOut { last: String },
+}
+
+/// Looks once whether a service says that it is ready; `Err` is what it says instead.
+async fn look_at(http: &Http, address: SocketAddr, path: &str) -> Result<(), String> {
+    let slash = if path.starts_with('/') { "" } else { "/" };
+    let uri = format!("http://{address}{slash}{path}");
+    match timeout(READY_ANSWER_WITHIN, http.status(&uri)).await {
+        Ok(Ok(status)) if status.is_success() => Ok(()),
+        Ok(Ok(status)) => Err(format!("{path} answered {}", status.as_u16())),
+        Ok(Err(error)) => Err(format!("{path} did not answer: {error}")),
+        Err(_) => Err(format!("{path} did not answer within {READY_ANSWER_WITHIN:?}")),
+    }
 }
 
 impl Service {
@@ -168,6 +185,7 @@ impl Service {
             ended,
             logs,
             sources,
+            ready: start.run.ready.clone(),
             members: Vec::new(),
             _receiver: start.receiver.cloned(),
         })
@@ -188,15 +206,9 @@ impl Service {
                         continue;
                     }
                     let Some(path) = &start.run.ready else { return address };
-                    let slash = if path.starts_with('/') { "" } else { "/" };
-                    let uri = format!("http://{address}{slash}{path}");
-                    match timeout(READY_ANSWER_WITHIN, start.http.status(&uri)).await {
-                        Ok(Ok(status)) if status.is_success() => return address,
-                        Ok(Ok(status)) => last = format!("{path} answered {}", status.as_u16()),
-                        Ok(Err(error)) => last = format!("{path} did not answer: {error}"),
-                        Err(_) => {
-                            last = format!("{path} did not answer within {READY_ANSWER_WITHIN:?}");
-                        }
+                    match look_at(start.http, address, path).await {
+                        Ok(()) => return address,
+                        Err(said) => last = said,
                     }
                 }
                 sleep(pause).await;
@@ -211,6 +223,19 @@ impl Service {
         self.address = address.map_err(|_elapsed| NotReady::TimedOut { last })?;
         self.members = self.tree.cpu_waits().await.0;
         Ok(())
+    }
+
+    /// Looks again whether it is ready, until it is or has had time enough.
+    pub(crate) async fn still_ready(&self, http: &Http) -> Result<(), String> {
+        let Some(path) = &self.ready else { return Ok(()) };
+        let until = Instant::now() + READY_AGAIN_WITHIN;
+        loop {
+            match look_at(http, self.address, path).await {
+                Err(said) if Instant::now() >= until => return Err(said),
+                Err(_) => sleep(READY_POLL_MAX).await,
+                Ok(()) => return Ok(()),
+            }
+        }
     }
 
     pub(crate) fn address(&self) -> SocketAddr {

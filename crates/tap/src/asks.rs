@@ -305,10 +305,15 @@ impl Ask {
         self.over.load(Ordering::Acquire)
     }
 
-    /// Enters an exchange.
-    pub(crate) fn begin(&self, is_surface_call: bool, wire: &WireControl) -> (Slot, Admission) {
+    /// Enters an exchange. Whoever may be a user is never stopped.
+    pub(crate) fn begin(
+        &self,
+        is_surface_call: bool,
+        may_be_users: bool,
+        wire: &WireControl,
+    ) -> (Slot, Admission) {
         let mut seen = self.seen();
-        if seen.exchanges >= self.armed.attempts_max {
+        if seen.exchanges >= self.armed.attempts_max && !may_be_users {
             let recorded = seen.stopped < STOPPED_MAX;
             seen.stopped = seen.stopped.saturating_add(1);
             if !recorded {
@@ -321,7 +326,7 @@ impl Ask {
             seen.slots.push(None);
         }
         seen.open.push((slot.0, wire.clone()));
-        let admission = if seen.exchanges > self.armed.attempts_max {
+        let admission = if seen.exchanges > self.armed.attempts_max && !may_be_users {
             Admission::Stop { recorded: true }
         } else {
             seen.surface_calls += u32::from(is_surface_call);

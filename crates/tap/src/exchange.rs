@@ -10,7 +10,7 @@ use http::header::{
     ACCEPT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HOST, HeaderName, HeaderValue,
     TRANSFER_ENCODING,
 };
-use http::{Method, Request, Response, StatusCode, Version, request};
+use http::{HeaderMap, Method, Request, Response, StatusCode, Version, request};
 use judge::fault::{Editor, Edits};
 use judge::{Act, AnsweredBy, End, Marker, RequestContext, Stimulus};
 use tokio::time::{Instant, sleep};
@@ -152,7 +152,8 @@ async fn of_ask(
     let called = arrived.resource.surface.filter(|_| arrived.parts.method == Method::POST);
     // Such a path was made by the stimulus (a redirect): who follows it meets the stimulus again.
     let follows = Marker::of_moved_path(arrived.parts.uri.path()).is_some();
-    let (slot, admission) = ask.begin(called.is_some() || follows, &arrived.wire);
+    let may_be_users = ask.armed.among_users && !carries_marker;
+    let (slot, admission) = ask.begin(called.is_some() || follows, may_be_users, &arrived.wire);
     if admission == (Admission::Stop { recorded: false }) {
         arrived.wire.end_by(Ending::Fin);
         return Err(Gone);
@@ -198,6 +199,7 @@ async fn of_ask(
             label: ask.armed.label.clone(),
             format,
             include_usage,
+            accepts_gzip: accepts_gzip(&arrived.parts.headers),
             authority: authority(&arrived.parts),
             attempt: surface_attempt,
             beside,
@@ -221,7 +223,21 @@ async fn of_ask(
     if let Stimulus::Script(script) = &ask.armed.stimulus {
         sleep(script.fault(surface_attempt).edits.head_after).await;
     }
-    perform(port, arrived, bytes, ask, recorder, act).await
+    perform(port, arrived, bytes, ask, recorder, act, may_be_users).await
+}
+
+/// Returns whether a request says that its sender reads gzip (RFC 9110 section 12.5.3).
+fn accepts_gzip(headers: &HeaderMap) -> bool {
+    let mut codings = headers
+        .get_all(ACCEPT_ENCODING)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','));
+    codings.any(|coding| {
+        let (name, weight) = coding.split_once(';').unwrap_or((coding, ""));
+        let is_refused = weight.trim().trim_start_matches("q=").parse() == Ok(0.0);
+        name.trim().eq_ignore_ascii_case("gzip") && !is_refused
+    })
 }
 
 /// Returns the host and port that a request names.
@@ -238,10 +254,11 @@ async fn perform(
     ask: &Ask,
     mut recorder: Recorder,
     act: Act,
+    may_be_users: bool,
 ) -> Result<Response<ReplyBody>, Gone> {
     match act {
         Act::Relay | Act::RelayInvalidCredential | Act::RelayEdited(_) => {
-            if !ask.spend_live_call() {
+            if !ask.spend_live_call() && !may_be_users {
                 recorder.answered_by(AnsweredBy::Guard);
                 return Ok(ReplyBody::whole(guard::budget_spent(), arrived.wire, Some(recorder)));
             }
@@ -402,4 +419,28 @@ pub(crate) fn chain(error: &dyn std::error::Error) -> String {
         cause = error.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn gzip_is_read_by_whoever_says_so() {
+        for (said, expected) in [
+            ("gzip, deflate, br", true),
+            ("deflate, GZIP;q=0.5", true),
+            ("br,gzip ; q=1", true),
+            ("identity", false),
+            ("gzip;q=0", false),
+            ("gzip; q=0.000", false),
+            ("x-gzip", false),
+            ("", false),
+        ] {
+            let said = HeaderValue::from_static(said);
+            let headers = HeaderMap::from_iter([(ACCEPT_ENCODING, said.clone())]);
+            assert_eq!(accepts_gzip(&headers), expected, "{said:?}");
+        }
+        assert!(!accepts_gzip(&HeaderMap::new()));
+    }
 }

@@ -88,6 +88,7 @@ impl Watch {
             label: String::new(),
             stimulus: Stimulus::Script(state.script.clone()),
             exclusive: true,
+            among_users: false,
             live_calls_max: u32::MAX,
             attempts_max: u32::MAX,
         };

@@ -118,6 +118,25 @@ async fn spent_budget_is_a_guard_answer() {
     assert_eq!(port.live_calls(), 1);
 }
 
+/// A call of a user, who knows of no marker, comes while an ask takes the same way.
+#[tokio::test]
+async fn no_limit_of_an_ask_keeps_users_from_the_provider() {
+    let provider = Provider::start().await;
+    let port = open(provider.address).await;
+    let limited = ArmedAsk { live_calls_max: 1, attempts_max: 1, ..shared_ask(1, Stimulus::Relay) };
+    port.arm(ArmedAsk { among_users: true, ..limited });
+    let mut client = Raw::connect(address(&port)).await;
+    client.send(&post("/v1/chat/completions", "{}")).await;
+    let mut upstream = provider.accept().await;
+    for n in 0..4 {
+        upstream.message().await;
+        upstream.send("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}").await;
+        let (head, _) = client.message().await;
+        assert!(head.starts_with("HTTP/1.1 200 "), "call {n}: {head}");
+        client.send(&post("/v1/chat/completions", "{}")).await;
+    }
+}
+
 #[tokio::test]
 async fn hot_loop_is_stopped() {
     let port = open_alone().await;

@@ -77,6 +77,7 @@ fn context(surface: Surface, mode: Mode) -> RequestContext {
         label: "SSL-1".to_owned(),
         format: AnswerFormat::default(),
         include_usage: false,
+        accepts_gzip: false,
         authority: "tap".to_owned(),
         attempt: 1,
         beside: 0,

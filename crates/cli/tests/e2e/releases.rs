@@ -92,6 +92,37 @@ fn release_that_dies_when_it_is_asked() {
 }
 
 #[test]
+fn release_that_is_ready_no_more_when_it_met_an_error() {
+    let drilled = held(faulty("red"), "release-not-ready");
+    assert!(drilled.out().contains("/healthz answered 500"), "{drilled}");
+}
+
+/// One instance of it at a time: the one that runs has to end before another starts.
+#[test]
+fn release_that_can_run_once_only_is_started_afresh() {
+    let state = tempfile::tempdir().expect("a folder");
+    let state = state.path().join("state").display().to_string();
+    let rollback = Release::script("2.3.1", "faulty.py");
+    let rollback = rollback.env("FAULT", "runs-once").env("STATE", &state);
+    Plan { rollback, ..Plan::healthy() }.write().drill(0);
+}
+
+/// What `new` leaves behind as it ends is what `rollback` finds when it starts.
+#[test]
+fn state_that_is_written_at_the_end_of_new_is_found() {
+    let state = tempfile::tempdir().expect("a folder");
+    let state = state.path().join("state").display().to_string();
+    let release = |version, fault| {
+        Release::script(version, "faulty.py").env("FAULT", fault).env("STATE", &state)
+    };
+    let new = release("2.4.0", "writes-state-at-its-end");
+    let plan = Plan { rollback: release("2.3.1", "reads-state"), ..Plan::with_new(new) };
+    let project = plan.write();
+    let drilled = project.drill(20);
+    assert_eq!(drilled.codes(Some("rollback")), ["release-exited"], "{drilled}");
+}
+
+#[test]
 fn release_that_ignores_the_request_to_end_is_ended() {
     let project = Plan::with_new(faulty("ignores-sigterm")).write();
     project.drill(0);

@@ -26,6 +26,12 @@ pub(super) fn pieces(text: &str) -> Vec<&str> {
     pieces
 }
 
+/// Returns the text in two halves, by characters.
+pub(super) fn halves(text: &str) -> [&str; 2] {
+    let middle = text.char_indices().nth(text.chars().count() / 2).map_or(0, |(at, _)| at);
+    <[&str; 2]>::from(text.split_at(middle))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -8,40 +8,56 @@ use crate::Profile;
 
 /// Returns the completed `response` object.
 pub(super) fn completed(ctx: &ReplyContext<'_>) -> Value {
-    response(ctx, Stage::Completed)
+    completed_in(ctx, &[ctx.text])
+}
+
+/// Returns the completed `response` object, its message in these output texts.
+pub(super) fn completed_in(ctx: &ReplyContext<'_>, texts: &[&str]) -> Value {
+    response(ctx, Stage::Completed, texts)
 }
 
 /// Returns the events in their documented order. There is no `[DONE]` on this surface.
 pub(super) fn stream(ctx: &ReplyContext<'_>) -> Vec<StreamEvent> {
+    stream_in(ctx, &[ctx.text])
+}
+
+/// Returns the events of a response whose message is in these output texts.
+pub(super) fn stream_in(ctx: &ReplyContext<'_>, texts: &[&str]) -> Vec<StreamEvent> {
     let mut events = Events::default();
-    let item_id = item_id(ctx);
-    events.push("response.created", json!({ "response": response(ctx, Stage::InProgress) }));
-    events.push("response.in_progress", json!({ "response": response(ctx, Stage::InProgress) }));
+    let begun = response(ctx, Stage::InProgress, texts);
+    events.push("response.created", json!({ "response": begun }));
+    events.push("response.in_progress", json!({ "response": begun }));
     events.push(
         "response.output_item.added",
-        json!({ "output_index": 0, "item": item(ctx, Stage::InProgress) }),
+        json!({ "output_index": 0, "item": item(ctx, Stage::InProgress, texts) }),
     );
-    let part =
-        json!({ "item_id": item_id, "output_index": 0, "content_index": 0, "part": text_part("") });
+    for (index, text) in texts.iter().enumerate() {
+        push_part(&mut events, &item_id(ctx), index, text);
+    }
+    events.push(
+        "response.output_item.done",
+        json!({ "output_index": 0, "item": item(ctx, Stage::Completed, texts) }),
+    );
+    events.push("response.completed", json!({ "response": completed_in(ctx, texts) }));
+    events.0
+}
+
+/// Adds the events of one output text.
+fn push_part(events: &mut Events, item_id: &str, content_index: usize, text: &str) {
+    let part = json!({ "item_id": item_id, "output_index": 0, "content_index": content_index, "part": text_part("") });
     events.push("response.content_part.added", part);
-    for piece in pieces(ctx.text) {
+    for piece in pieces(text) {
         events.push(
             "response.output_text.delta",
-            json!({ "item_id": item_id, "output_index": 0, "content_index": 0, "delta": piece, "logprobs": [] }),
+            json!({ "item_id": item_id, "output_index": 0, "content_index": content_index, "delta": piece, "logprobs": [] }),
         );
     }
     events.push(
         "response.output_text.done",
-        json!({ "item_id": item_id, "output_index": 0, "content_index": 0, "text": ctx.text, "logprobs": [] }),
+        json!({ "item_id": item_id, "output_index": 0, "content_index": content_index, "text": text, "logprobs": [] }),
     );
-    let part = json!({ "item_id": item_id, "output_index": 0, "content_index": 0, "part": text_part(ctx.text) });
+    let part = json!({ "item_id": item_id, "output_index": 0, "content_index": content_index, "part": text_part(text) });
     events.push("response.content_part.done", part);
-    events.push(
-        "response.output_item.done",
-        json!({ "output_index": 0, "item": item(ctx, Stage::Completed) }),
-    );
-    events.push("response.completed", json!({ "response": completed(ctx) }));
-    events.0
 }
 
 /// How far the response is.
@@ -84,10 +100,10 @@ impl Events {
     }
 }
 
-fn response(ctx: &ReplyContext<'_>, stage: Stage) -> Value {
+fn response(ctx: &ReplyContext<'_>, stage: Stage, texts: &[&str]) -> Value {
     let output = match stage {
         Stage::InProgress => json!([]),
-        Stage::Completed => json!([item(ctx, stage)]),
+        Stage::Completed => json!([item(ctx, stage, texts)]),
     };
     json!({
         "id": ctx.id,
@@ -123,10 +139,10 @@ fn response(ctx: &ReplyContext<'_>, stage: Stage) -> Value {
     })
 }
 
-fn item(ctx: &ReplyContext<'_>, stage: Stage) -> Value {
-    let content = match stage {
+fn item(ctx: &ReplyContext<'_>, stage: Stage, texts: &[&str]) -> Value {
+    let content: Value = match stage {
         Stage::InProgress => json!([]),
-        Stage::Completed => json!([text_part(ctx.text)]),
+        Stage::Completed => texts.iter().map(|text| text_part(text)).collect(),
     };
     json!({
         "id": item_id(ctx),

@@ -70,4 +70,5 @@ fn stream(plan: &mut Plan<'_>) {
     stream("stream-finish-length", StreamFault::FinishLength, Expect::Refusal);
     stream("stream-finish-content-filter", StreamFault::FinishContentFilter, Expect::Refusal);
     stream("stream-no-content", StreamFault::NoContent, Expect::Refusal);
+    stream("stream-refusal", StreamFault::Refusal, Expect::Refusal);
 }

@@ -9,8 +9,10 @@ use crate::stimulus::{Stimulus, Variation};
 pub(super) fn add(plan: &mut Plan<'_>) {
     plan.add(HAPPY_LIVE, "happy", Stimulus::Relay, Expect::Answer, Attempts::Policy);
     plan.add("happy-unicode", "happy", Stimulus::Documented, Expect::Answer, Attempts::Policy);
-    // An application that says it needs usage may refuse a reply without it.
-    let needs_usage = plan.context.required_fields.iter().any(|field| field.starts_with("/usage"));
+    // An application that says it needs a field may refuse a reply without it.
+    let (surface, required) = (plan.context.surface, plan.context.required_fields);
+    let needs_usage = required.iter().any(|field| field.starts_with("/usage"));
+    let needs_optional = required.iter().any(|field| Variation::minimal_lacks(field));
     let mut tolerated = |id, variation, expect| {
         plan.add(id, "tolerated", Stimulus::Tolerated(variation), expect, Attempts::Policy);
     };
@@ -19,6 +21,14 @@ pub(super) fn add(plan: &mut Plan<'_>) {
     tolerated("tolerated-reasoning", Variation::Reasoning, Expect::Answer);
     if !needs_usage {
         tolerated("tolerated-usage-null", Variation::UsageNull, Expect::Answer);
+    }
+    if !needs_optional {
+        tolerated("tolerated-minimal", Variation::Minimal, Expect::Answer);
+    }
+    tolerated("tolerated-long", Variation::Long, Expect::Answer);
+    if surface == Surface::Responses {
+        // A message is a list of texts (contracts.md section 2.2); every SDK's `output_text` joins them.
+        tolerated("tolerated-parts", Variation::Parts, Expect::Answer);
     }
     match plan.mode {
         Mode::Unary => unary(plan, needs_usage),
@@ -35,6 +45,7 @@ fn unary(plan: &mut Plan<'_>, needs_usage: bool) {
         tolerated("tolerated-usage-absent", Variation::UsageAbsent, Expect::Answer);
     }
     tolerated("tolerated-leading-space", Variation::LeadingSpace, Expect::Answer);
+    tolerated("tolerated-gzip", Variation::Gzip, Expect::Answer);
     if is_thorough {
         tolerated("tolerated-split-utf8", Variation::SplitUtf8, Expect::Answer);
         // Legal JSON has none (RFC 8259 section 8.1), and parsers may ignore it.
@@ -51,6 +62,7 @@ fn stream(plan: &mut Plan<'_>) {
     tolerated("tolerated-crlf", Variation::Crlf, Expect::Answer);
     tolerated("tolerated-no-space", Variation::NoSpace, Expect::Answer);
     tolerated("tolerated-split-utf8", Variation::SplitUtf8, Expect::Answer);
+    tolerated("tolerated-one-read", Variation::OneRead, Expect::Answer);
     match surface {
         Surface::Chat => {
             tolerated("tolerated-usage-chunk", Variation::UsageChunk, Expect::Answer);
@@ -61,7 +73,6 @@ fn stream(plan: &mut Plan<'_>) {
         }
     }
     if is_thorough {
-        tolerated("tolerated-one-read", Variation::OneRead, Expect::Answer);
         tolerated("tolerated-byte-by-byte", Variation::ByteByByte, Expect::Answer);
         tolerated("tolerated-event-fields", Variation::EventFields, Expect::Answer);
         // Legal, and rare enough that common readers were never tried on it (contracts.md section 7D).

@@ -23,6 +23,7 @@ fn request(surface: Surface, mode: Mode, model: &str, attempt: u32) -> RequestCo
         label: "SSL-0123456789ab".to_owned(),
         format: contract::reply::AnswerFormat::Text,
         include_usage: false,
+        accepts_gzip: true,
         authority: "127.0.0.1:4711".to_owned(),
         attempt,
         beside: 0,
@@ -98,7 +99,16 @@ fn a_variation_delivers_the_documented_text_to_whoever_reads_by_the_rules() {
                     && let Some((_, text)) = judged(&answer, surface, mode)
                 {
                     let expected = crate::documented_text(&request.label);
-                    assert_eq!(text.expose(), expected, "{} on {surface} {mode}", probe.id);
+                    let rest = text.expose().strip_prefix(&expected);
+                    let place = format!("{} on {surface} {mode}", probe.id);
+                    let rest = rest.unwrap_or_else(|| panic!("{place}: other text"));
+                    let is_long = probe.id == "tolerated-long";
+                    // More than buffers of 64 KiB take.
+                    assert_eq!(
+                        (rest.len() > 65_536, rest.is_empty()),
+                        (is_long, !is_long),
+                        "{place}"
+                    );
                 }
             }
         }
@@ -232,4 +242,50 @@ fn a_guard_call_to_another_path_takes_the_place_of_one_that_is_relayed() {
     assert_eq!(act(1, 0), Act::Relay);
     assert_eq!(act(2, 0), Act::Reset);
     assert_eq!(act(1, 1), Act::Reset);
+}
+
+/// Who reads what is streamed as text finds none, and who reads what is streamed as a refusal finds all of it.
+#[test]
+fn a_streamed_refusal_has_no_text() {
+    for (surface, piece) in
+        [(Surface::Chat, r#""delta":{"refusal":"#), (Surface::Responses, "response.refusal.delta")]
+    {
+        let request = request(surface, Mode::Stream, "m-1", 1);
+        let plan = default_plan(Mode::Stream, &context(surface));
+        let probe = plan.iter().find(|probe| probe.id == "stream-refusal").unwrap();
+        let Act::Answer(answer) = probe.stimulus.act(&request) else { panic!("it is answered") };
+        let (_, text) = judged(&answer, surface, Mode::Stream).unwrap();
+        assert_eq!(text.expose().trim(), "", "{surface}");
+        let pieces = answer.pieces.iter().filter(|sent| {
+            matches!(sent, Piece::Bytes(bytes) if String::from_utf8_lossy(bytes).contains(piece))
+        });
+        assert!(pieces.count() > 2, "{surface}");
+    }
+}
+
+/// Only whoever says that it reads gzip gets it.
+#[test]
+fn compression_is_for_those_who_ask_for_it() {
+    let probe = |accepts_gzip| {
+        let request =
+            RequestContext { accepts_gzip, ..request(Surface::Chat, Mode::Unary, "m-1", 1) };
+        Stimulus::Tolerated(crate::Variation::Gzip).act(&request)
+    };
+    let documented = Stimulus::Documented.act(&request(Surface::Chat, Mode::Unary, "m-1", 1));
+    assert_eq!(probe(false), documented);
+    assert_ne!(probe(true), documented);
+}
+
+#[test]
+fn who_declares_an_optional_field_as_required_gets_it() {
+    for (field, is_asked) in [
+        ("/choices/0/message/content", true),
+        ("/usage/prompt_tokens_details/cached_tokens", false),
+        ("/system_fingerprint", false),
+    ] {
+        let required_fields = [field.to_owned()];
+        let context = PlanContext { required_fields: &required_fields, ..context(Surface::Chat) };
+        let plan = default_plan(Mode::Unary, &context);
+        assert_eq!(ids(&plan).contains("tolerated-minimal"), is_asked, "{field}");
+    }
 }

@@ -15,6 +15,7 @@ fn request(mode: Mode) -> RequestContext {
         label: "SSL-1".to_owned(),
         format: AnswerFormat::Text,
         include_usage: false,
+        accepts_gzip: true,
         authority: String::new(),
         beside: 0,
         attempt: 1,

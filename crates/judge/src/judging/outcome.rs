@@ -2,8 +2,8 @@
 
 use super::{Case, ReleaseKind, fallback, is_good_reply, last_call};
 use crate::{
-    AnswerRelation, CrashKind, Expect, Finding, OutcomeKind, Severity, ShapeFault, Stimulus,
-    StreamFault, attempts,
+    AnswerRelation, CrashKind, Expect, Finding, NetworkFault, OutcomeKind, Severity, ShapeFault,
+    Stimulus, StreamFault, attempts,
 };
 
 /// Variations that these client libraries refuse by themselves, whatever the application does (contracts.md row 136). A library that names itself
@@ -60,8 +60,15 @@ pub(super) fn crashed(how: &CrashKind, called: bool) -> Finding {
 }
 
 fn hung(case: &Case<'_>) -> Finding {
+    // Whoever asks a gateway gets the comments and blanks as well, and has a deadline of its own.
+    let is_passed_on = case.policy.kind == ReleaseKind::Gateway
+        && matches!(
+            case.probe.stimulus,
+            Stimulus::Network(NetworkFault::EndlessBlanks)
+                | Stimulus::Stream(StreamFault::SilenceWithComments | StreamFault::CommentsOnly)
+        );
     Finding::new(
-        Severity::Fail,
+        if is_passed_on { Severity::Warn } else { Severity::Fail },
         "hung",
         "an answer or a reported error by the deadline",
         format!("no outcome after {} ms", case.outcome.elapsed_ms()),
@@ -145,7 +152,14 @@ fn answer_to_a_good_reply(case: &Case<'_>, findings: &mut Vec<Finding>) {
     let simulated = !case.probe.stimulus.is_live();
     let finding = match case.answer {
         AnswerRelation::Whole => return,
-        AnswerRelation::Labelled if !simulated => return,
+        AnswerRelation::Labelled | AnswerRelation::Respaced if !simulated => return,
+        AnswerRelation::Respaced => Finding::new(
+            Severity::Fail,
+            "answer-damaged",
+            "the delivered text, unchanged",
+            "the delivered text with other white space in it",
+            "Line breaks and indentation are a part of lists, tables and code. Do not join the words of an answer anew, and quote it wherever a shell sees it.",
+        ),
         AnswerRelation::Labelled => Finding::new(
             Severity::Fail,
             "answer-damaged",
@@ -160,13 +174,7 @@ fn answer_to_a_good_reply(case: &Case<'_>, findings: &mut Vec<Finding>) {
             "the same text more than once",
             "Users read the answer twice: the deltas of a stream and its final whole text, or two attempts, are both put out. Put out one of them.",
         ),
-        AnswerRelation::OfAnother => Finding::new(
-            Severity::Fail,
-            "answer-not-from-provider",
-            "the text that the provider delivered for this ask",
-            "text that it delivered for another ask",
-            "Answers of different users are mixed: a variable that outlives a request (a module's, a default argument, a client's), a shared history, or a cache with too short a key. Keep what belongs to an ask in that ask.",
-        ),
+        AnswerRelation::OfAnother => of_another(),
         AnswerRelation::Littered => Finding::new(
             Severity::Fail,
             "answer-damaged",
@@ -213,12 +221,23 @@ fn answer_to_a_good_reply(case: &Case<'_>, findings: &mut Vec<Finding>) {
     findings.push(finding);
 }
 
+fn of_another() -> Finding {
+    Finding::new(
+        Severity::Fail,
+        "answer-not-from-provider",
+        "the text that the provider delivered for this ask",
+        "text that it delivered for another ask",
+        "Answers of different users are mixed: a variable that outlives a request (a module's, a default argument, a client's), a shared history, an answer kept for when the provider fails, or a cache with too short a key. Keep what belongs to an ask in that ask.",
+    )
+}
+
 /// An error became an answer.
 fn answer_to_an_error(case: &Case<'_>, severity: Severity) -> Option<Finding> {
     let (code, seen, advice) = match case.answer {
+        AnswerRelation::OfAnother => return Some(of_another()),
         AnswerRelation::Whole
+        | AnswerRelation::Respaced
         | AnswerRelation::Repeated
-        | AnswerRelation::OfAnother
         | AnswerRelation::Littered
         | AnswerRelation::Thought
         | AnswerRelation::Labelled
@@ -229,8 +248,8 @@ fn answer_to_an_error(case: &Case<'_>, severity: Severity) -> Option<Finding> {
             return None;
         }
         AnswerRelation::Whole
+        | AnswerRelation::Respaced
         | AnswerRelation::Repeated
-        | AnswerRelation::OfAnother
         | AnswerRelation::Littered
         | AnswerRelation::Thought
         | AnswerRelation::Labelled
@@ -263,8 +282,8 @@ fn answer_to_an_error(case: &Case<'_>, severity: Severity) -> Option<Finding> {
 fn is_blank_as_delivered(case: &Case<'_>) -> bool {
     let stimulus = &case.probe.stimulus;
     let is_to_be_passed_on = *stimulus == Stimulus::Shape(ShapeFault::ContentEmpty)
-        || (*stimulus == Stimulus::Stream(StreamFault::NoContent)
-            && case.policy.kind == ReleaseKind::Gateway);
+        || (case.policy.kind == ReleaseKind::Gateway
+            && matches!(stimulus, Stimulus::Stream(StreamFault::NoContent | StreamFault::Refusal)));
     case.answer == AnswerRelation::Empty && is_to_be_passed_on
 }
 
@@ -281,7 +300,7 @@ fn blank() -> Finding {
 /// The form was wrong, the content may be right.
 fn tolerable_answer(case: &Case<'_>, findings: &mut Vec<Finding>) {
     match case.answer {
-        AnswerRelation::Whole => {}
+        AnswerRelation::Whole | AnswerRelation::Respaced => {}
         // What current official SDKs make of it, without a chance for the application to notice: a list printed, a type's name.
         AnswerRelation::Labelled | AnswerRelation::TypeName => {
             findings.extend(answer_to_an_error(case, Severity::Warn));

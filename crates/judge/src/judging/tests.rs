@@ -201,8 +201,49 @@ fn blank_that_the_provider_delivered_is_a_warning_where_it_is_passed_on() {
         // Here the provider has failed.
         scene("shape-content-null", kind).check(&[(code, Fail)]);
     }
-    scene("stream-no-content", ReleaseKind::Gateway).check(&[(code, Warn)]);
-    scene("stream-no-content", ReleaseKind::Application).check(&[(code, Fail)]);
+    for id in ["stream-no-content", "stream-refusal"] {
+        scene(id, ReleaseKind::Gateway).check(&[(code, Warn)]);
+        scene(id, ReleaseKind::Application).check(&[(code, Fail)]);
+    }
+}
+
+/// Whoever asks a gateway gets its provider's comments too; a silence nobody gets.
+#[test]
+fn gateway_that_passes_on_comments_for_ever_is_a_warning() {
+    let hung = Outcome::TimedOut { elapsed_ms: 30_000 };
+    let check = |id: &'static str, kind, severity| {
+        let mode = if id.starts_with("stream") { Mode::Stream } else { Mode::Unary };
+        let mut scene = scene("happy-live", vec![call(1, 0, 200)], hung.clone(), A::None);
+        scene.probe = probe(id, mode);
+        for call in &mut scene.exchanges {
+            call.request.stream = mode == Mode::Stream;
+        }
+        scene.policy.kind = kind;
+        scene.check(&[("hung", severity)]);
+    };
+    for id in ["network-endless-blanks", "stream-silence-comments", "stream-comments-only"] {
+        check(id, ReleaseKind::Gateway, Warn);
+        check(id, ReleaseKind::Application, Fail);
+    }
+    check("stream-silence", ReleaseKind::Gateway, Fail);
+}
+
+/// Whatever came of the provider: another user's text is never an answer.
+#[test]
+fn text_of_another_ask_is_named_as_such_after_an_error_too() {
+    scene("overload-503", vec![call(1, 0, 503)], answered(), A::OfAnother)
+        .check(&[("answer-not-from-provider", Fail)]);
+}
+
+/// A hint that names no time is none at all to openai-node, which then waits for as long.
+#[test]
+fn a_hint_without_a_time_may_mislead_a_client() {
+    let calls = |status| vec![call(1, 0, status), call(2, 3, status), call(3, 6, status)];
+    let check = |id, severity| {
+        scene(id, calls(429), refused(), A::None).check(&[("retry-without-backoff", severity)]);
+    };
+    check("overload-429-garbage", Warn);
+    scene("overload-503", calls(503), refused(), A::None).check(&[("retry-without-backoff", Fail)]);
 }
 
 #[test]
@@ -219,6 +260,7 @@ fn damaged_incomplete_empty_or_foreign_answers_fail() {
         (A::Repeated, "answer-repeated"),
         (A::Thought, "answer-damaged"),
         (A::Littered, "answer-damaged"),
+        (A::Respaced, "answer-damaged"),
         (A::OfAnother, "answer-not-from-provider"),
         (A::Empty, "empty-answer"),
         (A::Unrelated, "answer-not-from-provider"),
@@ -230,6 +272,7 @@ fn damaged_incomplete_empty_or_foreign_answers_fail() {
 #[test]
 fn a_live_provider_may_say_more_than_the_label() {
     scene("happy-live", vec![live(200)], answered(), A::Labelled).check(&[]);
+    scene("happy-live", vec![live(200)], answered(), A::Respaced).check(&[]);
     scene("happy-live", vec![live(200)], answered(), A::UnrelatedToOffTopic)
         .check(&[("answer-differs", Warn)]);
 }

@@ -92,7 +92,12 @@ pub enum StreamFault {
     NoContent,
     /// `response.failed` as the terminal event (responses).
     Failed,
+    /// The model's refusal in place of content, streamed as the content would be.
+    Refusal,
 }
+
+/// What the simulated model says when it refuses.
+const REFUSAL: &str = "I can't help with that.";
 
 /// Sets or removes what stands at a pointer; does nothing where its parent is not there.
 pub(super) fn set(document: &mut Value, pointer: &str, value: Option<Value>) {
@@ -159,16 +164,12 @@ pub(super) fn shape(fault: ShapeFault, request: &RequestContext) -> Act {
         }
         ShapeFault::Refusal if chat => {
             set(&mut document, content, Some(Value::Null));
-            set(
-                &mut document,
-                "/choices/0/message/refusal",
-                Some(json!("I can't help with that.")),
-            );
+            set(&mut document, "/choices/0/message/refusal", Some(json!(REFUSAL)));
         }
         ShapeFault::Refusal => set(
             &mut document,
             "/output/0/content",
-            Some(json!([{"type": "refusal", "refusal": "I can't help with that."}])),
+            Some(json!([{"type": "refusal", "refusal": REFUSAL}])),
         ),
     }
     whole(200, json_headers(request), document.to_string().into_bytes())
@@ -220,8 +221,8 @@ fn as_stream(fault: ShapeFault) -> StreamFault {
         | ShapeFault::ContentNull
         | ShapeFault::ContentMissing
         | ShapeFault::ContentEmpty
-        | ShapeFault::ContentWrongType
-        | ShapeFault::Refusal => StreamFault::NoContent,
+        | ShapeFault::ContentWrongType => StreamFault::NoContent,
+        ShapeFault::Refusal => StreamFault::Refusal,
     }
 }
 
@@ -291,6 +292,7 @@ pub(super) fn stream(fault: StreamFault, request: &RequestContext) -> Act {
             ended(finish_early(request, &events, "content_filter", "content_filter"), None)
         }
         StreamFault::NoContent => no_content(request),
+        StreamFault::Refusal => refusal(request),
         StreamFault::Failed => {
             let mut events = half;
             events.push(terminal(request, "response.failed", "failed", json!({"error": {
@@ -391,4 +393,46 @@ fn no_content(request: &RequestContext) -> Act {
     let chunks = events.iter().map(StreamEvent::to_bytes).collect();
     let answer: Answer = pieces_answer(request, chunks, AnswerEnd::Complete);
     Act::Answer(Answer { headers: sse_headers(request), ..answer })
+}
+
+/// A stream in which the model refuses: every text becomes one of a refusal (contracts.md sections 1.4 and 2.3).
+fn refusal(request: &RequestContext) -> Act {
+    let mut events = reply::stream(&context(request, REFUSAL));
+    for event in &mut events {
+        let Some(mut value) = event.json() else { continue };
+        if let Some(Value::Object(delta)) = value.pointer_mut("/choices/0/delta")
+            && let Some(text) = delta.get("content").filter(|text| **text != "").cloned()
+        {
+            *delta = serde_json::Map::from_iter([("refusal".to_owned(), text)]);
+        }
+        for path in ["/part", "/item/content/0", "/response/output/0/content/0"] {
+            if let Some(part) = value.pointer_mut(path)
+                && let Some(text) = part.get("text").cloned()
+            {
+                *part = json!({ "type": "refusal", "refusal": text });
+            }
+        }
+        match event.event.as_deref() {
+            Some("response.output_text.delta") => {
+                let delta = value.get("delta").cloned();
+                rename(event, &mut value, "response.refusal.delta", "/delta", delta);
+            }
+            Some("response.output_text.done") => {
+                let text = value.get("text").cloned();
+                set(&mut value, "/text", None);
+                rename(event, &mut value, "response.refusal.done", "/refusal", text);
+            }
+            _ => {}
+        }
+        event.data = value.to_string();
+    }
+    Act::Answer(events_answer(request, &events, AnswerEnd::Complete))
+}
+
+/// Makes an event of a text one of a refusal.
+fn rename(event: &mut StreamEvent, value: &mut Value, kind: &str, path: &str, text: Option<Value>) {
+    event.event = Some(kind.to_owned());
+    set(value, "/type", Some(json!(kind)));
+    set(value, "/logprobs", None);
+    set(value, path, text);
 }

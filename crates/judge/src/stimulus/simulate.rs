@@ -17,10 +17,10 @@ pub(super) const KEEP_ALIVE_EVERY: Duration = Duration::from_millis(400);
 const DRIP_PIECES: usize = 30;
 const DRIP_GAP: Duration = Duration::from_millis(100);
 
-/// What stands behind the label in the documented reply: multi-byte characters of two, three and four bytes
-/// and each character that JSON escapes. A parser that decodes chunk by chunk, or unescapes by hand, damages it.
-pub(crate) const UNICODE_TAIL: &str =
-    " — naïve café, 日本語, 😀, \"quoted\", back\\slash, tab\tand line\nbreak";
+/// What stands behind the label in the documented reply: multi-byte characters of two, three and four bytes, each character that JSON escapes, and
+/// what markup, shells and formatting functions take for their own. A parser that decodes chunk by chunk, unescapes by hand, or hands the text
+/// to one of those damages it.
+pub(crate) const UNICODE_TAIL: &str = " — naïve café, 日本語, 😀, \"quoted\", back\\slash, tab\tand line\nbreak, *some* _markup_ `x` # <b> &amp; 100 %d ${x}";
 
 /// Returns the text that the simulated lane delivers for a label.
 pub fn documented_text(label: &str) -> String {

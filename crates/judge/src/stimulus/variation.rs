@@ -48,6 +48,59 @@ pub enum Variation {
     UsageAbsent,
     /// Blank lines before the JSON document.
     LeadingSpace,
+    /// Only what the documentation requires: no fingerprint, tier, log probabilities, refusal, annotations or details of usage, and in chat streams no
+    /// role.
+    Minimal,
+    /// An answer of many pages.
+    Long,
+    /// The message in two output texts (responses).
+    Parts,
+    /// Compressed, for whoever says that it reads that (unary replies).
+    Gzip,
+}
+
+/// How often the line of a long answer is said: as much as a model writes that is asked for a chapter, and more than what is commonly set aside for
+/// "a line" or "a reply" (64 KiB).
+const LONG_LINES: usize = 2_800;
+
+/// Fields that no reply needs to have (contracts.md sections 1.3, 1.4 and 2.2), and that compatible providers leave out.
+const OPTIONAL: [&str; 26] = [
+    "/service_tier",
+    "/system_fingerprint",
+    "/choices/0/logprobs",
+    "/choices/0/message/refusal",
+    "/choices/0/message/annotations",
+    "/choices/0/delta/refusal",
+    "/choices/0/delta/role",
+    "/usage/prompt_tokens_details",
+    "/usage/completion_tokens_details",
+    "/background",
+    "/completed_at",
+    "/instructions",
+    "/max_output_tokens",
+    "/max_tool_calls",
+    "/metadata",
+    "/previous_response_id",
+    "/prompt_cache_key",
+    "/reasoning",
+    "/safety_identifier",
+    "/store",
+    "/temperature",
+    "/text",
+    "/top_logprobs",
+    "/top_p",
+    "/truncation",
+    "/user",
+];
+
+impl Variation {
+    /// Returns whether a field that an application declares as required, by its JSON Pointer, is one that [`Self::Minimal`] leaves out.
+    pub(crate) fn minimal_lacks(field: &str) -> bool {
+        let is_within = |path: &str| {
+            field.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        OPTIONAL.into_iter().any(is_within)
+    }
 }
 
 pub(super) fn tolerated(variation: Variation, request: &RequestContext) -> Act {
@@ -57,8 +110,24 @@ pub(super) fn tolerated(variation: Variation, request: &RequestContext) -> Act {
     }
 }
 
+/// Returns the text that a variation delivers.
+fn text_of(variation: Variation, request: &RequestContext) -> String {
+    let text = super::documented_text(&request.label);
+    let said = if variation == Variation::Long { long(&text) } else { text };
+    request.format.write(&said)
+}
+
+/// Puts many lines behind a text, each of its own: one that is lost or said twice is missed.
+fn long(text: &str) -> String {
+    let mut long = text.to_owned();
+    for n in 1..=LONG_LINES {
+        long.push_str(&format!("\n{n}. And there is more to it."));
+    }
+    long
+}
+
 fn unary(variation: Variation, request: &RequestContext) -> Act {
-    let text = request.documented_text();
+    let text = text_of(variation, request);
     let mut document = reply::unary(&context(request, &text));
     let mut lead = "";
     match variation {
@@ -69,6 +138,17 @@ fn unary(variation: Variation, request: &RequestContext) -> Act {
         Variation::UsageAbsent => set(&mut document, "/usage", None),
         Variation::LeadingSpace => lead = "\n\n   \n",
         Variation::Bom => lead = "\u{feff}",
+        Variation::Minimal => leave_out_optional(&mut document),
+        Variation::Parts => document = reply::unary_in_parts(&context(request, &text)),
+        Variation::Gzip if request.accepts_gzip => {
+            let mut headers = json_headers(request);
+            headers.push(("content-encoding".to_owned(), "gzip".to_owned()));
+            return whole(200, headers, reply::gzip(document.to_string().as_bytes()));
+        }
+        // It is in the text.
+        Variation::Long => {}
+        // Who does not ask for it gets none.
+        Variation::Gzip => {}
         Variation::SplitUtf8 => {
             let mut chunks = Vec::new();
             split_inside_character(document.to_string().as_bytes(), &mut chunks);
@@ -91,11 +171,13 @@ fn unary(variation: Variation, request: &RequestContext) -> Act {
 }
 
 fn stream(variation: Variation, request: &RequestContext) -> Act {
-    let text = request.documented_text();
+    let text = text_of(variation, request);
     let include_usage = request.include_usage || variation == Variation::UsageChunk;
-    let mut events =
-        reply::stream(&reply::ReplyContext { include_usage, ..context(request, &text) });
+    let context = reply::ReplyContext { include_usage, ..context(request, &text) };
+    let mut events = reply::stream(&context);
     match variation {
+        Variation::Minimal => edit_each(&mut events, leave_out_optional),
+        Variation::Parts => events = reply::stream_in_parts(&context),
         Variation::ExtraFields => edit_each(&mut events, add_fields),
         Variation::ModelSnapshot => edit_each(&mut events, name_snapshot),
         Variation::UsageNull => edit_each(&mut events, |v| {
@@ -133,7 +215,9 @@ fn stream(variation: Variation, request: &RequestContext) -> Act {
         | Variation::Bom
         | Variation::UsageChunk
         | Variation::UsageAbsent
-        | Variation::LeadingSpace => {}
+        | Variation::LeadingSpace
+        | Variation::Long
+        | Variation::Gzip => {}
     }
     let mut answer = pieces_answer(request, frame(variation, &events), AnswerEnd::Complete);
     if variation == Variation::ByteByByte {
@@ -180,7 +264,11 @@ fn frame(variation: Variation, events: &[StreamEvent]) -> Vec<Vec<u8>> {
             | Variation::UsageChunk
             | Variation::UsageNull
             | Variation::UsageAbsent
-            | Variation::LeadingSpace => chunks.push(text.into_bytes()),
+            | Variation::LeadingSpace
+            | Variation::Minimal
+            | Variation::Long
+            | Variation::Parts
+            | Variation::Gzip => chunks.push(text.into_bytes()),
         }
     }
     chunks
@@ -269,6 +357,18 @@ fn split_inside_character(bytes: &[u8], chunks: &mut Vec<Vec<u8>>) {
         }
     }
     chunks.push(chunk);
+}
+
+/// Leaves them out of a completion, a chunk or a response; other events of a response have nothing of theirs.
+fn leave_out_optional(document: &mut Value) {
+    let reply = match document.get("object") {
+        Some(_) => Some(document),
+        None => document.get_mut("response"),
+    };
+    let Some(reply) = reply else { return };
+    for path in OPTIONAL {
+        set(reply, path, None);
+    }
 }
 
 fn add_fields(document: &mut Value) {

@@ -89,6 +89,7 @@ fn serve_tap(provider: SocketAddr, trust_folder: Option<PathBuf>) {
             label: "SSL-1".to_owned(),
             stimulus: Stimulus::Relay,
             exclusive: true,
+            among_users: false,
             live_calls_max: u32::MAX,
             attempts_max: u32::MAX,
         });

@@ -202,6 +202,7 @@ pub fn ask(id: u64, stimulus: Stimulus) -> ArmedAsk {
         label: "SSL-1".to_owned(),
         stimulus,
         exclusive: true,
+        among_users: false,
         live_calls_max: 100,
         attempts_max: 100,
     }

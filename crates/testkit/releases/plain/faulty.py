@@ -1,5 +1,6 @@
 """Services that misbehave as processes; FAULT names how."""
 
+import fcntl
 import json
 import os
 import signal
@@ -36,6 +37,19 @@ def read_or_die(status, body, read=service.read):
     if status == 200 and not json.loads(body).get("usage"):
         os._exit(3)
     return read(status, body)
+
+
+class Red(service.Handler):
+    """Is ready no more when it has reported an error once."""
+
+    failed = False
+
+    def do_GET(self):
+        self.reply(500 if Red.failed else 200, {})
+
+    def reply(self, status, document):
+        Red.failed = Red.failed or status == 502
+        super().reply(status, document)
 
 
 class Loud(service.Handler):
@@ -84,5 +98,21 @@ if __name__ == "__main__":
     elif FAULT == "dies-without-usage":
         service.read = read_or_die
         service.serve()
+    elif FAULT == "runs-once":
+        # Ends at once where another of its kind runs, as whatever keeps an embedded database does.
+        lock = open(os.environ["STATE"] + ".lock", "w")
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        service.serve()
+    elif FAULT == "reads-state":
+        # What an older release can read of the state that both share.
+        if os.path.exists(os.environ["STATE"]):
+            sys.exit("the state is of a later version")
+        service.serve()
+    elif FAULT == "writes-state-at-its-end":
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+        try:
+            service.Server(("127.0.0.1", int(os.environ["PORT"])), service.Handler).serve_forever()
+        finally:
+            open(os.environ["STATE"], "w").close()
     else:
-        service.serve({"dies-when-asked": Dying, "loud": Loud, "forks": Forking}[FAULT])
+        service.serve({"dies-when-asked": Dying, "red": Red, "loud": Loud, "forks": Forking}[FAULT])
