@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use bytes::Bytes;
 use h2::client::{ResponseFuture, SendRequest};
 use h2::{Reason, RecvStream, SendStream};
-use http::{HeaderMap, Request, Response};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
 use judge::Marker;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
@@ -88,6 +88,14 @@ pub fn chat(marker: u64) -> Request<String> {
     let body =
         serde_json::json!({"model": "m", "messages": [{"role": "user", "content": content}]});
     post("/v1/chat/completions", &body.to_string())
+}
+
+/// Some fields.
+pub fn fields(fields: &[(&'static str, &'static str)]) -> HeaderMap {
+    let field = |(name, value): &(&'static str, &'static str)| {
+        (HeaderName::from_static(name), HeaderValue::from_static(value))
+    };
+    fields.iter().map(field).collect()
 }
 
 /// A reply's body as it came.
