@@ -8,11 +8,11 @@ use drill::settings::Forward;
 use futures_util::future::{join_all, poll_fn};
 use h2::Reason;
 use http::{HeaderName, HeaderValue, Method, Request};
-use judge::{AnsweredBy, AskId, End, Stimulus};
+use judge::{Act, Answer, AnswerEnd, AnsweredBy, AskId, End, Stimulus};
 use support::streams::{Streams, chat, fields, read};
 use support::{
-    ForwardPort, PATIENCE, Provider, ask, collect, forward_spec, header, only, open, open_alone,
-    shared_ask, soon, upstream,
+    ForwardPort, PATIENCE, Provider, answer, ask, bytes, collect, forward_spec, header, only, open,
+    open_alone, shared_ask, soon, upstream,
 };
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
@@ -257,4 +257,37 @@ async fn connection_that_breaks_is_a_release_that_leaves_all_its_calls() {
         assert_eq!(upstream.read_to_end().await.0, "");
         assert_eq!(only(&collect(&port, id).await).release_end, End::PeerLeft);
     }
+}
+
+#[tokio::test]
+async fn reply_that_nobody_takes_is_not_sent() {
+    let port = open_alone().await;
+    for declared in [false, true] {
+        let text = "0123456789";
+        let answer = Answer {
+            declared_length: declared.then_some(text.len() as u64),
+            ..answer(vec![bytes(text)], AnswerEnd::Complete)
+        };
+        port.arm(ask(1, Stimulus::Acts(vec![Act::Answer(answer)])));
+        let mut settings = h2::client::Builder::new();
+        settings.initial_window_size(4);
+        let mut streams = Streams::by(settings, support::address(&port)).await;
+        let mut body = streams.call(chat(1)).await.into_body();
+        assert_eq!(soon("its beginning", body.data()).await.unwrap().unwrap(), "0123");
+        drop(body);
+        let seen = collect(&port, 1).await;
+        assert_eq!(only(&seen).release_end, End::PeerLeft, "declared: {declared}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_beyond_the_declared_length_is_cut() {
+    let port = open_alone().await;
+    let pieces = vec![bytes("ab"), bytes("cdef")];
+    let answer = Answer { declared_length: Some(3), ..answer(pieces, AnswerEnd::Complete) };
+    port.arm(ask(1, Stimulus::Acts(vec![Act::Answer(answer)])));
+    let mut streams = Streams::connect(support::address(&port)).await;
+    let came = read(streams.call(chat(1)).await.into_body()).await;
+    assert_eq!((came.text().as_str(), came.reason), ("abc", None));
+    assert_eq!(only(&collect(&port, 1).await).release_end, End::Complete);
 }

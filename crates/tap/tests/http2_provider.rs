@@ -334,3 +334,19 @@ async fn reader_that_is_slow_holds_its_own_stream_only() {
     };
     assert_eq!(n, LENGTH);
 }
+
+#[tokio::test]
+async fn rest_of_a_request_goes_on_behind_the_head_of_its_reply() {
+    let (provider, _port, mut streams) = between().await;
+    let request = Request::post("https://tap.example/v1/x").body(()).unwrap();
+    let (reply, mut sending) = streams.begin(request).await;
+    let mut connection = provider.accept_http2().await;
+    let (request, mut respond) = soon("a call", connection.accept()).await.unwrap().unwrap();
+    let mut stream = respond.send_response(Response::new(()), false).unwrap();
+    let reply = driving(&mut connection, reply).await.unwrap();
+    sending.send_data("late".into(), true).unwrap();
+    let reading = tokio::spawn(read(reply.into_body()));
+    assert_eq!(driving(&mut connection, read(request.into_body())).await.text(), "late");
+    stream.send_data("ok".into(), true).unwrap();
+    assert_eq!(driving(&mut connection, reading).await.unwrap().text(), "ok");
+}

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use bytes::Bytes;
-use h2::client::{ResponseFuture, SendRequest};
+use h2::client::{Builder, Connection, ResponseFuture, SendRequest};
 use h2::{Reason, RecvStream, SendStream};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
 use judge::Marker;
@@ -28,14 +28,23 @@ impl Streams {
         Self::over(stream).await
     }
 
+    /// Connects, with settings of its own.
+    pub async fn by(settings: Builder, address: SocketAddr) -> Self {
+        let stream = soon("a connection", TcpStream::connect(address)).await.unwrap();
+        Self::begun(soon("HTTP/2", settings.handshake(stream)).await)
+    }
+
     /// Speaks HTTP/2 over a connection. There is room beside a stream that nobody reads, and for replies that come byte by byte.
     pub async fn over<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(stream: S) -> Self {
-        let mut settings = h2::client::Builder::new();
-        let beginning = settings
-            .initial_connection_window_size(1 << 20)
-            .data_frame_budget(1 << 24)
-            .handshake(stream);
-        let (requests, connection) = soon("HTTP/2", beginning).await.unwrap();
+        let mut settings = Builder::new();
+        settings.initial_connection_window_size(1 << 20).data_frame_budget(1 << 24);
+        Self::begun(soon("HTTP/2", settings.handshake(stream)).await)
+    }
+
+    fn begun<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
+        begun: Result<(SendRequest<Bytes>, Connection<S>), h2::Error>,
+    ) -> Self {
+        let (requests, connection) = begun.unwrap();
         Self { requests, driver: tokio::spawn(connection) }
     }
 
