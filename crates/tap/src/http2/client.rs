@@ -1,7 +1,7 @@
 //! The side towards a provider: many calls at a time over a connection, which a task of its own drives until nobody has it any more.
 
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
@@ -10,10 +10,12 @@ use h2::client::{Builder, ResponseFuture, SendRequest};
 use http::{Response, StatusCode, request, response, uri};
 use http_body::{Body, Frame};
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::Instant;
 
 use super::body::Inlet;
 use super::outlet::{Outlet, Shut};
 use super::{head, wire_error};
+use crate::clock;
 use crate::http1::{HeadFault, WireError};
 use crate::limits::{
     BODY_BUFFER_MAX, CONNECTION_WINDOW, HEAD_LIST_MAX, INTERIMS_MAX, RESETS_KEPT_MAX,
@@ -24,8 +26,14 @@ use crate::limits::{
 #[derive(Clone)]
 pub(crate) struct Link {
     requests: SendRequest<Bytes>,
-    /// Held by each call under way, and by the link itself.
-    users: Arc<()>,
+    /// Held by each call under way, and by whoever keeps the connection. In it, when one of them let go last.
+    users: Arc<Mutex<Instant>>,
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        *self.users.lock().unwrap_or_else(PoisonError::into_inner) = clock::now();
+    }
 }
 
 /// Begins to speak HTTP/2 over a connection.
@@ -50,7 +58,7 @@ where
         // How it ended each of its calls is told.
         drop(connection.await);
     });
-    Ok(Link { requests, users: Arc::new(()) })
+    Ok(Link { requests, users: Arc::new(Mutex::new(clock::now())) })
 }
 
 impl Link {
@@ -59,9 +67,10 @@ impl Link {
         !matches!(self.requests.poll_ready(cx), Poll::Ready(Err(_)))
     }
 
-    /// Returns whether no call is under way.
-    pub(crate) fn is_idle(&self) -> bool {
-        Arc::strong_count(&self.users) == 1
+    /// Returns since when no call is under way, if none is.
+    pub(crate) fn idle_since(&self) -> Option<Instant> {
+        let is_idle = Arc::strong_count(&self.users) == 1;
+        is_idle.then(|| *self.users.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Returns whether the provider takes one more call beside those under way.

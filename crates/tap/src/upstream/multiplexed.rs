@@ -22,17 +22,12 @@ pub(super) type Reply = http2::Reply<SendBody>;
 
 /// The connections to a provider over which many calls go at a time.
 pub(super) struct Links {
-    open: Mutex<Vec<Opened>>,
+    open: Mutex<Vec<Link>>,
     /// One connection is made at a time: calls that come meanwhile go over it.
     dialing: Semaphore,
     n_dialed: AtomicU64,
     /// Whether the provider chose HTTP/1.1 when it was offered both.
     chose_http1: AtomicBool,
-}
-
-struct Opened {
-    link: Link,
-    used: Instant,
 }
 
 impl Default for Links {
@@ -47,7 +42,7 @@ impl Default for Links {
 }
 
 impl Links {
-    fn open(&self) -> MutexGuard<'_, Vec<Opened>> {
+    fn open(&self) -> MutexGuard<'_, Vec<Link>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -55,16 +50,13 @@ impl Links {
     async fn checkout(&self, now: Instant) -> Option<Link> {
         poll_fn(|cx| {
             let mut open = self.open();
-            open.retain_mut(|opened| {
-                let is_stale =
-                    opened.link.is_idle() && now.saturating_duration_since(opened.used) > IDLE_MAX;
-                !is_stale && opened.link.is_open(cx)
+            open.retain_mut(|link| {
+                let is_stale = link
+                    .idle_since()
+                    .is_some_and(|since| now.saturating_duration_since(since) > IDLE_MAX);
+                !is_stale && link.is_open(cx)
             });
-            let found = open.iter_mut().find(|opened| opened.link.has_room());
-            Poll::Ready(found.map(|opened| {
-                opened.used = now;
-                opened.link.clone()
-            }))
+            Poll::Ready(open.iter().find(|link| link.has_room()).cloned())
         })
         .await
     }
@@ -143,7 +135,7 @@ impl Client {
             return Ok(Way::Http1(Pooled::new(io)));
         }
         let link = http2::handshake(io).await.map_err(UpstreamError::Broken)?;
-        links.open().push(Opened { link: link.clone(), used: clock::now() });
+        links.open().push(link.clone());
         Ok(Way::Http2(Box::new(link)))
     }
 
