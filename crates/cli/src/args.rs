@@ -233,6 +233,9 @@ pub(crate) struct TapArgs {
     /// Be an HTTPS proxy for clients that keep the provider's base URL; prints the variables to give them.
     #[arg(long, requires = "upstream")]
     pub(crate) forward: bool,
+    /// Offer HTTP/2 to clients of the proxy, beside HTTP/1.1, and to the provider for what comes by it.
+    #[arg(long, requires = "forward")]
+    pub(crate) http2: bool,
     /// The surface that clients call.
     #[arg(long, value_enum, default_value_t = SurfaceWord::Chat)]
     pub(crate) surface: SurfaceWord,

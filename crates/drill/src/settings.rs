@@ -191,6 +191,8 @@ pub struct Forward {
     pub others: Others,
     /// A PEM file with more trust for those hosts, absolute.
     pub ca: Option<PathBuf>,
+    /// Whether it may choose HTTP/2 for calls to its provider.
+    pub http2: bool,
 }
 
 /// What becomes of calls to hosts that nobody has declared.

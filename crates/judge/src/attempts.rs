@@ -11,9 +11,13 @@ const FLOOR_SLACK_MS: u64 = 60;
 /// An HTTP date has whole seconds: a whole one may be lost to rounding, at either end.
 pub(crate) const DATE_SLACK_MS: u64 = 1_100;
 
-/// Returns how long a release waited between two attempts, in milliseconds.
+/// Returns how long a release waited between two attempts, in milliseconds. Where it went on long after the next one had begun, it was
+/// given up without a word: some clients leave a stream of HTTP/2 open when they time out. What is known then is how much later
+/// the next one began.
 pub(crate) fn gap(before: &Exchange, after: &Exchange) -> u64 {
-    after.started_ms.saturating_sub(before.ended_ms)
+    let was_left_open = before.ended_ms > after.started_ms.saturating_add(SPACED_MS);
+    let since = if was_left_open { before.started_ms } else { before.ended_ms };
+    after.started_ms.saturating_sub(since)
 }
 
 /// Returns the exchanges that are calls of the probed surface: what a release asked its provider for.

@@ -107,19 +107,23 @@ impl Authority {
     }
 
     /// Returns how TLS is served with its certificates. `default_host` is for clients that name none (an IP address is no
-    /// name); `asks` get to know that a certificate was shown.
+    /// name); `asks` get to know that a certificate was shown; `offers_http2` says what clients may choose from.
     pub(crate) fn server_config(
         self: &Arc<Self>,
         default_host: String,
         asks: Arc<Asks>,
+        offers_http2: bool,
     ) -> Result<Arc<ServerConfig>, CaError> {
         let resolver = Resolver { authority: self.clone(), default_host, asks };
         let mut config = ServerConfig::builder_with_provider(self.crypto.clone())
             .with_safe_default_protocol_versions()?
             .with_no_client_auth()
             .with_cert_resolver(Arc::new(resolver));
-        // What the tap looks at and what it breaks is HTTP/1.1; clients that could do more agree to it.
+        // A reset or an end of a connection is only what it says where each call has one to itself: HTTP/2 is for those who ask.
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        if offers_http2 {
+            config.alpn_protocols.insert(0, b"h2".to_vec());
+        }
         Ok(Arc::new(config))
     }
 }

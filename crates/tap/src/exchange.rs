@@ -17,7 +17,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::asks::{Admission, Ask, Asks, Owner};
 use crate::forward::{Forward, pass_on};
-use crate::http1::Incoming;
+use crate::incoming::Incoming;
 use crate::limits::HELD_MAX;
 use crate::made::Made;
 use crate::path::{self, Place, Resource};
@@ -67,6 +67,7 @@ pub(crate) async fn serve(
 ) -> Result<Response<ReplyBody>, Gone> {
     let started = clock::now();
     if let Some(forward) = &port.forward
+        && *request.method() != Method::CONNECT
         && let Some(place) = forward.other_host(request.uri())
     {
         // No call of the provider's.
@@ -372,7 +373,9 @@ async fn call(
     remove_hop_by_hop(&mut parts.headers);
     // The tap has asked for the body already.
     parts.headers.remove(EXPECT);
-    parts.version = Version::HTTP_11;
+    if parts.version != Version::HTTP_2 {
+        parts.version = Version::HTTP_11;
+    }
     if invalid_credential {
         invalidate_credentials(&mut parts.headers);
     }

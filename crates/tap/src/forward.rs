@@ -20,7 +20,7 @@ use tokio_rustls::TlsAcceptor;
 use crate::asks::Asks;
 use crate::exchange::chain;
 use crate::guard;
-use crate::http1::Incoming;
+use crate::incoming::Incoming;
 use crate::limits::{CONNECT_HEAD_MAX, ENTER_MAX};
 use crate::relay::Relayed;
 use crate::reply::ReplyBody;
@@ -84,8 +84,8 @@ impl Forward {
         let host = origin.named.host.clone();
         let trust_file = trust.file(rules.ca.as_deref()).map_err(ForwardError::Trust)?;
         Ok(Self {
-            trusted: trust.own().server_config(host.clone(), asks.clone())?,
-            unknown: trust.unknown().server_config(host, asks.clone())?,
+            trusted: trust.own().server_config(host.clone(), asks.clone(), rules.http2)?,
+            unknown: trust.unknown().server_config(host, asks.clone(), rules.http2)?,
             egress: upstream.proxy.as_deref().map(EgressProxy::parse).transpose()?,
             egress_url: upstream.proxy.clone(),
             base_url,

@@ -14,11 +14,11 @@ mod head;
 mod server;
 
 pub use body::BodyFault;
-pub(crate) use body::Decoder;
+pub(crate) use body::{Decoder, may_trail};
 pub(crate) use client::{Link, SendFailure, Sending};
 pub use head::HeadFault;
-pub(crate) use head::{ResponseHead, write_interim};
-pub(crate) use server::{Incoming, serve};
+pub(crate) use head::{ResponseHead, has_body};
+pub(crate) use server::{Incoming, Left, Upgrade, serve};
 
 /// Why a message cannot be read or written to its end.
 #[derive(Debug, thiserror::Error)]
@@ -35,6 +35,9 @@ pub enum WireError {
     /// The peer sent a body that cannot be used.
     #[error("the body of the message cannot be used")]
     Body(#[source] BodyFault),
+    /// The peer broke the stream of the message off, or said on it what HTTP/2 does not allow.
+    #[error("the stream of the message was broken off")]
+    Stream(#[source] h2::Error),
 }
 
 #[cfg(test)]

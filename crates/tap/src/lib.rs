@@ -1,6 +1,6 @@
 //! The data plane: relays, observes and breaks the wire between a release and its provider.
 //!
-//! An exchange's life: `port` accepts the connection, `http1` speaks HTTP over its [`wire`](self), `exchange` reads the
+//! An exchange's life: `port` accepts the connection, `http1` or `http2` speaks HTTP over its [`wire`](self), `exchange` reads the
 //! request and finds its ask in `asks`, the ask's stimulus says what to do, `relay` forwards it through [`upstream`] or
 //! `made` answers it here, and a `recorder` watches the reply pass by and writes down what it was, exactly once, also when
 //! the stream is dropped.
@@ -18,6 +18,8 @@ mod exchange;
 mod forward;
 mod guard;
 mod http1;
+mod http2;
+mod incoming;
 mod limits;
 mod made;
 mod path;

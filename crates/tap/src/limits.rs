@@ -9,6 +9,9 @@ pub(crate) const REQUEST_BODY_MAX: usize = 16 * 1024 * 1024;
 /// Head of a request or a response. Providers stop at 8 to 32 KiB.
 pub(crate) const HEAD_BYTES_MAX: usize = 64 * 1024;
 
+/// The same for HTTP/2, which counts 32 bytes more for each field.
+pub(crate) const HEAD_LIST_MAX: u32 = 64 * 1024;
+
 /// Fields of a head. Providers and their edges send some twenty.
 pub(crate) const HEADERS_MAX: usize = 100;
 
@@ -97,3 +100,30 @@ pub(crate) const CONNECT_HEAD_MAX: usize = 16 * 1024;
 
 /// Connections to other hosts that are noted at a time.
 pub(crate) const TUNNELS_MAX: usize = 1024;
+
+/// Streams at a time over one connection of HTTP/2, either way. Providers' edges take 100 to 250; a release beyond waits, or opens one
+/// more connection.
+pub(crate) const STREAMS_MAX: u32 = 100;
+
+/// What a peer may send on a stream before it has been taken: as much as is buffered of a body of HTTP/1.
+pub(crate) const STREAM_WINDOW: u32 = 64 * 1024;
+
+/// The same for a connection: room for every stream, so that one that nobody reads does not hold up the others.
+pub(crate) const CONNECTION_WINDOW: u32 = STREAMS_MAX * STREAM_WINDOW;
+
+/// What the frames of unread data may cost beside the data, over a connection. An event of a stream is a frame of some 150 bytes, and
+/// counts for about as much again.
+pub(crate) const SMALL_FRAMES_MAX: usize = 2 * (STREAMS_MAX * STREAM_WINDOW) as usize;
+
+/// Streams that a peer may have reset before the tap has seen them; whoever opens and resets streams in turn (CVE-2023-44487) is
+/// there at once, and its connection is ended.
+pub(crate) const UNSEEN_RESETS_MAX: usize = 20;
+
+/// Streams that a connection is ended for, as its peer broke a rule on each of them.
+pub(crate) const STREAM_ERRORS_MAX: usize = 256;
+
+/// Streams that the tap has reset and still remembers, so that what is under way on them is no fault. A cut mid-body is one of them.
+pub(crate) const RESETS_KEPT_MAX: usize = 100;
+
+/// Times that a request is sent which the provider says it has not looked at: it takes its leave (GOAWAY), or has no room.
+pub(crate) const UNPROCESSED_MAX: u32 = 3;

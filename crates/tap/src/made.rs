@@ -179,6 +179,13 @@ impl Made {
         }
     }
 
+    /// Returns whether all that was declared is out.
+    fn is_satisfied(&self) -> bool {
+        self.room == Some(0)
+            && self.source.is_none()
+            && self.pieces.iter().all(|piece| matches!(piece, Piece::Bytes(_)))
+    }
+
     /// Everything was handed over, and the framing is satisfied.
     fn complete(&mut self) {
         let end = match self.end {
@@ -204,6 +211,10 @@ impl Made {
 impl Body for Made {
     type Data = Bytes;
     type Error = Broken;
+
+    fn is_end_stream(&self) -> bool {
+        self.is_satisfied()
+    }
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
@@ -252,10 +263,7 @@ impl Body for Made {
 impl Drop for Made {
     fn drop(&mut self) {
         // With a declared length, the body is dropped as soon as the last byte is out.
-        let satisfied = self.room == Some(0)
-            && self.source.is_none()
-            && self.pieces.iter().all(|piece| matches!(piece, Piece::Bytes(_)));
-        if satisfied {
+        if self.is_satisfied() {
             self.complete();
         }
     }

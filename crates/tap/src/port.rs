@@ -8,6 +8,7 @@ use std::{fmt, io};
 
 use contract::DeliveredText;
 use drill::ports::{ArmedAsk, TapPort, Way};
+use http::Request;
 use judge::{AskId, Observation, Stimulus};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
@@ -16,9 +17,11 @@ use tokio::task::{JoinHandle, JoinSet};
 
 use crate::exchange::{PortContext, serve};
 use crate::forward::{self, Entered};
+use crate::http1::Left;
+use crate::incoming::Incoming;
 use crate::limits::{ACCEPT_PAUSE, BACKLOG, CONNECTIONS_MAX, HEAD_READ_MAX};
 use crate::wire::{Shown, Transport, WireControl};
-use crate::{http1, tunnel};
+use crate::{http1, http2, tunnel};
 
 /// An open listener. Dropping it closes the port and ends all its connections.
 pub struct ListeningPort {
@@ -262,8 +265,23 @@ async fn connection(
         }
     };
     let control = WireControl::new(shown);
-    let handle = |request| serve(context.clone(), control.clone(), request);
-    let parting = http1::serve(transport, control.clone(), closing, HEAD_READ_MAX, handle).await;
+    let handle = |request: Request<http1::Incoming>| {
+        serve(context.clone(), control.clone(), request.map(Incoming::Http1))
+    };
+    let left =
+        http1::serve(transport, control.clone(), closing.clone(), HEAD_READ_MAX, handle).await;
+    let parting = match left {
+        Left::Nothing => None,
+        Left::Parting(parting) => Some(parting),
+        Left::Http2(io) => {
+            let handle = |wire, request: Request<http2::Incoming>| {
+                serve(context.clone(), wire, request.map(Incoming::Http2))
+            };
+            // In a box, as few connections come here, and each would have the room for it.
+            Box::pin(http2::serve(io, control.clone(), closing, HEAD_READ_MAX, handle)).await;
+            None
+        }
+    };
     if !control.had_requests() {
         context.asks.stray_connection();
     }

@@ -4,7 +4,8 @@ use bytes::{Bytes, BytesMut};
 use http_body::Body as _;
 use http_body_util::BodyExt as _;
 
-use crate::http1::{Incoming, WireError};
+use crate::http1::WireError;
+use crate::incoming::Incoming;
 use crate::limits::REQUEST_BODY_MAX;
 
 /// A request body after reading.

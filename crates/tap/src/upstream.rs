@@ -1,6 +1,7 @@
-//! A small HTTP/1.1 client towards one provider: pooled, streaming, with private trust, another address, an egress proxy.
+//! A small client towards one provider: pooled, streaming, with private trust, another address, an egress proxy. It speaks HTTP/1.1,
+//! and HTTP/2 for calls that came in by it (`multiplexed`).
 //!
-//! Each connection is driven by whoever uses it and not by a task of its own: an exchange costs no hand-over between
+//! Each connection of HTTP/1.1 is driven by whoever uses it and not by a task of its own: an exchange costs no hand-over between
 //! tasks, and dropping a reply closes its connection at once, so that a release that leaves is seen by the provider.
 
 use std::future::Future as _;
@@ -14,22 +15,26 @@ use drill::ports::Upstream;
 use futures_util::future::poll_fn;
 use http::header::{HOST, HeaderName, HeaderValue};
 use http::uri::PathAndQuery;
-use http::{HeaderMap, Method, Request, Response, Uri, request, response};
+use http::{HeaderMap, Method, Request, Response, Uri, Version, request, response};
 use http_body::{Body, Frame, SizeHint};
 use tokio::time::{Instant, Sleep, sleep};
 
 use crate::clock;
-use crate::http1::{self, Decoder, Incoming, ResponseHead, SendFailure, Sending};
+use crate::http1::{self, Decoder, ResponseHead, SendFailure, Sending};
 use crate::limits::{HEAD_WAIT_MAX, IDLE_LINKS_MAX, IDLE_MAX};
 
 mod address;
 mod dial;
+mod multiplexed;
+mod send_body;
 
 pub use address::AddressError;
 pub(crate) use address::{Address, EgressProxy, Place, parse_place};
 pub use dial::DialError;
-use dial::Dialer;
 pub(crate) use dial::dial_other;
+use dial::{Dialer, Offer};
+use multiplexed::Links;
+pub use send_body::SendBody;
 
 pub use crate::http1::{BodyFault, HeadFault, WireError};
 
@@ -61,6 +66,7 @@ struct Shared {
     address: Address,
     dialer: Dialer,
     idle: Mutex<Vec<(Box<Pooled>, Instant)>>,
+    links: Links,
 }
 
 impl fmt::Debug for Client {
@@ -74,7 +80,8 @@ impl Client {
     pub fn new(upstream: &Upstream) -> Result<Self, AddressError> {
         let address = Address::parse(upstream)?;
         let dialer = Dialer::new(&address, upstream)?;
-        Ok(Self(Arc::new(Shared { address, dialer, idle: Mutex::default() })))
+        let links = Links::default();
+        Ok(Self(Arc::new(Shared { address, dialer, idle: Mutex::default(), links })))
     }
 
     /// Returns the provider's host, with its port unless that is the scheme's own.
@@ -142,6 +149,9 @@ impl Client {
             request.headers_mut().insert(http::header::PROXY_AUTHORIZATION, authorization.clone());
         }
         let (parts, mut body) = request.into_parts();
+        if parts.version == Version::HTTP_2 && self.0.dialer.secures() {
+            return Box::pin(self.send_by_http2(&parts, body, &mut interim)).await;
+        }
         let now = clock::now();
         while let Some(link) = self.checkout(now).await {
             match self.exchange(link, &parts, body, now, &mut interim).await {
@@ -152,10 +162,9 @@ impl Client {
             }
         }
         // Made seldom, and large.
-        let io = Box::pin(self.0.dialer.dial()).await.map_err(UpstreamError::Unreachable)?;
-        let patience = Box::pin(sleep(HEAD_WAIT_MAX));
-        let link = Box::new(Pooled { http: http1::Link::new(io), patience });
-        self.exchange(link, &parts, body, clock::now(), &mut interim)
+        let dialing = Box::pin(self.0.dialer.dial(Offer::Http1));
+        let io = dialing.await.map_err(UpstreamError::Unreachable)?;
+        self.exchange(Pooled::new(io), &parts, body, clock::now(), &mut interim)
             .await
             .map_err(|failed| failed.error)
     }
@@ -220,7 +229,7 @@ impl Client {
             }
         });
         match responding.await {
-            Ok(head) => Ok(ReplyStream::start(head, link, sending.map(Box::new), self)),
+            Ok(head) => Ok(OneReply::start(head, link, sending.map(Box::new), self)),
             Err(error) => {
                 let unsent = sending.and_then(|sending| sending.unsent()?.again());
                 Err(Failed { error, unsent })
@@ -243,6 +252,11 @@ struct Pooled {
 }
 
 impl Pooled {
+    fn new(io: dial::Stream) -> Box<Self> {
+        let patience = Box::pin(sleep(HEAD_WAIT_MAX));
+        Box::new(Self { http: http1::Link::new(io), patience })
+    }
+
     /// Waits for the deadline.
     fn poll_patience(&mut self, deadline: Instant, cx: &mut Context<'_>) -> Poll<()> {
         while self.patience.as_mut().poll(cx).is_ready() {
@@ -256,7 +270,15 @@ impl Pooled {
 }
 
 /// The body of a response, as it comes.
-pub struct ReplyStream {
+pub struct ReplyStream(Replying);
+
+enum Replying {
+    One(OneReply),
+    Many(Box<multiplexed::Reply>),
+}
+
+/// The body of a response that has its connection to itself.
+struct OneReply {
     decoder: Decoder,
     link: Option<Box<Pooled>>,
     /// The rest of a request whose response came before its end.
@@ -267,23 +289,29 @@ pub struct ReplyStream {
 
 impl fmt::Debug for ReplyStream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ReplyStream").field("decoder", &self.decoder).finish_non_exhaustive()
+        f.debug_struct("ReplyStream").field("left", &self.size_hint()).finish_non_exhaustive()
     }
 }
 
 impl ReplyStream {
+    fn many(reply: Box<multiplexed::Reply>) -> Self {
+        Self(Replying::Many(reply))
+    }
+}
+
+impl OneReply {
     fn start(
         head: ResponseHead,
         link: Box<Pooled>,
         sending: Option<Box<Sending<SendBody>>>,
         client: &Client,
-    ) -> Response<Self> {
+    ) -> Response<ReplyStream> {
         let ResponseHead { parts, framing, persists } = head;
         let decoder = Decoder::new(framing);
         let mut stream =
             Self { decoder, link: Some(link), sending, persists, client: client.clone() };
         stream.check_in_at_end();
-        Response::from_parts(parts, stream)
+        Response::from_parts(parts, ReplyStream(Replying::One(stream)))
     }
 
     /// Gives the connection back for further requests, once nothing more comes over it.
@@ -315,6 +343,20 @@ impl ReplyStream {
             }
         }
     }
+
+    fn poll_frame(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, WireError>>> {
+        self.send_rest(cx);
+        let Some(link) = &mut self.link else { return Poll::Ready(None) };
+        let frame = std::task::ready!(link.http.poll_frame(&mut self.decoder, cx));
+        if let Some(Err(_)) = &frame {
+            self.link = None;
+        }
+        self.check_in_at_end();
+        Poll::Ready(frame)
+    }
 }
 
 impl Body for ReplyStream {
@@ -325,99 +367,25 @@ impl Body for ReplyStream {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, WireError>>> {
-        let this = &mut *self;
-        this.send_rest(cx);
-        let Some(link) = &mut this.link else { return Poll::Ready(None) };
-        let frame = std::task::ready!(link.http.poll_frame(&mut this.decoder, cx));
-        if let Some(Err(_)) = &frame {
-            this.link = None;
+        match &mut self.0 {
+            Replying::One(reply) => reply.poll_frame(cx),
+            Replying::Many(reply) => reply.poll_frame(cx),
         }
-        this.check_in_at_end();
-        Poll::Ready(frame)
     }
 
     fn is_end_stream(&self) -> bool {
-        self.decoder.is_done()
+        match &self.0 {
+            Replying::One(reply) => reply.decoder.is_done(),
+            Replying::Many(reply) => reply.inlet().is_end_stream(),
+        }
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.decoder.left().map_or_else(SizeHint::default, SizeHint::with_exact)
-    }
-}
-
-/// The body of a request.
-#[derive(Debug)]
-pub struct SendBody {
-    first: Bytes,
-    is_first_sent: bool,
-    rest: Option<Incoming>,
-    is_rest_begun: bool,
-    chunked: bool,
-}
-
-impl SendBody {
-    /// A body that is there already, sent with its length.
-    pub fn whole(bytes: Bytes) -> Self {
-        Self {
-            is_first_sent: bytes.is_empty(),
-            first: bytes,
-            rest: None,
-            is_rest_begun: false,
-            chunked: false,
-        }
-    }
-
-    /// A body that is there already, sent in chunks, as it came.
-    pub(crate) fn chunked(bytes: Bytes) -> Self {
-        Self { chunked: true, ..Self::whole(bytes) }
-    }
-
-    /// A body of which only the beginning is there.
-    pub(crate) fn long(first: Bytes, rest: Incoming) -> Self {
-        Self { rest: Some(rest), ..Self::whole(first) }
-    }
-
-    /// Begins anew, if what was taken of the body can be taken again.
-    fn again(self) -> Option<Self> {
-        let is_first_sent = self.first.is_empty();
-        (!self.is_rest_begun).then_some(Self { is_first_sent, ..self })
-    }
-}
-
-impl Body for SendBody {
-    type Data = Bytes;
-    type Error = WireError;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, WireError>>> {
-        let this = &mut *self;
-        if !this.is_first_sent {
-            this.is_first_sent = true;
-            return Poll::Ready(Some(Ok(Frame::data(this.first.clone()))));
-        }
-        let Some(rest) = &mut this.rest else { return Poll::Ready(None) };
-        let frame = std::task::ready!(Pin::new(rest).poll_frame(cx));
-        this.is_rest_begun = true;
-        Poll::Ready(frame)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.is_first_sent && self.rest.as_ref().is_none_or(Body::is_end_stream) && !self.chunked
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        if self.chunked {
-            return SizeHint::default();
-        }
-        let first = if self.is_first_sent { 0 } else { self.first.len() as u64 };
-        match &self.rest {
-            Some(rest) => rest
-                .size_hint()
-                .exact()
-                .map_or_else(SizeHint::default, |rest| SizeHint::with_exact(first + rest)),
-            None => SizeHint::with_exact(first),
+        match &self.0 {
+            Replying::One(reply) => {
+                reply.decoder.left().map_or_else(SizeHint::default, SizeHint::with_exact)
+            }
+            Replying::Many(reply) => reply.inlet().size_hint(),
         }
     }
 }

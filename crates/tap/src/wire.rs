@@ -13,13 +13,13 @@ use std::{fmt, io};
 
 use bytes::{Buf as _, Bytes};
 use futures_util::task::AtomicWaker;
+use http::response;
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 
-use crate::http1::write_interim;
-use crate::limits::HEAD_BYTES_MAX;
+use crate::limits::INTERIMS_MAX;
 use crate::recorder::Finishing;
 
 /// How the tap ends a connection.
@@ -36,7 +36,8 @@ pub(crate) enum Ending {
 #[error("the connection is ended in the middle of the reply")]
 pub(crate) struct Broken;
 
-/// A handle to a connection's socket, shared by everything that acts on the connection.
+/// A handle to a connection's socket, shared by everything that acts on the connection. In HTTP/2 each stream has one, and what
+/// is said of the socket is done to the stream.
 #[derive(Clone)]
 pub(crate) struct WireControl(Arc<Shared>);
 
@@ -66,7 +67,7 @@ struct State {
     finishing: Option<Finishing>,
     requests: u64,
     /// Interim responses to be passed on.
-    interims: Vec<u8>,
+    interims: Vec<response::Parts>,
 }
 
 impl fmt::Debug for WireControl {
@@ -151,16 +152,28 @@ impl WireControl {
     }
 
     /// Passes an interim response on, if there is room for it: nobody may rely on one.
-    pub(crate) fn interim(&self, parts: &http::response::Parts) {
+    pub(crate) fn interim(&self, parts: &response::Parts) {
         let mut state = self.state();
-        if state.interims.len() < HEAD_BYTES_MAX {
-            write_interim(parts, &mut state.interims);
+        if state.interims.len() < INTERIMS_MAX {
+            state.interims.push(parts.clone());
         }
     }
 
     /// Returns the interim responses that were not passed on yet.
-    pub(crate) fn take_interims(&self) -> Vec<u8> {
+    pub(crate) fn take_interims(&self) -> Vec<response::Parts> {
         std::mem::take(&mut self.state().interims)
+    }
+
+    /// Returns whether anybody waits for everything to be flushed.
+    pub(crate) fn awaits_flush(&self) -> bool {
+        let state = self.state();
+        state.flush_wanted || state.finishing.is_some()
+    }
+
+    /// Notes that nothing more is flushed: whoever waits for it learns that the peer has left before.
+    pub(crate) fn abandon(&self) {
+        let finishing = self.state().finishing.take();
+        drop(finishing);
     }
 
     /// Notes that all was flushed. Tells whether a body waits for that.

@@ -1,5 +1,5 @@
 //! Each fault of the catalogue, seen by a client that reads bytes off a socket: what comes is what the fault's name says, chunk by chunk, with
-//! the same end, in front of a base URL and through the proxy.
+//! the same end, in front of a base URL and through the proxy. By HTTP/2 a stream is broken off where a connection of HTTP/1 ends.
 #![expect(clippy::unwrap_used, reason = "a test fails by it")]
 
 mod support;
@@ -12,11 +12,14 @@ use contract::{Mode, Profile, Surface};
 use drill::ports::{OpenPort, Tap as _, TapPort as _};
 use drill::settings::Forward;
 use futures_util::future::join_all;
+use h2::Reason;
+use h2::client::ResponseFuture;
 use judge::catalogue::{Depth, plan};
 use judge::{
     Act, Answer, AnswerEnd, AskId, Marker, Piece, PlanContext, Probe, RequestContext, Stimulus,
 };
-use support::reply::{REQUEST_ID, Until, normal, read};
+use support::reply::{Ended, QUIET, REQUEST_ID, Until, normal, read, signature};
+use support::streams::{self, Streams};
 use support::{Raw, Taps, ask, dead_address, forward_spec, header, post, spec, upstream};
 use tokio::io::{AsyncRead, AsyncWrite};
 
@@ -54,7 +57,7 @@ fn said(act: &Act) -> (Vec<Vec<u8>>, Until) {
 /// As many digits as today's have.
 const CREATED: i64 = 1_800_000_000;
 
-fn request(surface: Surface, mode: Mode) -> String {
+fn request(surface: Surface, mode: Mode) -> (&'static str, String) {
     let prompt = contract::smoke::prompt(Marker::new(1).as_str(), "SSL-1");
     let stream = mode == Mode::Stream;
     let (path, asked) = match surface {
@@ -64,7 +67,7 @@ fn request(surface: Surface, mode: Mode) -> String {
         ),
         Surface::Responses => ("/v1/responses", format!("\"input\":\"{prompt}\"")),
     };
-    post(path, &format!("{{\"model\":\"m\",\"stream\":{stream},{asked}}}"))
+    (path, format!("{{\"model\":\"m\",\"stream\":{stream},{asked}}}"))
 }
 
 fn context(surface: Surface, mode: Mode) -> RequestContext {
@@ -115,6 +118,14 @@ async fn signatures(surface: Surface, mode: Mode) -> String {
             let mut client = proxy.secured("api.example.test").await.unwrap();
             let in_forward = performed(&mut client, surface, mode, &act, probe.id).await;
             assert_eq!(in_forward, in_reverse, "{}: in forward mode", probe.id);
+
+            let open = OpenPort { surface, ..spec(upstream(dead)) };
+            let many = taps.tap.open(open).await.unwrap();
+            many.arm(ask(1, probe.stimulus.clone()));
+            let mut client = Streams::connect(support::address(&many)).await;
+            let by_http2 = performed_by_http2(&mut client, surface, mode, &act, probe.id).await;
+            assert_eq!(by_http2, of_http2(&in_reverse), "{}: by HTTP/2", probe.id);
+            many.collect(AskId(1), Duration::ZERO).await;
             // Whatever it held is ended with the ask.
             port.collect(AskId(1), Duration::ZERO).await;
             proxy.port.collect(AskId(1), Duration::ZERO).await;
@@ -136,7 +147,8 @@ async fn performed<S: AsyncRead + AsyncWrite + Unpin>(
     act: &Act,
     id: &str,
 ) -> String {
-    client.send(&request(surface, mode)).await;
+    let (path, body) = request(surface, mode);
+    client.send(&post(path, &body)).await;
     let (pieces, until) = said(act);
     let reply = read(client, until).await;
     let request_id = header(&reply.head, "x-request-id");
@@ -157,6 +169,87 @@ async fn performed<S: AsyncRead + AsyncWrite + Unpin>(
         }
     }
     reply.signature()
+}
+
+/// What comes by HTTP/2 in place of this: there is one framing, and one way to break a stream off.
+fn of_http2(signature: &str) -> String {
+    let ended = signature.replace("fin", "reset");
+    ended.replace(" chunked", "").replace(" length", "")
+}
+
+/// Sends the request by HTTP/2, and holds the reply against what the act says: a frame for each piece.
+async fn performed_by_http2(
+    client: &mut Streams,
+    surface: Surface,
+    mode: Mode,
+    act: &Act,
+    id: &str,
+) -> String {
+    let (path, body) = request(surface, mode);
+    let response = client.send(streams::post(path, &body)).await;
+    let (pieces, until) = said(act);
+    let (head, frames, ended) = read_stream(response, until).await;
+    let request_id = head.as_ref().and_then(|head| head.headers().get("x-request-id"));
+    let request_id = request_id.map(|value| value.to_str().unwrap());
+    assert_eq!(normal(&frames.concat(), request_id), normal(&pieces.concat(), None), "{id}");
+    if matches!(act, Act::Answer(answer) if answer.declared_length.is_none()) {
+        let lengths = |frames: &[Vec<u8>]| frames.iter().map(Vec::len).collect::<Vec<_>>();
+        assert_eq!(lengths(&frames), lengths(&pieces), "{id}: a frame for each piece");
+    }
+    let head = head.map(|head| {
+        let media = head.headers().get("content-type").map(|value| value.to_str().unwrap());
+        (head.status().as_u16(), media.unwrap_or_default().to_owned())
+    });
+    signature(head.as_ref().map(|(status, media)| (*status, media.as_str())), None, ended)
+}
+
+/// Reads a reply by HTTP/2: its head, its frames, and how it ended.
+async fn read_stream(
+    response: ResponseFuture,
+    until: Until,
+) -> (Option<http::Response<()>>, Vec<Vec<u8>>, Ended) {
+    let broken_off = |error: h2::Error| {
+        assert_eq!(error.reason(), Some(Reason::INTERNAL_ERROR), "{error}");
+        Ended::Reset
+    };
+    let response = match until {
+        Until::Silence { body: 0 } => match tokio::time::timeout(QUIET, response).await {
+            Ok(response) => response,
+            Err(_nothing) => return (None, Vec::new(), Ended::Silent),
+        },
+        Until::Silence { .. } | Until::End | Until::Ticks { .. } => {
+            support::soon("a reply", response).await
+        }
+    };
+    let (head, mut body) = match response {
+        Ok(response) => response.into_parts(),
+        Err(error) => return (None, Vec::new(), broken_off(error)),
+    };
+    let mut frames: Vec<Vec<u8>> = Vec::new();
+    let ended = loop {
+        let n: usize = frames.iter().map(Vec::len).sum();
+        let is_there = matches!(until, Until::Silence { body } if n >= body);
+        if matches!(until, Until::Ticks { body } if n > body) {
+            break Ended::Ticking;
+        }
+        let frame = if is_there {
+            match tokio::time::timeout(QUIET, body.data()).await {
+                Ok(frame) => frame,
+                Err(_nothing) => break Ended::Silent,
+            }
+        } else {
+            support::soon("more of a reply", body.data()).await
+        };
+        match frame {
+            Some(Ok(data)) => {
+                body.flow_control().release_capacity(data.len()).unwrap();
+                frames.extend((!data.is_empty()).then(|| data.to_vec()));
+            }
+            Some(Err(error)) => break broken_off(error),
+            None => break Ended::Whole,
+        }
+    };
+    (Some(http::Response::from_parts(head, ())), frames, ended)
 }
 
 /// In any mode, what comes in a few words where it is not the documented reply's own.

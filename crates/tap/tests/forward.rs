@@ -231,7 +231,8 @@ async fn other_hosts_are_refused_where_it_is_configured() {
 #[tokio::test]
 async fn declared_hosts_are_not_refused() {
     let to = dead_address().await.to_string();
-    let rules = Forward { others: Others::Refuse, hosts: vec!["127.0.0.1".to_owned()], ca: None };
+    let hosts = vec!["127.0.0.1".to_owned()];
+    let rules = Forward { others: Others::Refuse, hosts, ..Forward::default() };
     let seen = other_host(rules, &to, "HTTP/1.1 502 ").await;
     assert_eq!((seen.tunnels[0].end, seen.tunnels[0].declared), (TunnelEnd::Unreachable, true));
 }

@@ -1,5 +1,5 @@
 //! Bodies of any length, cut in any way, pass between a client and a provider that are not ours: hyper's, and raw sockets that cut bytes where they
-//! like.
+//! like. Each over HTTP/1 and HTTP/2, and from the one to the other.
 #![expect(clippy::unwrap_used, reason = "a test fails by it")]
 
 mod support;
@@ -9,17 +9,20 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use drill::ports::TapPort as _;
+use drill::ports::{Tap as _, TapPort as _};
+use futures_util::future::join_all;
 use futures_util::stream;
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt as _, Full, StreamBody};
 use hyper::body::{Frame, Incoming};
 use hyper::service::service_fn;
 use hyper::{HeaderMap, Request, Response};
-use hyper_util::rt::TokioIo;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use judge::Stimulus;
 use proptest::prelude::*;
+use support::secured::Secured;
 use support::{ask, open, soon};
+use tap::ListeningPort;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::tcp::OwnedReadHalf;
 use tokio::net::{TcpListener, TcpStream};
@@ -78,6 +81,24 @@ const CUTS_MAX: usize = 400;
 /// A call: what goes, and what comes back.
 type Call = (Sent, Sent);
 
+/// Holds what comes against its call, and answers it.
+async fn answered(
+    request: Request<Incoming>,
+    calls: Arc<Vec<Call>>,
+    armed: bool,
+) -> Result<Response<BoxBody<Bytes, Infallible>>, hyper::Error> {
+    let number: usize = request.uri().query().unwrap().parse().unwrap();
+    let (goes, comes) = &calls[number];
+    let came = request.into_body().collect().await?;
+    let trailers = came.trailers().cloned();
+    let (bytes, expected) = goes.expected();
+    assert_eq!(came.to_bytes().to_vec(), bytes, "of call {number}");
+    // Those of a request that is looked at are not passed on.
+    assert!(trailers.is_none() || trailers == expected, "of call {number}");
+    assert_eq!(trailers.is_some(), expected.is_some() && !armed, "of call {number}");
+    Ok(Response::new(comes.body()))
+}
+
 /// Starts a provider made by hyper: it holds what comes against the calls, and answers them in turn.
 async fn provider(calls: Arc<Vec<Call>>, armed: bool) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -86,31 +107,74 @@ async fn provider(calls: Arc<Vec<Call>>, armed: bool) -> SocketAddr {
         loop {
             let (stream, _) = listener.accept().await.unwrap();
             let calls = calls.clone();
-            let answer = service_fn(move |request: Request<Incoming>| {
-                let calls = calls.clone();
-                async move {
-                    let number: usize = request.uri().query().unwrap().parse().unwrap();
-                    let (goes, comes) = &calls[number];
-                    let came = request.into_body().collect().await?;
-                    let trailers = came.trailers().cloned();
-                    let (bytes, expected) = goes.expected();
-                    assert_eq!(came.to_bytes().to_vec(), bytes, "of call {number}");
-                    // Those of a request that is looked at are not passed on.
-                    assert!(trailers.is_none() || trailers == expected, "of call {number}");
-                    assert_eq!(
-                        trailers.is_some(),
-                        expected.is_some() && !armed,
-                        "of call {number}"
-                    );
-                    Ok::<_, hyper::Error>(Response::new(comes.body()))
-                }
-            });
+            let answer = service_fn(move |request| answered(request, calls.clone(), armed));
             let serving = hyper::server::conn::http1::Builder::new()
                 .serve_connection(TokioIo::new(stream), answer);
             tokio::spawn(serving);
         }
     });
     address
+}
+
+/// Starts a provider made by hyper that speaks HTTP/2, and a port before it.
+async fn before_http2(calls: Arc<Vec<Call>>, armed: bool) -> ListeningPort {
+    let provider = Secured::start(&["h2"]).await;
+    let upstream = provider.upstream();
+    let port = support::tap().open(support::spec(upstream)).await.unwrap();
+    tokio::spawn(async move {
+        let stream = provider.accept().await;
+        let answer = service_fn(move |request| answered(request, calls.clone(), armed));
+        let serving = hyper::server::conn::http2::Builder::new(TokioExecutor::new())
+            .serve_connection(TokioIo::new(stream), answer);
+        // It ends with the runtime of the test.
+        drop(serving.await);
+    });
+    port
+}
+
+/// What is spoken towards the provider where HTTP/2 is spoken towards the tap.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Upstream {
+    Http1,
+    Http2,
+}
+
+/// Makes all the calls at a time, over one connection of HTTP/2.
+async fn call_by_streams(calls: Vec<Call>, armed: bool, upstream: Upstream) {
+    let calls = Arc::new(calls);
+    let port = match upstream {
+        Upstream::Http1 => open(provider(calls.clone(), armed).await).await,
+        Upstream::Http2 => before_http2(calls.clone(), armed).await,
+    };
+    if armed {
+        port.arm(ask(1, Stimulus::Relay));
+    }
+    let stream = TcpStream::connect(support::address(&port)).await.unwrap();
+    let (client, connection) =
+        hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream))
+            .await
+            .unwrap();
+    tokio::spawn(connection);
+    let calling = calls.iter().enumerate().map(|(number, (goes, comes))| {
+        let mut client = client.clone();
+        async move {
+            let request = Request::post(format!("http://tap/v1/x?{number}"))
+                .header("te", "trailers")
+                .header("trailer", "x-sum")
+                .body(goes.body())
+                .unwrap();
+            let response = soon("a reply", client.send_request(request)).await.unwrap();
+            assert_eq!(response.status(), 200);
+            let came = soon("its body", response.into_body().collect()).await.unwrap();
+            let trailers = came.trailers().cloned();
+            let (bytes, expected) = comes.expected();
+            assert_eq!(came.to_bytes().to_vec(), bytes, "call {number}");
+            // By HTTP/1 the provider is not told that anybody reads them.
+            let expected = expected.filter(|_| upstream == Upstream::Http2);
+            assert_eq!(trailers, expected, "call {number}");
+        }
+    });
+    join_all(calling).await;
 }
 
 async fn call_by_hyper(calls: Vec<Call>, armed: bool) {
@@ -252,5 +316,14 @@ proptest! {
         cuts in prop::collection::vec(prop_oneof![1..40_usize, 1000..40_000_usize], 1..20),
     ) {
         run(call_by_socket(calls, cuts));
+    }
+
+    #[test]
+    fn any_bodies_pass_over_streams(
+        calls in prop::collection::vec((sent(), sent()), 1..5),
+        armed in any::<bool>(),
+        upstream in prop_oneof![Just(Upstream::Http1), Just(Upstream::Http2)],
+    ) {
+        run(call_by_streams(calls, armed, upstream));
     }
 }

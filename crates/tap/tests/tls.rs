@@ -12,13 +12,11 @@ use contract::{ContractVerdict, Mode, Profile, Surface};
 use drill::ports::{Tap as _, TapPort as _, Upstream};
 use evidence::Sensitive;
 use judge::Stimulus;
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
-use rustls::pki_types::PrivateKeyDer;
+use support::secured::Secured;
 use support::{PATIENCE, Provider, Raw, ask, chat_request, collect, header, soon};
 use tap::control::{ControlCall, control};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
-use tokio_rustls::TlsAcceptor;
 
 const REPLY: &str = r#"{"id":"chatcmpl-1","object":"chat.completion","created":1700000000,"model":"m","choices":[{"index":0,"message":{"role":"assistant","content":"SSL-1","refusal":null},"finish_reason":"stop"}],"usage":{"prompt_tokens":1,"completion_tokens":1,"total_tokens":2}}"#;
 
@@ -27,47 +25,20 @@ const BROTLI: &[u8] = b"\x1b\x00\x01\x80\x8c\xd3\x15\xf3\xa2\x94\x71\x8f\x80\xe5
 
 /// A TLS provider for `api.example.test` that answers every request, and its CA.
 struct TlsProvider {
-    address: std::net::SocketAddr,
-    ca: PathBuf,
+    secured: Arc<Secured>,
     hosts: tokio::sync::mpsc::Receiver<String>,
-    _folder: tempfile::TempDir,
 }
 
 async fn tls_provider() -> TlsProvider {
-    let ca_key = KeyPair::generate().unwrap();
-    let mut ca_params = CertificateParams::new(Vec::new()).unwrap();
-    ca_params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    let ca_certificate = ca_params.self_signed(&ca_key).unwrap();
-    let issuer = Issuer::new(ca_params, ca_key);
-    let key = KeyPair::generate().unwrap();
-    let leaf = CertificateParams::new(vec!["api.example.test".to_owned()])
-        .unwrap()
-        .signed_by(&key, &issuer)
-        .unwrap();
-    let folder = tempfile::tempdir().unwrap();
-    let ca = folder.path().join("ca.pem");
-    std::fs::write(&ca, ca_certificate.pem()).unwrap();
-    let config = rustls::ServerConfig::builder_with_provider(Arc::new(
-        rustls::crypto::aws_lc_rs::default_provider(),
-    ))
-    .with_safe_default_protocol_versions()
-    .unwrap()
-    .with_no_client_auth()
-    .with_single_cert(
-        vec![leaf.der().clone()],
-        PrivateKeyDer::try_from(key.serialize_der()).unwrap(),
-    )
-    .unwrap();
-    let acceptor = TlsAcceptor::from(Arc::new(config));
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
+    let secured = Arc::new(Secured::start(&[]).await);
+    let provider = secured.clone();
     let (seen, hosts) = tokio::sync::mpsc::channel(16);
     tokio::spawn(async move {
         loop {
-            let (stream, _) = listener.accept().await.unwrap();
-            let (acceptor, seen) = (acceptor.clone(), seen.clone());
+            let stream = provider.tcp().await;
+            let (provider, seen) = (provider.clone(), seen.clone());
             tokio::spawn(async move {
-                let Ok(mut stream) = acceptor.accept(stream).await else { return };
+                let Ok(mut stream) = provider.secure(stream).await else { return };
                 let mut request = Vec::new();
                 while !request.windows(4).any(|window| window == b"\r\n\r\n") {
                     if stream.read_buf(&mut request).await.unwrap_or(0) == 0 {
@@ -85,17 +56,12 @@ async fn tls_provider() -> TlsProvider {
             });
         }
     });
-    TlsProvider { address, ca, hosts, _folder: folder }
+    TlsProvider { secured, hosts }
 }
 
 impl TlsProvider {
     fn upstream(&self) -> Upstream {
-        Upstream {
-            base_url: "https://api.example.test/v1".to_owned(),
-            connect_to: Some(self.address.to_string()),
-            ca: Some(self.ca.clone()),
-            proxy: None,
-        }
+        self.secured.upstream()
     }
 }
 
@@ -142,7 +108,7 @@ async fn unreadable_trust_is_said_when_the_port_is_opened() {
 #[tokio::test]
 async fn egress_proxy_tunnels_https() {
     let provider = tls_provider().await;
-    let to = provider.address;
+    let to = provider.secured.address;
     let proxy = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let proxy_address = proxy.local_addr().unwrap();
     let proxying = tokio::spawn(async move {

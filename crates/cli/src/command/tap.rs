@@ -111,7 +111,8 @@ fn port_spec(call: &Call, args: &TapArgs) -> Result<OpenPort, Failure> {
     let base_url = args.upstream.clone().unwrap_or_else(|| "http://nowhere.invalid/v1".to_owned());
     let base_url = base_url.trim_end_matches('/').to_owned();
     let kind = if args.forward {
-        PortKind::Forward { base_url: base_url.clone(), rules: Forward::default() }
+        let rules = Forward { http2: args.http2, ..Forward::default() };
+        PortKind::Forward { base_url: base_url.clone(), rules }
     } else {
         PortKind::Reverse { listen: Some(args.listen) }
     };

@@ -31,6 +31,7 @@ impl Reader<'_> {
             hosts: self.texts(rules, "hosts").unwrap_or_default(),
             others: if others == "refuse" { Others::Refuse } else { Others::Tunnel },
             ca,
+            http2: self.boolean(rules, "http2").unwrap_or_default(),
         };
         for host in &forward.hosts {
             let name = host.strip_prefix("*.").unwrap_or(host);

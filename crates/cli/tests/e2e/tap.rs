@@ -113,3 +113,52 @@ fn what_was_typed_wrong_is_usage_and_named() {
         assert!(error.contains(named) && !error.contains("the tap listens"), "{error}");
     }
 }
+
+/// Asks by curl through the proxy; returns the version of HTTP, the status, and curl's exit code.
+fn curl_by(variables: &[(String, String)]) -> (String, Option<i32>) {
+    let body = format!(r#"{{"model":"m","messages":[{{"role":"user","content":"{PROMPT}"}}]}}"#);
+    let output = Command::new("curl")
+        .args(["-s", "-o", "/dev/null", "-w", "%{http_version} %{http_code}", "-d", &body])
+        .args(["-H", &format!("authorization: Bearer {KEY}")])
+        .arg("https://api.example.test/v1/chat/completions")
+        .envs(variables.iter().map(|(name, value)| (name, value)))
+        .output()
+        .unwrap();
+    (String::from_utf8(output.stdout).unwrap(), output.status.code())
+}
+
+/// What curl says of a stream that was not closed cleanly.
+const BROKEN_STREAM: i32 = 92;
+
+#[test]
+fn a_client_of_another_make_chooses_http2_where_it_is_offered() {
+    for (fault, options, came, code) in [
+        ("good", &[][..], "1.1 200", 0),
+        ("good", &["--http2"], "2 200", 0),
+        ("reset", &["--http2"], "0 000", BROKEN_STREAM),
+        ("good+reset-at=9", &["--http2"], "2 200", BROKEN_STREAM),
+        ("good+fin-at=9", &["--http2"], "2 200", BROKEN_STREAM),
+    ] {
+        let upstream = ["--forward", "--upstream", "https://api.example.test/v1"];
+        let mut tap = Command::new(SURESTEP)
+            .args(["tap", "--format", "json", "--fault", fault])
+            .args(upstream)
+            .args(options)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let greeting = BufReader::new(tap.stderr.as_mut().unwrap()).lines();
+        let variables: Vec<(String, String)> = greeting
+            .map(Result::unwrap)
+            .take_while(|line| line != "ends with Ctrl-C")
+            .filter_map(|line| {
+                let (name, value) = line.trim().strip_prefix("export ")?.split_once('=')?;
+                Some((name.to_owned(), value.to_owned()))
+            })
+            .collect();
+        assert_eq!(curl_by(&variables), (came.to_owned(), Some(code)), "{fault} {options:?}");
+        let (lines, ..) = end(tap);
+        assert_eq!(lines[0]["request"]["path"], "/v1/chat/completions", "{lines:?}");
+    }
+}

@@ -396,6 +396,19 @@ fn attempts_within_the_policy_pass_when_spaced() {
 }
 
 #[test]
+fn attempts_that_are_left_open_are_spaced_by_their_beginnings() {
+    let open = |attempt, at| Exchange { ended_ms: 9_000, ..call(attempt, at, 503) };
+    let spaced = vec![open(1, 0), open(2, 2_000), open(3, 4_500)];
+    scene("overload-503", spaced, refused(), A::None).check(&[]);
+    let at_once = vec![open(1, 0), open(2, 20), open(3, 30)];
+    scene("overload-503", at_once, refused(), A::None).check(&[("retry-without-backoff", Fail)]);
+    // Its end was seen a little late.
+    let late = Exchange { ended_ms: 2_020, ..call(1, 0, 503) };
+    let hasty = vec![late, call(2, 2_000, 503)];
+    scene("overload-503", hasty, refused(), A::None).check(&[("retry-without-backoff", Warn)]);
+}
+
+#[test]
 fn a_guarded_model_is_another_call_and_not_another_attempt() {
     let mut guard = call(1, 0, 503);
     guard.request.model = Some("guard".to_owned());

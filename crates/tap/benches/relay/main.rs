@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use contract::{Profile, Surface};
 use drill::ports::{ArmedAsk, OpenPort, PortKind, Tap as _, TapPort as _, Upstream};
-use drill::settings::{Forward, Others};
+use drill::settings::Forward;
 use judge::{AskId, Fingerprint, Marker, Role, Stimulus};
 use load::{CONCURRENCY, HELD, PACED, ROUND, Round, delay_micros, held_kib, round};
 use peers::{HOST, Kind, Peer, memory_kib};
@@ -77,7 +77,7 @@ fn serve_tap(provider: SocketAddr, trust_folder: Option<PathBuf>) {
         let mut kind = PortKind::Reverse { listen: None };
         if let Some(folder) = trust_folder {
             tap = tap.with_trust_folder(folder.join("forward"));
-            let rules = Forward { hosts: Vec::new(), others: Others::Tunnel, ca: None };
+            let rules = Forward::default();
             kind = PortKind::Forward { base_url: format!("https://{HOST}/v1"), rules };
         }
         let (surface, profile) = (Surface::Chat, Profile::Openai);

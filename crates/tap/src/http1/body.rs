@@ -269,6 +269,11 @@ const NO_TRAILERS: [HeaderName; 11] = [
     CONTENT_TYPE,
 ];
 
+/// Returns whether a field may stand behind a body.
+pub(crate) fn may_trail(name: &HeaderName) -> bool {
+    !NO_TRAILERS.contains(name)
+}
+
 fn trailers(read: &[u8]) -> Result<HeaderMap, BodyFault> {
     let mut fields = [httparse::EMPTY_HEADER; HEADERS_MAX];
     let Ok(httparse::Status::Complete((_, fields))) = httparse::parse_headers(read, &mut fields)
@@ -282,7 +287,7 @@ fn trailers(read: &[u8]) -> Result<HeaderMap, BodyFault> {
         else {
             return Err(BodyFault::Trailers);
         };
-        if !NO_TRAILERS.contains(&name) {
+        if may_trail(&name) {
             trailers.append(name, value);
         }
     }

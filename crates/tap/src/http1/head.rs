@@ -18,8 +18,7 @@ use crate::limits::{HEAD_BYTES_MAX, HEADERS_MAX};
 
 mod write;
 
-pub(crate) use write::write_interim;
-pub(super) use write::{Added, AddedFraming, write_request, write_response};
+pub(super) use write::{Added, AddedFraming, write_interim, write_request, write_response};
 
 /// What is wrong with a head.
 #[derive(Debug, thiserror::Error)]
@@ -386,7 +385,7 @@ fn response_head(
 }
 
 /// Returns whether a reply has a body, whatever its fields say.
-pub(super) fn has_body(asked: &Method, status: StatusCode) -> bool {
+pub(crate) fn has_body(asked: &Method, status: StatusCode) -> bool {
     asked != Method::HEAD
         && !status.is_informational()
         && status != StatusCode::NO_CONTENT

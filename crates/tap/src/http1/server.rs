@@ -27,6 +27,13 @@ use super::head::{self, Added, AddedFraming, HeadFault, RequestHead};
 use crate::limits::{DISCARD_MAX, LINGER_MAX, READ_MAX};
 use crate::wire::{Broken, Transport, WireControl};
 
+mod upgrade;
+
+pub(crate) use upgrade::Upgrade;
+
+/// What a client begins with that speaks HTTP/2 without having asked.
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
 /// Marks a response that no provider made.
 const REFUSAL: &str =
     "x-surestep: refused-request\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
@@ -39,14 +46,14 @@ pub(crate) async fn serve<H, A, B, E>(
     mut closing: watch::Receiver<()>,
     head_read_max: Duration,
     handle: H,
-) -> Option<Parting>
+) -> Left
 where
     H: Fn(Request<Incoming>) -> A,
     A: Future<Output = Result<Response<B>, E>>,
     B: Body<Data = Bytes, Error = Broken>,
 {
-    let is_closing = closing.clone();
-    let is_closing = || is_closing.has_changed().unwrap_or(false);
+    let closing_seen = closing.clone();
+    let is_closing = || closing_seen.has_changed().unwrap_or(false);
     let connection = Connection::new(io, control);
     let mut must_close = pin!(async {
         if closing.changed().await.is_err() {
@@ -57,8 +64,9 @@ where
     loop {
         let head = match connection.next_head(head_read_max, must_close.as_mut()).await {
             Next::Request(head) => head,
-            Next::Refused(fault) => return connection.refuse(&fault).await,
-            Next::Nothing => return None,
+            Next::Refused(fault) => return Left::of(connection.refuse(&fault).await),
+            Next::Http2 => return Left::Http2(Upgrade::new(connection)),
+            Next::Nothing => return Left::Nothing,
         };
         let RequestHead { parts, framing, persists, expects_continue } = *head;
         let asked =
@@ -81,12 +89,28 @@ where
             });
             answer.await
         };
-        let response = answer?;
+        let Some(response) = answer else { return Left::Nothing };
         match connection.reply(response, asked, is_closing()).await {
             After::Next => {}
-            After::Close => return connection.close().await,
-            After::Over => return None,
+            After::Close => return Left::of(connection.close().await),
+            After::Over => return Left::Nothing,
         }
+    }
+}
+
+/// What is left of a connection over which nothing more goes in HTTP/1.
+pub(crate) enum Left {
+    /// Nothing.
+    Nothing,
+    /// Everything was said, and the client may still be sending.
+    Parting(Parting),
+    /// Everything: its client speaks HTTP/2.
+    Http2(Upgrade),
+}
+
+impl Left {
+    fn of(parting: Option<Parting>) -> Self {
+        parting.map_or(Self::Nothing, Self::Parting)
     }
 }
 
@@ -127,6 +151,7 @@ struct Asked {
 enum Next {
     Request(Box<RequestHead>),
     Refused(HeadFault),
+    Http2,
     Nothing,
 }
 
@@ -215,6 +240,9 @@ impl Connection {
                 match head::request(&mut inner.input) {
                     Ok(Some(head)) => return Poll::Ready(Next::Request(Box::new(head))),
                     Ok(None) => {}
+                    Err(HeadFault::Syntax(httparse::Error::Version)) if inner.begins_http2() => {
+                        return Poll::Ready(Next::Http2);
+                    }
                     Err(fault) => return Poll::Ready(Next::Refused(fault)),
                 }
                 match inner.input.poll_fill(&mut inner.io, cx) {
@@ -370,6 +398,12 @@ impl Connection {
 }
 
 impl Inner {
+    /// Returns whether the connection begins as HTTP/2 does. That was looked for by nobody who speaks HTTP/1.
+    fn begins_http2(&mut self) -> bool {
+        let unread = self.input.bytes();
+        self.n_bodies == 0 && (unread.starts_with(PREFACE) || PREFACE.starts_with(unread))
+    }
+
     fn flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.output.poll_flush(&mut self.io, cx)
     }
@@ -396,8 +430,10 @@ impl Inner {
     /// Passes interim responses on to whoever can read them.
     fn pass_interims(&mut self, version: Version) {
         let interims = self.control.take_interims();
-        if !interims.is_empty() && version != Version::HTTP_10 {
-            self.output.end().extend_from_slice(&interims);
+        if version != Version::HTTP_10 {
+            for interim in &interims {
+                head::write_interim(interim, self.output.end());
+            }
         }
     }
 

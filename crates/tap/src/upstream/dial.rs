@@ -65,7 +65,22 @@ pub enum DialError {
 pub(super) struct Dialer {
     to: Place,
     proxy: Option<EgressProxy>,
-    tls: Option<(TlsConnector, ServerName<'static>)>,
+    tls: Option<Tls>,
+}
+
+struct Tls {
+    http1: TlsConnector,
+    both: TlsConnector,
+    name: ServerName<'static>,
+}
+
+/// Which versions of HTTP a provider may choose from.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Offer {
+    /// HTTP/1.1.
+    Http1,
+    /// HTTP/2 and HTTP/1.1, if there is TLS to choose by.
+    Both,
 }
 
 impl Dialer {
@@ -79,7 +94,10 @@ impl Dialer {
         let tls = if address.tls {
             let name = ServerName::try_from(address.named.host.clone())
                 .map_err(|error| AddressError::Url { what: "base_url", why: error.to_string() })?;
-            Some((TlsConnector::from(Arc::new(tls_config(upstream)?)), name))
+            let http1 = tls_config(upstream)?;
+            let mut both = http1.clone();
+            both.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+            Some(Tls { http1: Arc::new(http1).into(), both: Arc::new(both).into(), name })
         } else {
             None
         };
@@ -91,6 +109,11 @@ impl Dialer {
         self.proxy.is_some() && self.tls.is_none()
     }
 
+    /// Returns whether there is TLS, and so a choice of versions.
+    pub(super) fn secures(&self) -> bool {
+        self.tls.is_some()
+    }
+
     /// Returns the proxy's credential where it goes with each request.
     pub(super) fn proxy_authorization_per_request(&self) -> Option<&HeaderValue> {
         if self.tls.is_some() {
@@ -100,13 +123,17 @@ impl Dialer {
     }
 
     /// Makes a connection.
-    pub(super) async fn dial(&self) -> Result<Stream, DialError> {
-        let Some((connector, name)) = &self.tls else {
+    pub(super) async fn dial(&self, offer: Offer) -> Result<Stream, DialError> {
+        let Some(Tls { http1, both, name }) = &self.tls else {
             // Without TLS an egress proxy gets whole messages.
             let first_hop = self.proxy.as_ref().map_or(&self.to, |proxy| &proxy.place);
             return Ok(Stream::Plain(dial_other(first_hop, None).await?));
         };
         let tcp = dial_other(&self.to, self.proxy.as_ref()).await?;
+        let connector = match offer {
+            Offer::Http1 => http1,
+            Offer::Both => both,
+        };
         let host = name.to_str().into_owned();
         let doing = format!("the TLS handshake with {host}");
         let handshake = async {
@@ -225,6 +252,16 @@ fn platform_roots() -> &'static RootCertStore {
 pub(super) enum Stream {
     Plain(TcpStream),
     Tls(Box<TlsStream<TcpStream>>),
+}
+
+impl Stream {
+    /// Returns whether the peer chose HTTP/2.
+    pub(super) fn chose_http2(&self) -> bool {
+        match self {
+            Self::Plain(_) => false,
+            Self::Tls(stream) => stream.get_ref().1.alpn_protocol() == Some(b"h2"),
+        }
+    }
 }
 
 impl AsyncRead for Stream {

@@ -8,6 +8,8 @@
 )]
 
 pub mod reply;
+pub mod secured;
+pub mod streams;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -165,13 +167,23 @@ impl ForwardPort {
 
     /// Connects to the provider through the proxy, as a client does that trusts what it was handed.
     pub async fn secured(&self, host: &str) -> std::io::Result<Raw<TlsStream<TcpStream>>> {
+        self.offering(host, &[]).await
+    }
+
+    /// The same, by a client that offers some protocols.
+    pub async fn offering(
+        &self,
+        host: &str,
+        protocols: &[&str],
+    ) -> std::io::Result<Raw<TlsStream<TcpStream>>> {
         let mut roots = RootCertStore::empty();
         for certificate in CertificateDer::pem_file_iter(self.proxy().trust).unwrap() {
             // The platform's own may have some that this library does not take.
             drop(roots.add(certificate.unwrap()));
         }
-        self.secured_by(host, tls_client().with_root_certificates(roots).with_no_client_auth())
-            .await
+        let mut config = tls_client().with_root_certificates(roots).with_no_client_auth();
+        config.alpn_protocols = protocols.iter().map(|name| name.as_bytes().to_vec()).collect();
+        self.secured_by(host, config).await
     }
 
     pub async fn secured_by(

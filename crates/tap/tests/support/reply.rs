@@ -9,7 +9,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite};
 use super::{Raw, header, soon};
 
 /// How long nothing has to come for a silence: it may be taken for one too early, never too late.
-const QUIET: Duration = Duration::from_millis(120);
+pub const QUIET: Duration = Duration::from_millis(120);
 
 /// How a reply ended on the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,21 +44,30 @@ impl Reply {
 
     /// Says in a few words what came: status, type, framing, end.
     pub fn signature(&self) -> String {
-        let ended = format!("{:?}", self.ended).to_lowercase();
-        let Some(status) = self.head.split(' ').nth(1) else { return ended };
-        let media = match header(&self.head, "content-type").unwrap_or("no type") {
-            "text/event-stream; charset=utf-8" | "text/event-stream" => "sse",
-            "application/json" => "json",
-            "text/html; charset=utf-8" => "html",
-            other => other,
-        };
+        let status = self.head.split(' ').nth(1).map(|status| status.parse().unwrap());
+        let media = header(&self.head, "content-type").unwrap_or_default();
         let framing = match header(&self.head, "transfer-encoding") {
             Some(encoding) => encoding,
             None if header(&self.head, "content-length").is_some() => "length",
             None => "unframed",
         };
-        format!("{status} {media} {framing} {ended}")
+        signature(status.map(|status| (status, media)), Some(framing), self.ended)
     }
+}
+
+/// Says in a few words what came, by the head's status and type where one came.
+pub fn signature(head: Option<(u16, &str)>, framing: Option<&str>, ended: Ended) -> String {
+    let ended = format!("{ended:?}").to_lowercase();
+    let Some((status, media)) = head else { return ended };
+    let media = match media {
+        "" => "no type",
+        "text/event-stream; charset=utf-8" | "text/event-stream" => "sse",
+        "application/json" => "json",
+        "text/html; charset=utf-8" => "html",
+        other => other,
+    };
+    let framing = framing.map_or_else(String::new, |framing| format!(" {framing}"));
+    format!("{status} {media}{framing} {ended}")
 }
 
 /// What is waited for: the reply's own end, or so many bytes of the body and what comes (or does not) behind them.

@@ -238,6 +238,13 @@ pub(crate) static FORWARD: Section = Section {
             "A PEM file with more trust for those hosts: it goes into the file that the release is handed, beside the system's trust and the run's CA.",
             "internal-ca.pem",
         ),
+        key(
+            "http2",
+            Kind::Boolean,
+            Value("false"),
+            "Whether HTTP/2 is offered to it for calls to its provider, beside HTTP/1.1; what comes by HTTP/2 is asked of the provider by HTTP/2, if that agrees.",
+            "true",
+        ),
     ],
 };
 

@@ -64,7 +64,7 @@ pub(in crate::http1) fn write_response(
 }
 
 /// Writes an interim response, as it is.
-pub(crate) fn write_interim(parts: &response::Parts, out: &mut Vec<u8>) {
+pub(in crate::http1) fn write_interim(parts: &response::Parts, out: &mut Vec<u8>) {
     write_response(parts, Version::HTTP_11, Added::default(), out);
 }
 
