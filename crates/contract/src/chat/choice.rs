@@ -232,3 +232,19 @@ pub(super) fn check_created(object: Value<'_>, report: &mut Report, at: std::fmt
         None => report.add(&rule::CREATED_ODD, at, format_args!("{}", seen(created))),
     }
 }
+
+/// Whether a message or a delta brings what a client can use in place of text: audio, or images as image models write them.
+pub(super) fn has_media(message: Value<'_>) -> bool {
+    ["audio", "images"]
+        .iter()
+        .filter_map(|key| message.get_some(key))
+        .any(|media| (media.is_object() || media.is_array()) && !media.is_empty())
+}
+
+/// Whether thoughts come in a form whose length tells nothing of their tokens.
+pub(super) fn has_structured_thoughts(message: Value<'_>) -> bool {
+    ["reasoning_details", "thinking_blocks", "thinking"]
+        .iter()
+        .filter_map(|key| message.get_some(key))
+        .any(|thoughts| !thoughts.is_empty())
+}

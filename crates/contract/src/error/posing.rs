@@ -37,17 +37,26 @@ const STARTS: &[&str] = &[
     "503 service",
     "504 gateway",
     "upstream error",
-    "upstream request",
+    "upstream request timeout",
+    "upstream request failed",
     "upstream connect error",
     "an error occurred while",
     "an internal error",
     "an unexpected error",
     "request failed",
-    "api error",
+    "api error:",
+    "api error (",
+    "api error 4",
+    "api error 5",
     "the server is overloaded",
     "the model is overloaded",
     "model is overloaded",
     "the engine is currently overloaded",
+    "request timed out",
+    "invalid api key",
+    "incorrect api key",
+    "当前分组上游负载",
+    "请求过于频繁",
 ];
 
 /// What names a trouble of the service; `error:` before it makes it a report.
@@ -109,9 +118,24 @@ pub(crate) fn reads_like_an_error(answer: &str) -> bool {
     }
 }
 
+/// Whether a text begins with `error:`, `[error]` or `error 502`; `error handling` begins an explanation.
+fn is_labelled(answer: &str) -> bool {
+    let label = answer.trim_start_matches('[').strip_prefix("error");
+    label.is_some_and(|rest| {
+        let rest = rest.trim_start();
+        rest.starts_with([':', ']', '-', '(', '!'])
+            || rest.starts_with(|c: char| c.is_ascii_digit())
+    })
+}
+
 fn is_error_text(answer: &str) -> bool {
     let has = |words: &[&str]| words.iter().any(|word| answer.contains(word));
-    let is_labelled = || answer.starts_with("error") && has(TROUBLES);
+    let is_labelled = || is_labelled(answer) && has(TROUBLES);
+    // `error code: 524` is all that some edges say.
+    let is_code = || {
+        let code = answer.strip_prefix("error code:").map(str::trim);
+        code.is_some_and(|code| code.parse::<u16>().is_ok())
+    };
     let is_limit = || has(&["rate limit", "rate-limit"]) && has(HITS);
     let is_asked_to_wait = || {
         answer.contains("please try again later")
@@ -119,6 +143,7 @@ fn is_error_text(answer: &str) -> bool {
     };
     let is_report = STARTS.iter().any(|start| answer.starts_with(start))
         || is_labelled()
+        || is_code()
         || is_limit()
         || is_asked_to_wait()
         || answer.contains("free-models-per-day");

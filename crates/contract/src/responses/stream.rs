@@ -321,7 +321,7 @@ impl ResponsesStream {
                 format_args!("{at}/output"),
                 format_args!("{}", seen(response.get("output"))),
             );
-            check_usage(response, delivered.bytes, scene);
+            check_usage(response, delivered.measure(), scene);
             return judge_output(&delivered, at, scene);
         }
         let Some(output) = output else { return Completion::Nothing };
@@ -340,7 +340,14 @@ impl ResponsesStream {
                 format_args!("text in the terminal event only"),
             );
         }
-        check_usage(response, facts.bytes.max(delivered.bytes), scene);
+        if self.items.calls().is_some_and(|calls| calls != facts.calls) {
+            scene.report.add(
+                &rule::TERMINAL_DIFFERS,
+                format_args!("event {number} /response/output"),
+                format_args!("other arguments than the deltas"),
+            );
+        }
+        check_usage(response, facts.measure().max(delivered.measure()), scene);
         judge_output(&facts, at, scene)
     }
 

@@ -10,6 +10,15 @@ use crate::tool_call::check_arguments_value;
 /// Most items, and most parts of items, followed.
 const ITEMS_MAX: usize = 4096;
 
+/// The texts of calls of the client's tools: in events, and in items.
+const CALLS: [(&str, &str); 2] =
+    [("function_call_arguments", "arguments"), ("custom_tool_call_input", "input")];
+
+/// Returns the type of the items that have such a text.
+fn what_calls(what: &str) -> &'static str {
+    if what == "custom_tool_call_input" { "custom_tool_call" } else { "function_call" }
+}
+
 #[derive(Debug, Default)]
 struct Item {
     output_index: i64,
@@ -45,6 +54,8 @@ pub(super) struct Items {
     /// Parts that were added, by output and content index.
     parts: Vec<(i64, i64)>,
     facts: Output,
+    /// The arguments of some call came only as a whole.
+    has_calls_without_deltas: bool,
 }
 
 impl Items {
@@ -72,6 +83,11 @@ impl Items {
                 if self.parts.len() < ITEMS_MAX {
                     self.parts.push((output_index, index("content_index").unwrap_or(0)));
                 }
+            }
+            "content_part.done" => {
+                let part = event.get_some("part");
+                let at = (output_index, index("content_index").unwrap_or(0));
+                self.compare_part(number, at, part, scene);
             }
             _ => {
                 let (what, stage) = kind.rsplit_once('.')?;
@@ -215,6 +231,13 @@ impl Items {
         if let Some(place) = self.growing.iter().rposition(is_it) {
             if let Some(growing) = self.growing.get_mut(place) {
                 growing.print.add(delta.as_bytes());
+                if growing.is_done && !delta.is_empty() {
+                    scene.report.add(
+                        &rule::DONE_DIFFERS,
+                        format_args!("event {number} /delta"),
+                        format_args!("a delta behind the final text"),
+                    );
+                }
             }
             return Some(Growth { is_answer, place });
         }
@@ -324,12 +347,8 @@ impl Items {
         }
         let had_text = !self.facts.text.is_empty();
         let facts = Output::of_item(item, &format!("event {number} /item"), !had_text, scene);
-        self.facts.n_items += 1;
-        self.facts.has_tool_calls |= facts.has_tool_calls;
-        self.facts.refused |= facts.refused;
-        self.facts.has_wrong_type |= facts.has_wrong_type;
-        self.facts.is_proven |= facts.is_proven;
-        self.facts.has_unfinished |= facts.has_unfinished;
+        self.facts.take(&facts);
+        self.compare_item(number, output_index, item, scene);
         if !had_text && facts.has_text {
             scene.report.add(
                 &rule::DELTAS_MISSING,
@@ -340,6 +359,64 @@ impl Items {
             self.facts.text = facts.text;
             self.facts.bytes += facts.bytes;
         }
+    }
+
+    /// Compares the texts of a final part with what its deltas came to.
+    fn compare_part(
+        &self,
+        number: u64,
+        at: (i64, i64),
+        part: Option<Value<'_>>,
+        scene: &mut Scene,
+    ) {
+        for (what, field) in [("output_text", "text"), ("refusal", "refusal")] {
+            let text = part.and_then(|part| part.get(field));
+            self.compare_whole(number, what, at, text, scene);
+        }
+    }
+
+    /// Compares the texts of a final item with what their deltas came to.
+    fn compare_item(&mut self, number: u64, output_index: i64, item: Value<'_>, scene: &mut Scene) {
+        let parts = item.get("content").into_iter().flat_map(Value::items);
+        for (part, place) in parts.zip(0..) {
+            self.compare_part(number, (output_index, place), Some(part), scene);
+        }
+        for (what, field) in CALLS {
+            let text = item.get(field);
+            let had_deltas = self.compare_whole(number, what, (output_index, 0), text, scene);
+            let is_call = item.get("type").is_some_and(|kind| kind.is(what_calls(what)));
+            self.has_calls_without_deltas |= is_call && !had_deltas;
+        }
+    }
+
+    /// Compares a final text with what its deltas came to, and returns whether there were any. An empty one was left out.
+    fn compare_whole(
+        &self,
+        number: u64,
+        what: &str,
+        at: (i64, i64),
+        text: Option<Value<'_>>,
+        scene: &mut Scene,
+    ) -> bool {
+        let is_it = |g: &&Growing| (g.output_index, g.part_index) == at && g.what == what;
+        let Some(growing) = self.growing.iter().rfind(is_it) else { return false };
+        let text = text.and_then(Value::text).filter(|text| !text.is_empty());
+        if text.is_some_and(|text| growing.print != Fingerprint::of(text.as_bytes())) {
+            scene.report.add(
+                &rule::DONE_DIFFERS,
+                format_args!("event {number} {what}"),
+                format_args!("another text than the deltas"),
+            );
+        }
+        true
+    }
+
+    /// Returns the arguments of all calls in any order, where each came in deltas.
+    pub(super) fn calls(&self) -> Option<u64> {
+        let is_call = |what: &str| CALLS.iter().any(|(call, _)| *call == what);
+        let calls = self.growing.iter().filter(|g| is_call(&g.what) && !g.print.is_empty());
+        let sum = calls.fold(0, |sum: u64, g| sum.wrapping_add(g.print.mixed()));
+        (!self.has_calls_without_deltas).then_some(sum)
     }
 
     /// Returns what was delivered.
