@@ -318,7 +318,6 @@ const MESSAGES: &[(ErrorClass, &[&str])] = &[
             "令牌已过期",
             "incorrect api key",
             "invalid api key",
-            "invalid token",
             "api key not valid",
             "invalid x-api-key",
             "无效的令牌",
@@ -422,6 +421,11 @@ pub(super) fn class_of_message(message: &str) -> Option<ErrorClass> {
         return None;
     }
     let message = message.to_lowercase();
+    // As a whole only: `logit_bias contains invalid token ids` is about other tokens.
+    if message.split(" (").next().is_some_and(|text| text.trim_end_matches('.') == "invalid token")
+    {
+        return Some(ErrorClass::Auth);
+    }
     let says = |wording: &&str| wording.split('+').all(|part| message.contains(part));
     MESSAGES.iter().find(|(_, wordings)| wordings.iter().any(says)).map(|(class, _)| *class)
 }

@@ -2,7 +2,7 @@
 
 mod items;
 
-use items::{Growth, Items};
+use items::{Calls, Growth, Items};
 
 use super::output::Output;
 use super::unary::{check_head, check_usage, judge_output, status_completion};
@@ -340,12 +340,17 @@ impl ResponsesStream {
                 format_args!("text in the terminal event only"),
             );
         }
-        if self.items.calls().is_some_and(|calls| calls != facts.calls) {
-            scene.report.add(
-                &rule::TERMINAL_DIFFERS,
-                format_args!("event {number} /response/output"),
-                format_args!("other arguments than the deltas"),
-            );
+        let place = format_args!("event {number} /response/output");
+        match self.items.calls() {
+            Calls::None if facts.calls != 0 => {
+                let what = "arguments in the terminal event only";
+                scene.report.add(&rule::DELTAS_MISSING, place, format_args!("{what}"));
+            }
+            Calls::Told(calls) if calls != facts.calls => {
+                let what = "other arguments than the deltas";
+                scene.report.add(&rule::TERMINAL_DIFFERS, place, format_args!("{what}"));
+            }
+            Calls::None | Calls::Told(_) | Calls::Unknown => {}
         }
         check_usage(response, facts.measure().max(delivered.measure()), scene);
         judge_output(&facts, at, scene)

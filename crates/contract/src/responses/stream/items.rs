@@ -14,6 +14,21 @@ const ITEMS_MAX: usize = 4096;
 const CALLS: [(&str, &str); 2] =
     [("function_call_arguments", "arguments"), ("custom_tool_call_input", "input")];
 
+/// What the deltas of a stream told of the arguments of calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Calls {
+    /// There were none.
+    None,
+    /// All of them, in any order.
+    Told(u64),
+    /// Some came only as a whole.
+    Unknown,
+}
+
+fn is_call(what: &str) -> bool {
+    CALLS.iter().any(|(call, _)| *call == what)
+}
+
 /// Returns the type of the items that have such a text.
 fn what_calls(what: &str) -> &'static str {
     if what == "custom_tool_call_input" { "custom_tool_call" } else { "function_call" }
@@ -299,6 +314,7 @@ impl Items {
                 );
             }
             None => {
+                self.has_calls_without_deltas |= is_call(what);
                 scene.report.add(
                     &rule::DELTAS_MISSING,
                     format_args!("event {number} /{field}"),
@@ -369,6 +385,11 @@ impl Items {
         part: Option<Value<'_>>,
         scene: &mut Scene,
     ) {
+        let is_answer = |part: &Value<'_>| {
+            part.get("type")
+                .is_none_or(|kind| !kind.is("reasoning_text") && !kind.is("summary_text"))
+        };
+        let part = part.filter(is_answer);
         for (what, field) in [("output_text", "text"), ("refusal", "refusal")] {
             let text = part.and_then(|part| part.get(field));
             self.compare_whole(number, what, at, text, scene);
@@ -411,12 +432,17 @@ impl Items {
         true
     }
 
-    /// Returns the arguments of all calls in any order, where each came in deltas.
-    pub(super) fn calls(&self) -> Option<u64> {
-        let is_call = |what: &str| CALLS.iter().any(|(call, _)| *call == what);
+    /// Returns what the deltas told of the arguments of calls.
+    pub(super) fn calls(&self) -> Calls {
+        if self.has_calls_without_deltas {
+            return Calls::Unknown;
+        }
         let calls = self.growing.iter().filter(|g| is_call(&g.what) && !g.print.is_empty());
-        let sum = calls.fold(0, |sum: u64, g| sum.wrapping_add(g.print.mixed()));
-        (!self.has_calls_without_deltas).then_some(sum)
+        let mut calls = calls.map(|growing| growing.print.mixed()).peekable();
+        match calls.peek() {
+            None => Calls::None,
+            Some(_) => Calls::Told(calls.fold(0, u64::wrapping_add)),
+        }
     }
 
     /// Returns what was delivered.
