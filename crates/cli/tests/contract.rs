@@ -76,10 +76,10 @@ fn judge_says_what_it_read_what_was_found_and_what_to_do() {
         (code, text)
     };
     let (code, text) = judge("unary", &["all"]);
-    assert_eq!(code, 0, "{text}");
-    assert!(text.starts_with("pass  all/a.http  (status 200)\nwarn  all/b.http"), "{text}");
+    assert_eq!(code, 10, "{text}");
+    assert!(text.starts_with("pass  all/a.http  (status 200)\nhold  all/b.http"), "{text}");
     assert!(text.contains("body-beyond-length at header content-length: expected"), "{text}");
-    assert!(text.contains("\n        do: find out who changed"), "{text}");
+    assert!(text.contains("\n        do: clients stop reading"), "{text}");
     assert!(!text.contains("DS_Store"), "{text}");
     let (code, text) = judge("unary", &["bare.json"]);
     let first = "hold  bare.json  (a body without its head, taken as status 200)\n";

@@ -79,14 +79,15 @@ impl Dump {
         }
     }
 
-    /// Whether more than white space stands behind the length that the head announces.
+    /// Whether there is more than the head announces. White space does not count: tools format what they save.
     fn exceeds_length(&self) -> bool {
         let is_framed = self.header("transfer-encoding").is_some();
-        let rest = self.announced().and_then(|length| {
-            let length = usize::try_from(length).ok()?;
-            self.body.get(length..)
-        });
-        !is_framed && rest.is_some_and(|rest| !rest.trim_ascii().is_empty())
+        let exceeds = |length: u64| {
+            self.body.len() as u64 > length
+                && self.body.iter().filter(|byte| !byte.is_ascii_whitespace()).count() as u64
+                    > length
+        };
+        !is_framed && self.announced().is_some_and(exceeds)
     }
 
     /// Returns the `content-length`.

@@ -47,7 +47,7 @@ rules! {
     BODY_HTML = "body-html", Hold, "JSON or events, not a web page", "correct the base URL (is `/v1` there?), or look for a login wall or an edge error";
     BODY_TEXT = "body-not-json", Hold, "JSON or events", "look at what answers at this address";
     BODY_CUT = "body-cut", Hold, "all bytes that the framing announced", "treat it as truncated, also where the text looks whole";
-    BODY_BEYOND_LENGTH = "body-beyond-length", Warn, "no more bytes than `content-length` announces", "find out who changed the header or the body: clients stop reading at the announced length";
+    BODY_BEYOND_LENGTH = "body-beyond-length", Hold, "no more bytes than `content-length` announces", "clients stop reading at the announced length, inside of the answer: find out who changed the header or the body";
     CUT_AFTER_DONE = "cut-after-done", Warn, "a closed body after [DONE] or the terminal event", "the answer is whole; clients that stop there do not notice, others raise";
     BODY_TOO_LARGE = "body-too-large", Hold, "at most 16 MiB in one document", "it was not judged: ask for less";
     JSON_TRUNCATED = "json-truncated", Hold, "a whole JSON document", "treat it as truncated";

@@ -233,18 +233,13 @@ pub(super) fn check_created(object: Value<'_>, report: &mut Report, at: std::fmt
     }
 }
 
-/// Whether a message or a delta brings what a client can use in place of text: audio, or images as image models write them.
-pub(super) fn has_media(message: Value<'_>) -> bool {
-    ["audio", "images"]
-        .iter()
-        .filter_map(|key| message.get_some(key))
-        .any(|media| (media.is_object() || media.is_array()) && !media.is_empty())
-}
+/// Where a client finds what it can use in place of text: audio, and images as image models write them.
+pub(super) const MEDIA: &[&str] = &["audio", "images"];
+/// Where thoughts stand in a form whose length tells nothing of their tokens.
+pub(super) const STRUCTURED_THOUGHTS: &[&str] =
+    &["reasoning_details", "thinking_blocks", "thinking"];
 
-/// Whether thoughts come in a form whose length tells nothing of their tokens.
-pub(super) fn has_structured_thoughts(message: Value<'_>) -> bool {
-    ["reasoning_details", "thinking_blocks", "thinking"]
-        .iter()
-        .filter_map(|key| message.get_some(key))
-        .any(|thoughts| !thoughts.is_empty())
+/// Whether a value holds audio or images.
+pub(super) fn is_media(value: Value<'_>) -> bool {
+    (value.is_object() || value.is_array()) && !value.is_empty()
 }

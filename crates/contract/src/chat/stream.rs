@@ -9,7 +9,7 @@ use repeat::{Part, repeatable};
 use tools::ToolCalls;
 
 use super::choice::{
-    Choice, Content, End, check_created, check_role, has_media, has_structured_thoughts, worse,
+    Choice, Content, End, MEDIA, STRUCTURED_THOUGHTS, check_created, check_role, is_media, worse,
 };
 use crate::json::{Fit, Templates, Value};
 use crate::scene::{Scene, seen, seen_word};
@@ -497,15 +497,16 @@ impl ChoiceState {
                     self.delivered_bytes += text.len() as u64;
                     tools::append(&mut call.arguments, &text, number, scene);
                 }
+            } else if MEDIA.iter().any(|media| key.is(media)) && is_media(value) {
+                has_more = true;
+                self.facts.has_other_content = true;
+                self.is_unmeasured = true;
+            } else if STRUCTURED_THOUGHTS.iter().any(|thoughts| key.is(thoughts)) {
+                self.is_unmeasured |= !value.is_empty();
             } else if key.is("reasoning_content") || key.is("reasoning") {
                 self.delivered_bytes += value.text().map_or(0, |text| text.len()) as u64;
             }
         }
-        if has_media(delta) {
-            has_more = true;
-            self.facts.has_other_content = true;
-        }
-        self.is_unmeasured |= self.facts.has_other_content || has_structured_thoughts(delta);
         if has_more && self.facts.end != End::Open {
             scene.report.add(
                 &rule::CONTENT_AFTER_FINISH,

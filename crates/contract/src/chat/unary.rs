@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::choice::{
-    Choice, Content, check_created, check_role, has_media, has_structured_thoughts, worse,
+    Choice, Content, MEDIA, STRUCTURED_THOUGHTS, check_created, check_role, is_media, worse,
 };
 use crate::json::Value;
 use crate::scene::{Scene, foreign_document, seen, seen_word};
@@ -180,8 +180,12 @@ fn read_message(message: Value<'_>, place: usize, facts: &mut Choice, scene: &mu
         );
     }
     facts.refused = message.get("refusal").is_some_and(Choice::is_refusal);
-    facts.has_other_content = has_media(message);
-    let is_measured = !facts.has_other_content && !has_structured_thoughts(message);
+    let some = |keys: &[&str], is_it: fn(Value<'_>) -> bool| {
+        keys.iter().filter_map(|key| message.get_some(key)).any(is_it)
+    };
+    facts.has_other_content = some(MEDIA, is_media);
+    let is_measured =
+        !facts.has_other_content && !some(STRUCTURED_THOUGHTS, |thoughts| !thoughts.is_empty());
     for reasoning in ["reasoning_content", "reasoning", "refusal"] {
         delivered += message.get(reasoning).and_then(Value::text).map_or(0, |text| text.len());
     }
