@@ -382,6 +382,12 @@ const TELLING: Glances = Glances::of(&[
     "error_msg",
     "code",
     "type",
+    "Error",
+    "errors",
+    "error_message",
+    "errorMessage",
+    "status",
+    "statusCode",
 ]);
 
 /// Whether a document that came with a success status is an error in truth.
@@ -405,10 +411,14 @@ pub(crate) fn is_error_body(body: Value<'_>) -> bool {
             "error" => error = Some(value).filter(|_| is_there),
             "choices" | "output" | "candidates" | "content" | "response" => has_answer |= is_there,
             "success" => has_failed = value.boolean() == Some(false),
-            "detail" | "error_code" => has_detail |= is_there,
+            "detail" | "error_code" | "error_message" | "errorMessage" => has_detail |= is_there,
+            "Error" | "errors" => has_detail |= !value.is_empty(),
             "message" | "msg" | "error_msg" => says_why |= is_there,
             "code" => has_code = is_there,
-            "type" => says_error = value.is("error"),
+            "type" | "status" | "statusCode" => {
+                says_error |= ["error", "fail", "failed"].iter().any(|word| value.is(word))
+                    || value.integer().is_some_and(|status| (400..600).contains(&status));
+            }
             _ => {}
         }
     }
