@@ -207,6 +207,8 @@ rules! {
     ITEM_NOT_ADDED = "item-not-added", Warn, "output_item.added before what is in it", "buffer it";
     ITEM_ADDED_TWICE = "item-added-twice", Warn, "each output_index added once", "take the first";
     ITEM_NOT_DONE = "item-not-done", Warn, "a done event for each item and text", "take the terminal event as the end of all";
+    EVENT_PLACE = "event-place-missing", Warn, "`item_id`, `output_index` and `content_index` or `summary_index` in the events of items and texts", "take the item that was added last; clients that look it up fail or mix items";
+    DONE_TEXT_MISSING = "done-text-missing", Warn, "the whole text in the done event of a text", "take its deltas";
     PART_NOT_ADDED = "part-not-added", Warn, "content_part.added before its deltas", "buffer it";
     ITEM_ID_CHANGED = "item-id-changed", Warn, "one id for an item", "two answers may have been spliced";
     DONE_DIFFERS = "done-differs-from-deltas", Hold, "a final text equal to its deltas", "text was lost or spliced on the way";

@@ -146,6 +146,8 @@ impl ChatStream {
                     format_args!("event {number}"),
                     format_args!("neither id nor object"),
                 );
+            } else if chunk.get_some("usage").is_some() {
+                Self::check_names(number, chunk, scene);
             }
         } else {
             Self::check_names(number, chunk, scene);

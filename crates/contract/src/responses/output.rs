@@ -74,7 +74,8 @@ impl Output {
         deliver: bool,
         scene: &mut Scene,
     ) {
-        let Some(kind) = item.get("type").and_then(Value::text) else {
+        let kind = item.get("type").and_then(Value::text).filter(|kind| !kind.is_empty());
+        let Some(kind) = kind else {
             self.has_wrong_type = true;
             return scene.report.add(
                 &rule::ITEM_TYPE,

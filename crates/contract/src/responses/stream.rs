@@ -172,8 +172,7 @@ impl ResponsesStream {
         }
         match kind {
             "response.created" | "response.queued" | "response.in_progress" => {
-                self.has_created = true;
-                let _: Option<Value<'_>> = self.response(number, kind, event, scene);
+                self.running(number, kind, event, scene);
             }
             "response.completed" => self.terminal(number, "response.completed", event, scene),
             "response.failed" => self.terminal(number, "response.failed", event, scene),
@@ -181,6 +180,14 @@ impl ResponsesStream {
             _ => return self.items.event(number, kind, event, scene),
         }
         None
+    }
+
+    /// Takes an event that says that the response is not there yet.
+    fn running(&mut self, number: u64, kind: &str, event: Value<'_>, scene: &mut Scene) {
+        self.has_created = true;
+        if let Some(response) = self.response(number, kind, event, scene) {
+            check_head(response, &format!("event {number} /response"), scene);
+        }
     }
 
     fn error(&mut self, number: u64, event: Value<'_>, scene: &mut Scene) {

@@ -64,9 +64,20 @@ pub(super) fn check_head(response: Value<'_>, at: &str, scene: &mut Scene) {
             format_args!("{}", seen_word(response.get("object"))),
         );
     }
+    /// Seconds until the year 5138; milliseconds are beyond.
+    const SECONDS_MAX: i64 = 100_000_000_000;
     // Typed as a float, so a fraction is within the contract here.
     let created = response.get("created_at");
-    if !seen(created).intersects(Kind::NUMBER) {
+    let is_no_time = |created: Value<'_>| {
+        created.integer().is_some_and(|seconds| !(1..SECONDS_MAX).contains(&seconds))
+    };
+    if created.is_some_and(is_no_time) {
+        scene.report.add(
+            &rule::CREATED_ODD,
+            format_args!("{at}/created_at"),
+            format_args!("an integer that is no time in seconds"),
+        );
+    } else if !seen(created).intersects(Kind::NUMBER) {
         scene.report.add(
             &rule::CREATED_ODD,
             format_args!("{at}/created_at"),

@@ -3,9 +3,9 @@
 use crate::fingerprint::Fingerprint;
 use crate::json::Value;
 use crate::responses::output::Output;
-use crate::rule;
 use crate::scene::{Scene, seen};
 use crate::tool_call::check_arguments_value;
+use crate::{Kind, rule};
 
 /// Most items, and most parts of items, followed.
 const ITEMS_MAX: usize = 4096;
@@ -24,6 +24,42 @@ pub(super) enum Calls {
     /// Some came only as a whole.
     Unknown,
 }
+
+/// Notes where an event does not say what it belongs to.
+fn check_place(number: u64, kind: &str, event: Value<'_>, scene: &mut Scene) {
+    let what = kind.rsplit_once('.').map_or(kind, |(what, _)| what);
+    let fields: &[(&str, Kind)] = match what {
+        "output_item" => &[OUTPUT_INDEX],
+        "content_part" | "output_text" | "refusal" | "reasoning_text" => {
+            &[ITEM_ID, OUTPUT_INDEX, ("content_index", Kind::INTEGER)]
+        }
+        "reasoning_summary_part" | "reasoning_summary_text" => {
+            &[ITEM_ID, OUTPUT_INDEX, ("summary_index", Kind::INTEGER)]
+        }
+        "function_call_arguments"
+        | "mcp_call_arguments"
+        | "custom_tool_call_input"
+        | "file_search_call"
+        | "web_search_call"
+        | "code_interpreter_call"
+        | "code_interpreter_call_code"
+        | "image_generation_call"
+        | "mcp_call"
+        | "mcp_list_tools" => &[ITEM_ID, OUTPUT_INDEX],
+        // Others may belong to the response itself.
+        _ => &[],
+    };
+    for (field, kind) in fields {
+        let found = seen(event.get(field));
+        if found != *kind {
+            let at = format_args!("event {number} /{field}");
+            scene.report.add(&rule::EVENT_PLACE, at, format_args!("{found}"));
+        }
+    }
+}
+
+const ITEM_ID: (&str, Kind) = ("item_id", Kind::STRING);
+const OUTPUT_INDEX: (&str, Kind) = ("output_index", Kind::INTEGER);
 
 fn is_call(what: &str) -> bool {
     CALLS.iter().any(|(call, _)| *call == what)
@@ -90,6 +126,7 @@ impl Items {
         let kind = kind.strip_prefix("response.")?;
         let index = |key: &str| event.get(key).and_then(Value::integer);
         let output_index = index("output_index").unwrap_or(0);
+        check_place(number, kind, event, scene);
         match kind {
             "output_item.added" => self.added(number, output_index, event, scene),
             "output_item.done" => self.done(number, output_index, event, scene),
@@ -301,8 +338,14 @@ impl Items {
             growing.is_done = true;
             growing.print
         });
-        // A gateway that leaves the final text out has at least delivered the deltas.
-        let Some(text) = found.and_then(Value::text) else { return };
+        let Some(text) = found.and_then(Value::text) else {
+            // A gateway that leaves the final text out has at least delivered the deltas.
+            return scene.report.add(
+                &rule::DONE_TEXT_MISSING,
+                format_args!("event {number} /{field}"),
+                format_args!("{}", seen(found)),
+            );
+        };
         match print {
             Some(print) if print == Fingerprint::of(text.as_bytes()) => {}
             None if text.is_empty() => {}
