@@ -1,4 +1,4 @@
-//! `contract show` and `contract diff` as a user runs them.
+//! `contract show`, `contract judge` and `contract diff` as a user runs them.
 #![expect(clippy::unwrap_used, reason = "a test that cannot build its input has failed")]
 
 use std::path::Path;
@@ -54,6 +54,43 @@ fn show_is_readable_and_its_schema_is_of_the_reply() {
     let json: serde_json::Value = serde_json::from_str(&json).unwrap();
     assert_eq!((code, json["contracts"][1]["stream"]["events"].as_array().unwrap().len()), (0, 59));
     assert_eq!(run(folder.path(), &["show", "--schema"]).0, 2);
+}
+
+#[test]
+fn judge_says_what_it_read_what_was_found_and_what_to_do() {
+    let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n";
+    let folder = folder(&[
+        ("all/a.http", format!("{head}\r\n{REPLY}")),
+        ("all/b.http", format!("{head}content-length: 9\r\n\r\n{REPLY}")),
+        ("all/.DS_Store", "Bud1".to_owned()),
+        ("bare.json", REPLY.replace("\"stop\"", "null")),
+        (
+            "page.sse",
+            format!("HTTP/2 200\ncontent-type: text/event-stream\n\ndata: {REPLY}\n\n<html>\n\n"),
+        ),
+    ]);
+    let judge = |mode: &str, words: &[&str]| {
+        let asked = ["judge", "--surface", "chat", "--mode", mode];
+        let (code, text) = run(folder.path(), &[&asked[..], words].concat());
+        assert!(!text.contains("unlikely-words"), "{text}");
+        (code, text)
+    };
+    let (code, text) = judge("unary", &["all"]);
+    assert_eq!(code, 10, "{text}");
+    assert!(text.starts_with("pass  all/a.http  (status 200)\nhold  all/b.http"), "{text}");
+    assert!(text.contains("body-beyond-length at header content-length: expected"), "{text}");
+    assert!(text.contains("\n        do: clients stop reading"), "{text}");
+    assert!(!text.contains("DS_Store"), "{text}");
+    let (code, text) = judge("unary", &["bare.json"]);
+    let first = "hold  bare.json  (a body without its head, taken as status 200)\n";
+    assert!(code == 10 && text.starts_with(first), "{text}");
+    let (code, text) = judge("stream", &["page.sse"]);
+    assert!(code == 10 && text.contains("body-html after event 1: expected"), "{text}");
+    let (_, text) = judge("unary", &["--format", "json", "bare.json"]);
+    let json: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert_eq!((&json["bare"], &json["status"]), (&true.into(), &200.into()));
+    let advice = json["findings"][0]["advice"].as_str().unwrap();
+    assert!(advice.contains("treat it as truncated"), "{advice}");
 }
 
 #[test]

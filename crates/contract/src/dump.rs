@@ -72,14 +72,28 @@ impl Dump {
         if let Some(end) = self.framing {
             return end;
         }
-        let announced =
-            self.header("content-length").and_then(|value| std::str::from_utf8(value).ok());
-        let announced = announced.and_then(|value| value.trim().parse::<u64>().ok());
-        if announced.is_some_and(|announced| announced > self.body.len() as u64) {
+        if self.announced().is_some_and(|announced| announced > self.body.len() as u64) {
             BodyEnd::Cut
         } else {
             BodyEnd::Complete
         }
+    }
+
+    /// Whether there is more than the head announces. White space does not count: tools format what they save.
+    fn exceeds_length(&self) -> bool {
+        let is_framed = self.header("transfer-encoding").is_some();
+        let exceeds = |length: u64| {
+            self.body.len() as u64 > length
+                && self.body.iter().filter(|byte| !byte.is_ascii_whitespace()).count() as u64
+                    > length
+        };
+        !is_framed && self.announced().is_some_and(exceeds)
+    }
+
+    /// Returns the `content-length`.
+    fn announced(&self) -> Option<u64> {
+        let value = self.header("content-length")?;
+        std::str::from_utf8(value).ok()?.trim().parse().ok()
     }
 
     /// Returns the value of the last header of that name, which is given in lower case.
@@ -99,6 +113,9 @@ pub fn judge_dump(surface: Surface, mode: Mode, profile: Profile, dump: &Dump) -
         dump.status,
         dump.headers.iter().map(|(name, value)| (name.as_str(), value.as_slice())),
     );
+    if dump.exceeds_length() {
+        judge.exceeds_length();
+    }
     judge.push(&dump.body);
     judge.finish(dump.end()).0
 }
@@ -136,6 +153,10 @@ fn split_head(bytes: &[u8]) -> Option<Head<'_>> {
     let mut headers: Vec<(String, Vec<u8>)> = Vec::new();
     while !rest.is_empty() {
         let (line, after) = split_line(rest);
+        if matches!(line.first(), Some(b'{' | b'[' | b'<')) {
+            // No name of a header begins so: the blank line was lost.
+            break;
+        }
         rest = after;
         if line.is_empty() {
             break;
@@ -225,6 +246,7 @@ mod tests {
             false,
         );
         check("HTTP/1.1 204 No Content\r\nx: y", 204, "", false);
+        check("HTTP/1.1 200 OK\r\nx: y\r\n{\"a\":1}", 200, "{\"a\":1}", false);
         check("{\"a\":1}", 200, "{\"a\":1}", true);
         check("HTTP/ is a protocol", 200, "HTTP/ is a protocol", true);
         check("", 200, "", true);

@@ -18,6 +18,19 @@ use crate::{Code, Envelope, ErrorClass, ErrorFacts, Kind, rule};
 /// Longest message that is looked at.
 const MESSAGE_BYTES_MAX: usize = 8 * 1024;
 
+/// Where codes stand.
+const CODE_KEYS: &[&str] = &["code", "error_code", "errorCode", "Code"];
+/// Where messages stand.
+const MESSAGE_KEYS: &[&str] = &[
+    "message",
+    "msg",
+    "error_msg",
+    "Message",
+    "errorMessage",
+    "error_message",
+    "error_description",
+];
+
 /// What stands in an error body. It may hold payload, so it does not leave this crate.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ErrorParts {
@@ -75,12 +88,20 @@ impl ErrorParts {
             return Self::common(first, report);
         }
         let mut parts = Self::default();
-        if let Some(error) = body.get_some("error") {
+        if let Some(text) = body.text() {
+            // A text that was encoded as JSON, perhaps a whole envelope.
+            report.add(&rule::ERROR_UNREADABLE, format_args!("/"), format_args!("{}", body.kind()));
+            parts.set_message(&text);
+        } else if let Some(error) = body.get_some("error").or_else(|| body.get_some("Error")) {
             parts.fill(error, report);
-            if error.kind().intersects(Kind::ANY_STRING) {
+            if !error.is_object() && !error.is_array() {
                 // `{"error": "text", "message": …, "code": …}`: the rest stands beside it.
                 parts.fill_missing(body, report);
             }
+        } else if let Some(errors) = body.get("errors").filter(|errors| errors.is_object()) {
+            report.add(&rule::ERROR_FLAT, format_args!("/errors"), format_args!("object"));
+            parts.fill_missing(errors, report);
+            parts.fill_missing(body, report);
         } else if let Some(first) = body.get("errors").and_then(|errors| errors.items().next()) {
             report.add(&rule::ERROR_ARRAY, format_args!("/errors"), format_args!("array"));
             parts.fill(first, report);
@@ -101,8 +122,10 @@ impl ErrorParts {
             );
             parts.fill_missing(body, report);
         } else if body.is_object()
-            && ["message", "msg", "code", "title", "error_msg", "Message", "__type"]
+            && ["title", "__type"]
                 .iter()
+                .chain(MESSAGE_KEYS)
+                .chain(CODE_KEYS)
                 .any(|key| body.get_some(key).is_some())
         {
             report.add(&rule::ERROR_FLAT, format_args!("/"), format_args!("fields at the top"));
@@ -125,19 +148,27 @@ impl ErrorParts {
                 format_args!("/error"),
                 format_args!("{}", error.kind()),
             );
+            // `{"error": "insufficient_quota"}` has a code in place of a message.
+            if self.code.is_none() && words::class_of(&text).is_some() {
+                self.code = identifier(&text);
+            }
             self.set_message(&text);
         } else if error.is_array() {
             if let Some(first) = error.items().next() {
                 report.add(&rule::ERROR_ARRAY, format_args!("/error"), format_args!("array"));
                 self.fill(first, report);
             }
+        } else if let Some(inner) = error.get_some("error").filter(|inner| inner.is_object()) {
+            // An envelope in an envelope.
+            self.fill_missing(inner, report);
+            self.fill_missing(error, report);
         } else {
             self.fill_missing(error, report);
         }
     }
 
     fn fill_missing(&mut self, error: Value<'_>, report: &mut Report) {
-        for key in ["code", "error_code"] {
+        for key in CODE_KEYS {
             let Some(code) = error.get_some(key) else { continue };
             if let Some(text) = code.text().filter(|text| !text.is_empty()) {
                 self.code.get_or_insert(text.into_owned());
@@ -157,13 +188,21 @@ impl ErrorParts {
             }
         }
         // `status` is Google's word for the type, where a number is the HTTP status again; `__type` is Amazon's.
-        for key in ["type", "status", "error_type", "__type"] {
+        for key in ["type", "status", "error_type", "__type", "errorType"] {
             if let Some(text) = error.get(key).and_then(Value::text).filter(|text| !text.is_empty())
             {
                 self.kind.get_or_insert(text.into_owned());
             }
         }
-        for key in ["message", "msg", "error_msg", "detail", "title", "Message"] {
+        // Google's reason tells more than its code, which is the HTTP status again.
+        let details = error.get("details").into_iter().flat_map(Value::items);
+        let reason = details.filter_map(|detail| detail.get("reason")).find_map(Value::text);
+        if let Some(reason) = reason.filter(|reason| words::class_of(reason).is_some())
+            && self.code.as_deref().is_none_or(|code| code.parse::<u16>().is_ok())
+        {
+            self.code = Some(reason.into_owned());
+        }
+        for key in MESSAGE_KEYS.iter().chain(&["detail", "title"]) {
             if let Some(text) =
                 error.get(key).and_then(Value::text).filter(|_| self.message.is_empty())
             {
@@ -234,8 +273,8 @@ impl ErrorParts {
         let class = self.declared.map_or_else(|| self.class(status), |code| code.class);
         let retry_safe = match class {
             _ if self.declared.is_some() => self.declared.is_some_and(|code| code.retry_safe),
-            // One request above the limit of a minute never fits.
-            ErrorClass::RateLimit => !self.message.starts_with("Request too large"),
+            // One request above the limit of a minute never fits; gateways write the upstream's name before it.
+            ErrorClass::RateLimit => !self.message.contains("Request too large"),
             ErrorClass::Overloaded | ErrorClass::Timeout => true,
             // 501 and 505 do not heal; a conflict may have been executed once already.
             ErrorClass::Server => !matches!(status, 409 | 424 | 501 | 505 | 511),
@@ -275,6 +314,8 @@ impl ErrorParts {
                 Some(_) | None => ErrorClass::Auth,
             },
             402 => ErrorClass::Quota,
+            // A proxy on the way asks for its own credential.
+            407 => ErrorClass::Auth,
             403 => match strong.or(message) {
                 Some(class @ (ErrorClass::Quota | ErrorClass::Auth | ErrorClass::RateLimit)) => {
                     class
@@ -341,6 +382,12 @@ const TELLING: Glances = Glances::of(&[
     "error_msg",
     "code",
     "type",
+    "Error",
+    "errors",
+    "error_message",
+    "errorMessage",
+    "status",
+    "statusCode",
 ]);
 
 /// Whether a document that came with a success status is an error in truth.
@@ -364,10 +411,14 @@ pub(crate) fn is_error_body(body: Value<'_>) -> bool {
             "error" => error = Some(value).filter(|_| is_there),
             "choices" | "output" | "candidates" | "content" | "response" => has_answer |= is_there,
             "success" => has_failed = value.boolean() == Some(false),
-            "detail" | "error_code" => has_detail |= is_there,
+            "detail" | "error_code" | "error_message" | "errorMessage" => has_detail |= is_there,
+            "Error" | "errors" => has_detail |= !value.is_empty(),
             "message" | "msg" | "error_msg" => says_why |= is_there,
             "code" => has_code = is_there,
-            "type" => says_error = value.is("error"),
+            "type" | "status" | "statusCode" => {
+                says_error |= ["error", "fail", "failed"].iter().any(|word| value.is(word))
+                    || value.integer().is_some_and(|status| (400..600).contains(&status));
+            }
             _ => {}
         }
     }

@@ -33,6 +33,12 @@ pub struct ContractFinding {
 }
 
 impl ContractFinding {
+    /// Returns what to do about it.
+    pub fn advice(&self) -> &'static str {
+        let rule = crate::rules().iter().find(|rule| rule.code == self.code);
+        rule.map_or("", |rule| rule.advice)
+    }
+
     /// Looks up the known clients that it breaks; `place` is where the response was asked for.
     pub fn breaks(&self, place: (Surface, Mode)) -> Vec<BrokenClient> {
         broken_clients(self.code, Some(place), Some(&self.seen))
@@ -112,6 +118,22 @@ pub enum ErrorClass {
 }
 
 impl ErrorClass {
+    /// Returns the word for it, as in the JSON form.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Auth => "auth",
+            Self::Permission => "permission",
+            Self::InvalidRequest => "invalid_request",
+            Self::NotFound => "not_found",
+            Self::RateLimit => "rate_limit",
+            Self::Quota => "quota",
+            Self::Overloaded => "overloaded",
+            Self::Server => "server",
+            Self::Timeout => "timeout",
+            Self::Unknown => "unknown",
+        }
+    }
+
     /// Whether sending the same request again may help, as far as the class alone tells.
     pub fn is_retry_safe(self) -> bool {
         match self {
@@ -193,6 +215,7 @@ impl Judgement {
         let finding = |finding: &ContractFinding| {
             let mut form = as_json(finding);
             if let Some(fields) = form.as_object_mut() {
+                fields.insert("advice".to_owned(), finding.advice().into());
                 fields.insert("breaks".to_owned(), as_json(&finding.breaks(place)));
             }
             form

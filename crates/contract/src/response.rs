@@ -15,7 +15,8 @@ use head::Head;
 use crate::error::ErrorParts;
 use crate::scene::Scene;
 use crate::{
-    BodyKind, Completion, ContractVerdict, Judgement, Mode, Profile, Requirement, Surface, rule,
+    BodyKind, Completion, ContractVerdict, ErrorClass, Judgement, Mode, Profile, Requirement,
+    Surface, rule,
 };
 
 /// Most bytes of delivered text that are kept, to compare with what a release answers.
@@ -125,6 +126,15 @@ impl ResponseJudge {
         }
     }
 
+    /// Notes that more was saved of the body than its `content-length` announced.
+    pub(crate) fn exceeds_length(&mut self) {
+        self.scene.report.add(
+            &rule::BODY_BEYOND_LENGTH,
+            format_args!("header content-length"),
+            format_args!("more bytes"),
+        );
+    }
+
     /// Takes bytes of the body, cut anywhere.
     pub fn push(&mut self, bytes: &[u8]) {
         let Self { scene, decoder, body, .. } = self;
@@ -161,18 +171,22 @@ impl ResponseJudge {
         }
         let error = scene.error.as_ref().map(|parts| {
             let mut facts = parts.facts(head.status, head.request_id.as_deref());
+            // Of what is nobody's mistake, the provider knows best; a mistake of the client stays one.
+            facts.retry_safe |= head.should_retry == Some(true)
+                && matches!(facts.class, ErrorClass::Unknown | ErrorClass::Server);
             // Asking again after a part of the answer was shown would show it twice.
-            facts.retry_safe &= !outcome.has_delivered && !head.forbids_retry;
+            facts.retry_safe &= !outcome.has_delivered && head.should_retry != Some(false);
             facts
         });
         if let Some(facts) =
             error.as_ref().filter(|facts| ErrorParts::status_misleads(facts, head.status))
+            && head.should_retry != Some(false)
         {
             let at = format_args!("status {}", head.status);
             scene.report.add(
                 &rule::ERROR_STATUS_MISLEADS,
                 at,
-                format_args!("{:?}, which stays", facts.class),
+                format_args!("an error of class {}, which no retry heals", facts.class.as_str()),
             );
         }
         if scene.text.expose().contains(char::REPLACEMENT_CHARACTER) {

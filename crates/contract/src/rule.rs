@@ -47,6 +47,7 @@ rules! {
     BODY_HTML = "body-html", Hold, "JSON or events, not a web page", "correct the base URL (is `/v1` there?), or look for a login wall or an edge error";
     BODY_TEXT = "body-not-json", Hold, "JSON or events", "look at what answers at this address";
     BODY_CUT = "body-cut", Hold, "all bytes that the framing announced", "treat it as truncated, also where the text looks whole";
+    BODY_BEYOND_LENGTH = "body-beyond-length", Hold, "no more bytes than `content-length` announces", "clients stop reading at the announced length, inside of the answer: find out who changed the header or the body";
     CUT_AFTER_DONE = "cut-after-done", Warn, "a closed body after [DONE] or the terminal event", "the answer is whole; clients that stop there do not notice, others raise";
     BODY_TOO_LARGE = "body-too-large", Hold, "at most 16 MiB in one document", "it was not judged: ask for less";
     JSON_TRUNCATED = "json-truncated", Hold, "a whole JSON document", "treat it as truncated";
@@ -65,7 +66,7 @@ rules! {
     MODE_STREAM_ON_UNARY = "mode-events-on-unary", Hold, "one JSON document", "the provider streams although it was not asked to";
     MODE_DOCUMENT_ON_STREAM = "mode-document-on-stream", Hold, "server-sent events", "the provider ignores `stream`";
     MODE_NDJSON = "mode-ndjson-on-stream", Hold, "server-sent events, not a document a line", "the provider speaks another stream format";
-    WRONG_SURFACE = "wrong-surface", Hold, "the reply of the surface that was asked", "correct the path or the adapter";
+    WRONG_SURFACE = "wrong-surface", Hold, "a reply of the surface that was asked", "correct the path or the adapter";
     ENVELOPE_FOREIGN = "envelope-foreign", Hold, "the documented object at the top", "the reply is wrapped in a house envelope; use the documented endpoint";
     NOT_FINISHED = "not-finished", Hold, "a finished answer", "the provider queued the call; this client does not poll";
     ERROR_IN_SUCCESS = "error-in-success", Hold, "an error status for an error", "look for `error` before reading the answer";
@@ -113,14 +114,15 @@ rules! {
     FINISH_ERROR = "finish-error", Hold, "no failure in `finish_reason`", "treat it as a failed call";
     FINISH_STOP_TOOLS = "finish-stop-with-tool-calls", Warn, "tool_calls, where tools are called", "act on `tool_calls`, not on the reason";
     TOOLS_NOT_DELIVERED = "tool-calls-missing", Hold, "the tool call that `finish_reason` announces", "treat it as a failed call";
-    TOOLS_TYPE = "tool-calls-wrong-type", Hold, "an array of tool calls", "treat it as a failed call";
+    TOOLS_TYPE = "tool-calls-wrong-type", Hold, "an array of tool calls, each with its `function` or `custom`", "treat it as a failed call";
     ARGUMENTS_OBJECT = "arguments-object", Warn, "`arguments` as a string", "have the adapter write JSON text";
-    ARGUMENTS_TYPE = "arguments-wrong-type", Hold, "`arguments` as a string", "treat the call as failed";
-    ARGUMENTS_EMPTY = "arguments-empty", Warn, "`{}` for a call without arguments", "read it as `{}`";
+    ARGUMENTS_TYPE = "arguments-wrong-type", Hold, "`arguments`, or the `input` of a custom tool, as a string", "treat the call as failed";
+    ARGUMENTS_EMPTY = "arguments-empty", Warn, "`{}` for a call without arguments, and an `input` for a custom tool", "read it as `{}`";
     ARGUMENTS_BROKEN = "arguments-broken", Hold, "arguments that are one JSON object", "do not run the tool";
     ARGUMENTS_NOT_OBJECT = "arguments-not-object", Hold, "arguments that are a JSON object", "do not run the tool";
     ARGUMENTS_UNCHECKED = "arguments-too-large", Hold, "at most 1 MiB of arguments", "they were not judged";
     TOOL_ID_MISSING = "tool-call-id-missing", Warn, "an `id` for each tool call", "number the calls yourself";
+    TOOL_ID_REPEATED = "tool-call-id-repeated", Warn, "an `id` of its own for each tool call", "number the calls yourself: a result sent back with this id fits two calls";
     TOOL_TYPE_MISSING = "tool-call-type-missing", Warn, "a `type` for each tool call", "read it as function";
     TOOL_NAME_MISSING = "tool-call-name-missing", Hold, "the name of the function", "do not run the tool";
     TOOL_INDEX_MISSING = "tool-call-index-missing", Warn, "an `index` on each delta", "a new id is a new call, else append to the last";
@@ -149,6 +151,7 @@ rules! {
     SSE_RETRY = "sse-retry-block", Warn, "no `retry` without data", "legal; let the proxy drop it";
     SSE_BOM = "sse-byte-order-mark", Warn, "no byte order mark", "legal; let the proxy drop it";
     SSE_STRAY = "sse-stray-line", Warn, "only fields and comments", "parsers ignore it: what it says is lost";
+    SSE_LOST = "sse-data-lost", Hold, "each document in a `data:` field", "parsers ignore the line, so a part of the answer or an error is lost: have the provider or proxy write the field";
     EVENT_TOO_LONG = "event-too-large", Hold, "at most 4 MiB in one event", "it was not judged";
     EVENTS_TOO_MANY = "too-many-events", Hold, "at most a million events", "what followed was not judged";
     EVENT_EMPTY = "event-empty", Warn, "data in each event", "skip it";
@@ -204,6 +207,8 @@ rules! {
     ITEM_NOT_ADDED = "item-not-added", Warn, "output_item.added before what is in it", "buffer it";
     ITEM_ADDED_TWICE = "item-added-twice", Warn, "each output_index added once", "take the first";
     ITEM_NOT_DONE = "item-not-done", Warn, "a done event for each item and text", "take the terminal event as the end of all";
+    EVENT_PLACE = "event-place-missing", Warn, "`item_id`, `output_index` and `content_index` or `summary_index` in the events of items and texts", "take the item that was added last; clients that look it up fail or mix items";
+    DONE_TEXT_MISSING = "done-text-missing", Warn, "the whole text in the done event of a text", "take its deltas";
     PART_NOT_ADDED = "part-not-added", Warn, "content_part.added before its deltas", "buffer it";
     ITEM_ID_CHANGED = "item-id-changed", Warn, "one id for an item", "two answers may have been spliced";
     DONE_DIFFERS = "done-differs-from-deltas", Hold, "a final text equal to its deltas", "text was lost or spliced on the way";

@@ -146,6 +146,12 @@ pub(crate) fn seen(value: Option<Value<'_>>) -> Kind {
     value.map_or(Kind::ABSENT, Value::kind)
 }
 
+/// Returns the type of a value that should be a certain word, or that it is another one.
+pub(crate) fn seen_word(value: Option<Value<'_>>) -> String {
+    let kind = seen(value);
+    if kind == Kind::STRING { "another word".to_owned() } else { kind.to_string() }
+}
+
 /// Looks for documents that are no reply of the surface at all, and says how far the answer came then.
 pub(crate) fn foreign_document(
     surface: Surface,

@@ -38,3 +38,18 @@ pub(crate) fn check_arguments_value(
         report.add(&rule::ARGUMENTS_TYPE, at, format_args!("{}", arguments.kind()));
     }
 }
+
+/// Checks the input of a custom tool, which is free text.
+pub(crate) fn check_custom_input(
+    input: Option<Value<'_>>,
+    report: &mut Report,
+    at: std::fmt::Arguments<'_>,
+) {
+    match input.filter(|input| !input.is_null()) {
+        None => report.add(&rule::ARGUMENTS_EMPTY, at, format_args!("absent or null")),
+        Some(input) if input.text().is_none() => {
+            report.add(&rule::ARGUMENTS_TYPE, at, format_args!("{}", input.kind()));
+        }
+        Some(_) => {}
+    }
+}

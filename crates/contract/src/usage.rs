@@ -3,8 +3,10 @@
 use crate::json::Value;
 use crate::report::Report;
 use crate::scene::seen;
-use crate::{Kind, Surface, rule};
+use crate::{Kind, Profile, Surface, rule};
 
+/// How much was delivered of what tokens cannot be compared with: images, audio, programs that the provider ran.
+pub(crate) const UNMEASURED: u64 = u64::MAX;
 /// Text this much shorter than its tokens is suspicious; a token is at least one byte but for the ends of a reply.
 const TOKENS_SLACK: i64 = 64;
 
@@ -58,26 +60,58 @@ pub(crate) fn check(surface: Surface, usage: Value<'_>, report: &mut Report) -> 
         report.add(&rule::USAGE_ODD, format_args!("/usage"), format_args!("{what}"));
     }
     let [input, output, total] = numbers;
-    let (input, output, total) = (input?, output?, total?);
-    if input < 0 || output < 0 || total < 0 {
-        report.add(&rule::USAGE_ODD, format_args!("/usage"), format_args!("a negative count"));
-    } else if input.checked_add(output) != Some(total) {
-        report.add(
-            &rule::USAGE_ODD,
-            format_args!("/usage/total_tokens"),
-            format_args!("not the sum"),
-        );
+    let counts = Counts { input: input?, output: output?, total: total? };
+    Some(counts.check(surface, usage, report))
+}
+
+/// The counts of a `usage`.
+struct Counts {
+    input: i64,
+    output: i64,
+    total: i64,
+}
+
+impl Counts {
+    /// Checks that they fit each other and their details. Returns the tokens that should be visible as text.
+    fn check(&self, surface: Surface, usage: Value<'_>, report: &mut Report) -> i64 {
+        let &Self { input, output, total } = self;
+        let (of_input, of_output) = match surface {
+            Surface::Chat => ("prompt_tokens_details", "completion_tokens_details"),
+            Surface::Responses => ("input_tokens_details", "output_tokens_details"),
+        };
+        let detail = |details: &str, name: &str| {
+            let count = usage.get(details).and_then(|details| details.get(name));
+            count.and_then(Value::integer).unwrap_or(0)
+        };
+        let reasoning = detail(of_output, "reasoning_tokens");
+        let cached = detail(of_input, "cached_tokens");
+        let sum = i128::from(input) + i128::from(output);
+        let beyond = i128::from(total) - sum;
+        // Some providers count the thoughts in the total only.
+        let has_thoughts_beside = reasoning > 0 && i128::from(reasoning) == beyond;
+        // Gemini does, and does not tell how many they are.
+        let is_gemini = report.profile().base() == Profile::GeminiCompat && beyond > 0;
+        let (at, what) = if input < 0 || output < 0 || total < 0 {
+            ("/usage", "a negative count")
+        } else if beyond != 0 && !has_thoughts_beside && !is_gemini {
+            ("/usage/total_tokens", "not the sum")
+        } else if cached < 0 || reasoning < 0 {
+            ("/usage", "a negative count in the details")
+        } else if cached > input || reasoning > output && !has_thoughts_beside {
+            ("/usage", "a part that is more than the whole")
+        } else {
+            ("", "")
+        };
+        if !what.is_empty() {
+            report.add(&rule::USAGE_ODD, format_args!("{at}"), format_args!("{what}"));
+        }
+        if has_thoughts_beside {
+            return output;
+        }
+        // Predicted text that did not fit is counted, and not delivered.
+        let rejected = detail(of_output, "rejected_prediction_tokens").max(0);
+        output.saturating_sub(reasoning).saturating_sub(rejected)
     }
-    let details = match surface {
-        Surface::Chat => "completion_tokens_details",
-        Surface::Responses => "output_tokens_details",
-    };
-    let reasoning = usage
-        .get(details)
-        .and_then(|d| d.get("reasoning_tokens"))
-        .and_then(Value::integer)
-        .unwrap_or(0);
-    Some(output.saturating_sub(reasoning))
 }
 
 /// Compares the tokens that should be visible with what was delivered.

@@ -378,8 +378,8 @@ fn misleading_chat_streams() {
         (
             "a web page in the middle",
             format!("{role}{hi}<html>\n<body>\n\n{stop}{done}"),
-            Warn,
-            "sse-stray-line",
+            Hold,
+            "body-html",
         ),
         (
             "broken JSON in the middle",

@@ -54,7 +54,7 @@ fn files(named: &[PathBuf]) -> Result<(Vec<PathBuf>, bool), Failure> {
             let mut inside: Vec<PathBuf> = entries
                 .filter_map(Result::ok)
                 .map(|entry| entry.path())
-                .filter(|path| path.is_file())
+                .filter(|path| path.is_file() && !is_hidden(path))
                 .collect();
             inside.sort();
             files.extend(inside);
@@ -63,6 +63,11 @@ fn files(named: &[PathBuf]) -> Result<(Vec<PathBuf>, bool), Failure> {
         }
     }
     Ok((files, many))
+}
+
+/// Whether a file is one that tools leave in folders, as `.DS_Store`.
+fn is_hidden(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."))
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, Failure> {

@@ -232,3 +232,14 @@ pub(super) fn check_created(object: Value<'_>, report: &mut Report, at: std::fmt
         None => report.add(&rule::CREATED_ODD, at, format_args!("{}", seen(created))),
     }
 }
+
+/// Where a client finds what it can use in place of text: audio, and images as image models write them.
+pub(super) const MEDIA: &[&str] = &["audio", "images"];
+/// Where thoughts stand in a form whose length tells nothing of their tokens.
+pub(super) const STRUCTURED_THOUGHTS: &[&str] =
+    &["reasoning_details", "thinking_blocks", "thinking"];
+
+/// Whether a value holds audio or images.
+pub(super) fn is_media(value: Value<'_>) -> bool {
+    (value.is_object() || value.is_array()) && !value.is_empty()
+}

@@ -45,10 +45,11 @@ pub(super) fn meaning(reason: &str) -> (Finish, bool) {
     let letters = reason.bytes().filter(u8::is_ascii_alphanumeric);
     let word: String = letters.map(|byte| char::from(byte.to_ascii_lowercase())).collect();
     let finish = match word.strip_prefix("finishreason").unwrap_or(&word) {
-        "stop" | "endturn" | "stopsequence" | "eos" | "eostoken" | "end" | "complete"
-        | "completed" | "done" | "finished" => Finish::Stop,
+        "stop" | "endturn" | "endofturn" | "stoptoken" | "stopsequence" | "eos" | "eostoken"
+        | "end" | "complete" | "completed" | "done" | "finished" => Finish::Stop,
         "length"
         | "maxtokens"
+        | "maxlength"
         | "maxoutputtokens"
         | "modellength"
         | "modelcontextwindowexceeded"

@@ -8,13 +8,22 @@ use std::collections::BTreeSet;
 use repeat::{Part, repeatable};
 use tools::ToolCalls;
 
-use super::choice::{Choice, Content, End, check_created, check_role, worse};
+use super::choice::{
+    Choice, Content, End, MEDIA, STRUCTURED_THOUGHTS, check_created, check_role, is_media, worse,
+};
 use crate::json::{Fit, Templates, Value};
-use crate::scene::{Scene, seen};
+use crate::scene::{Scene, seen, seen_word};
 use crate::{Completion, Kind, Surface, rule, usage};
 
 /// Most choices followed; more than any provider gives.
 const CHOICES_MAX: usize = 128;
+
+/// The call of a function in the legacy form.
+#[derive(Debug, Default)]
+struct FunctionCall {
+    has_name: bool,
+    arguments: Vec<u8>,
+}
 
 #[derive(Debug, Default)]
 struct ChoiceState {
@@ -22,10 +31,11 @@ struct ChoiceState {
     facts: Choice,
     has_role: bool,
     tools: ToolCalls,
-    has_function_call: bool,
-    function_arguments: Vec<u8>,
+    function_call: Option<FunctionCall>,
     /// Some delta came with something in it.
     delivered_bytes: u64,
+    /// Some came whose length tells nothing of their tokens.
+    is_unmeasured: bool,
 }
 
 /// Follows one chat stream.
@@ -49,7 +59,10 @@ impl ChatStream {
 
     /// Whether any part of an answer came.
     pub(crate) fn has_delivered(&self) -> bool {
-        self.choices.iter().any(|choice| choice.delivered_bytes > 0 || choice.facts.has_tool_calls)
+        self.choices.iter().any(|choice| {
+            let facts = &choice.facts;
+            choice.delivered_bytes > 0 || facts.has_tool_calls || facts.has_other_content
+        })
     }
 
     /// Takes a chunk that differs from an earlier one in its text only, without parsing it. Returns whether it did.
@@ -133,6 +146,8 @@ impl ChatStream {
                     format_args!("event {number}"),
                     format_args!("neither id nor object"),
                 );
+            } else if chunk.get_some("usage").is_some() {
+                Self::check_names(number, chunk, scene);
             }
         } else {
             Self::check_names(number, chunk, scene);
@@ -170,16 +185,13 @@ impl ChatStream {
         if scene.report.profile().custom().is_some_and(|custom| is_declared(&custom.events)) {
             return;
         }
-        let rule = if is_named || !kind.is_empty() {
-            &rule::EVENT_UNKNOWN
+        let at = format_args!("event {number}");
+        if is_named || !kind.is_empty() {
+            scene.report.add(&rule::EVENT_UNKNOWN, at, format_args!("an event of another kind"));
         } else {
-            &rule::CHUNK_CHOICES_MISSING
-        };
-        scene.report.add(
-            rule,
-            format_args!("event {number}"),
-            format_args!("{}", seen(chunk.get("choices"))),
-        );
+            let choices = seen(chunk.get("choices"));
+            scene.report.add(&rule::CHUNK_CHOICES_MISSING, at, format_args!("{choices}"));
+        }
         self.read_usage(number, chunk, true, scene);
     }
 
@@ -219,7 +231,7 @@ impl ChatStream {
             scene.report.add(
                 &rule::OBJECT_ODD,
                 format_args!("event {number} /object"),
-                format_args!("{}", seen(chunk.get("object"))),
+                format_args!("{}", seen_word(chunk.get("object"))),
             );
         }
         check_created(chunk, &mut scene.report, format_args!("event {number} /created"));
@@ -404,11 +416,19 @@ impl ChatStream {
                 );
             }
             choice.tools.finish(&at, scene);
-            if choice.has_function_call {
+            if let Some(call) = &choice.function_call {
+                let at = format_args!("{at}/delta/function_call");
+                if !call.has_name {
+                    scene.report.add(
+                        &rule::TOOL_NAME_MISSING,
+                        format_args!("{at}/name"),
+                        format_args!("absent, null or empty"),
+                    );
+                }
                 crate::tool_call::check_arguments(
-                    &choice.function_arguments,
+                    &call.arguments,
                     &mut scene.report,
-                    format_args!("{at}/delta/function_call/arguments"),
+                    format_args!("{at}/arguments"),
                 );
             }
             completion = worse(
@@ -416,6 +436,8 @@ impl ChatStream {
                 choice.facts.judge(&mut scene.report, format_args!("{at}"), "delta"),
             );
         }
+        let is_unmeasured = self.choices.iter().any(|choice| choice.is_unmeasured);
+        let delivered = if is_unmeasured { usage::UNMEASURED } else { delivered };
         usage::check_delivery(self.tokens, delivered, &mut scene.report);
         completion
     }
@@ -471,14 +493,18 @@ impl ChoiceState {
             } else if key.is("function_call") && value.is_object() {
                 has_more = true;
                 self.facts.has_tool_calls = true;
-                self.has_function_call = true;
+                let call = self.function_call.get_or_insert_default();
+                call.has_name |= seen(value.get("name")) == Kind::STRING;
                 if let Some(text) = value.get("arguments").and_then(Value::text) {
                     self.delivered_bytes += text.len() as u64;
-                    tools::append(&mut self.function_arguments, &text, number, scene);
+                    tools::append(&mut call.arguments, &text, number, scene);
                 }
-            } else if key.is("audio") && value.is_object() {
+            } else if MEDIA.iter().any(|media| key.is(media)) && is_media(value) {
                 has_more = true;
                 self.facts.has_other_content = true;
+                self.is_unmeasured = true;
+            } else if STRUCTURED_THOUGHTS.iter().any(|thoughts| key.is(thoughts)) {
+                self.is_unmeasured |= !value.is_empty();
             } else if key.is("reasoning_content") || key.is("reasoning") {
                 self.delivered_bytes += value.text().map_or(0, |text| text.len()) as u64;
             }

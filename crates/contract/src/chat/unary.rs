@@ -1,9 +1,13 @@
 //! One `chat.completion` document.
 
-use super::choice::{Choice, Content, check_created, check_role, worse};
+use std::collections::BTreeSet;
+
+use super::choice::{
+    Choice, Content, MEDIA, STRUCTURED_THOUGHTS, check_created, check_role, is_media, worse,
+};
 use crate::json::Value;
-use crate::scene::{Scene, foreign_document, seen};
-use crate::tool_call::check_arguments_value;
+use crate::scene::{Scene, foreign_document, seen, seen_word};
+use crate::tool_call::{check_arguments_value, check_custom_input};
 use crate::{Completion, Kind, Surface, rule, usage};
 
 /// Most choices looked at.
@@ -51,7 +55,7 @@ pub(crate) fn judge_document(body: Value<'_>, scene: &mut Scene) -> Completion {
         scene.report.add(
             &rule::OBJECT_ODD,
             format_args!("/object"),
-            format_args!("{}", seen(body.get("object"))),
+            format_args!("{}", seen_word(body.get("object"))),
         );
     }
     check_created(body, &mut scene.report, format_args!("/created"));
@@ -103,11 +107,11 @@ fn judge_choice(
         } else {
             &rule::INDEX_AMBIGUOUS
         };
-        scene.report.add(
-            rule,
-            format_args!("/choices/{place}/index"),
-            format_args!("{}", seen(choice.get("index"))),
-        );
+        let what = match seen(choice.get("index")) {
+            Kind::INTEGER => "another integer".to_owned(),
+            kind => kind.to_string(),
+        };
+        scene.report.add(rule, format_args!("/choices/{place}/index"), format_args!("{what}"));
     }
     let mut facts = Choice::default();
     if Choice::read_error(choice) {
@@ -144,7 +148,8 @@ fn judge_choice(
         );
         return Completion::Nothing;
     }
-    *delivered_bytes += read_message(message, place, &mut facts, scene);
+    *delivered_bytes =
+        delivered_bytes.saturating_add(read_message(message, place, &mut facts, scene));
     facts.judge(&mut scene.report, format_args!("/choices/{place}"), "message")
 }
 
@@ -175,14 +180,24 @@ fn read_message(message: Value<'_>, place: usize, facts: &mut Choice, scene: &mu
         );
     }
     facts.refused = message.get("refusal").is_some_and(Choice::is_refusal);
-    facts.has_other_content = message
-        .get_some("audio")
-        .is_some_and(|audio| audio.is_object() && audio.fields().next().is_some());
+    let some = |keys: &[&str], is_it: fn(Value<'_>) -> bool| {
+        keys.iter().filter_map(|key| message.get_some(key)).any(is_it)
+    };
+    facts.has_other_content = some(MEDIA, is_media);
+    let is_measured =
+        !facts.has_other_content && !some(STRUCTURED_THOUGHTS, |thoughts| !thoughts.is_empty());
     for reasoning in ["reasoning_content", "reasoning", "refusal"] {
         delivered += message.get(reasoning).and_then(Value::text).map_or(0, |text| text.len());
     }
     if let Some(call) = message.get_some("function_call").filter(|call| call.is_object()) {
         facts.has_tool_calls = true;
+        if seen(call.get("name")) != Kind::STRING {
+            report.add(
+                &rule::TOOL_NAME_MISSING,
+                format_args!("/choices/{place}/message/function_call/name"),
+                format_args!("{}", seen(call.get("name"))),
+            );
+        }
         delivered += call.get("arguments").and_then(Value::text).map_or(0, |text| text.len());
         check_arguments_value(
             call.get("arguments"),
@@ -190,21 +205,32 @@ fn read_message(message: Value<'_>, place: usize, facts: &mut Choice, scene: &mu
             format_args!("/choices/{place}/message/function_call/arguments"),
         );
     }
-    let Some(calls) = message.get_some("tool_calls") else { return delivered as u64 };
+    let delivered = if is_measured { delivered as u64 } else { usage::UNMEASURED };
+    let Some(calls) = message.get_some("tool_calls") else { return delivered };
     if !calls.is_array() {
         report.add(
             &rule::TOOLS_TYPE,
             format_args!("/choices/{place}/message/tool_calls"),
             format_args!("{}", calls.kind()),
         );
-        return delivered as u64;
+        return delivered;
     }
+    let mut of_calls = 0;
+    let mut ids = BTreeSet::new();
     for (number, call) in calls.items().enumerate() {
         facts.has_tool_calls = true;
         let at = format_args!("/choices/{place}/message/tool_calls/{number}");
-        delivered += read_tool_call(call, at, scene);
+        of_calls += read_tool_call(call, at, scene) as u64;
+        let id = call.get("id").and_then(Value::text).filter(|id| !id.is_empty());
+        if id.is_some_and(|id| !ids.insert(id)) {
+            scene.report.add(
+                &rule::TOOL_ID_REPEATED,
+                format_args!("{at}/id"),
+                format_args!("an id that another call has"),
+            );
+        }
     }
-    delivered as u64
+    delivered.saturating_add(of_calls)
 }
 
 fn read_tool_call(call: Value<'_>, at: std::fmt::Arguments<'_>, scene: &mut Scene) -> usize {
@@ -241,15 +267,18 @@ fn read_tool_call(call: Value<'_>, at: std::fmt::Arguments<'_>, scene: &mut Scen
             }
         },
     };
+    let is_custom = call.get_some("custom").is_some();
     if seen(part.get("name")) != Kind::STRING {
+        let kind = if is_custom { "custom" } else { "function" };
         report.add(
             &rule::TOOL_NAME_MISSING,
-            format_args!("{at}/function/name"),
+            format_args!("{at}/{kind}/name"),
             format_args!("{}", seen(part.get("name"))),
         );
     }
-    // The input of a custom tool is free text.
-    if call.get_some("custom").is_none() {
+    if is_custom {
+        check_custom_input(input, report, format_args!("{at}/custom/input"));
+    } else {
         check_arguments_value(input, report, format_args!("{at}/function/arguments"));
     }
     input.and_then(Value::text).map_or(0, |text| text.len())

@@ -11,10 +11,11 @@ const TEXT_BYTES_MAX: usize = 300;
 /// Longest page or document that counts: the pages of edges are a few kilobytes.
 const PAGE_BYTES_MAX: usize = 8 * 1024;
 
-/// How the reports of errors begin.
+/// How the reports of errors begin. What follows must not make it a sentence about them: see [`FOLLOWS`].
 const STARTS: &[&str] = &[
     "rate limit exceeded",
     "rate limit reached",
+    "api rate limit exceeded",
     "rate limited",
     "rate-limited",
     "you have been rate limited",
@@ -31,24 +32,75 @@ const STARTS: &[&str] = &[
     "service temporarily unavailable",
     "bad gateway",
     "gateway timeout",
-    "429 too many",
-    "500 internal",
+    "429 too many requests",
+    "500 internal server error",
     "502 bad gateway",
-    "503 service",
-    "504 gateway",
+    "503 service unavailable",
+    "503 service temporarily unavailable",
+    "504 gateway timeout",
+    "504 gateway time-out",
     "upstream error",
-    "upstream request",
+    "upstream request timeout",
+    "upstream request failed",
     "upstream connect error",
-    "an error occurred while",
+    "no healthy upstream",
+    "an error occurred while processing your request",
+    "an error occurred while processing the request",
     "an internal error",
     "an unexpected error",
     "request failed",
+    "request timed out",
     "api error",
     "the server is overloaded",
     "the model is overloaded",
     "model is overloaded",
     "the engine is currently overloaded",
+    "invalid api key",
+    "incorrect api key",
+    "当前分组上游负载已饱和",
+    "请求过于频繁",
 ];
+
+/// What follows the beginning of a report, if it is no sign; `too many requests can overwhelm a server` is an explanation.
+const FOLLOWS: &[&str] = &[
+    "please ",
+    "for ",
+    "try ",
+    "retry ",
+    "error",
+    "from ",
+    "on ",
+    "by ",
+    "with ",
+    "in ",
+    "or ",
+    "at ",
+    "occurred",
+    "has occurred",
+    "provided",
+    "reached",
+    "exceeded",
+    "4",
+    "5",
+];
+
+/// How limits are reported that were hit.
+const LIMIT_STARTS: &[&str] = &[
+    "you have reached",
+    "you've reached",
+    "you have hit",
+    "you've hit",
+    "you have exceeded",
+    "you've exceeded",
+    "you exceeded",
+    "you reached",
+    "the rate limit",
+    "your rate limit",
+];
+
+/// What is busy where a report asks to try again later: a shop that is closed is none of it.
+const SERVICES: &[&str] =
+    &["server", "service", "model", "system", "engine", "upstream", " api", "request", "provider"];
 
 /// What names a trouble of the service; `error:` before it makes it a report.
 const TROUBLES: &[&str] = &[
@@ -109,16 +161,46 @@ pub(crate) fn reads_like_an_error(answer: &str) -> bool {
     }
 }
 
+/// Whether a text begins with `error:`, `[error]` or `error 502`; `error handling` begins an explanation.
+fn is_labelled(answer: &str) -> bool {
+    let label = answer.trim_start_matches('[').strip_prefix("error");
+    label.is_some_and(|rest| {
+        let rest = rest.trim_start();
+        rest.starts_with([':', ']', '-', '(', '!'])
+            || rest.starts_with(|c: char| c.is_ascii_digit())
+            || rest.starts_with("code:")
+    })
+}
+
+/// Whether a text begins with the words of a report, and goes on like one.
+fn starts_like_a_report(answer: &str) -> bool {
+    STARTS.iter().filter_map(|start| answer.strip_prefix(start)).any(|rest| {
+        let is_sign = |c: char| !c.is_alphanumeric() && !c.is_whitespace() && c != '?';
+        let word = rest.trim_start();
+        rest.is_empty()
+            || rest.starts_with(is_sign)
+            || word.len() < rest.len()
+                && (word.starts_with(is_sign) || FOLLOWS.iter().any(|next| word.starts_with(next)))
+    })
+}
+
 fn is_error_text(answer: &str) -> bool {
     let has = |words: &[&str]| words.iter().any(|word| answer.contains(word));
-    let is_labelled = || answer.starts_with("error") && has(TROUBLES);
-    let is_limit = || has(&["rate limit", "rate-limit"]) && has(HITS);
+    let starts = |words: &[&str]| words.iter().any(|word| answer.starts_with(word));
+    // `error code: 524` is all that some edges say.
+    let is_code = || {
+        let code = answer.strip_prefix("error code:").map(str::trim);
+        code.is_some_and(|code| code.parse::<u16>().is_ok())
+    };
+    let is_limit = || starts(LIMIT_STARTS) && has(&["rate limit", "rate-limit"]) && has(HITS);
     let is_asked_to_wait = || {
         answer.contains("please try again later")
+            && has(SERVICES)
             && (has(TROUBLES) || has(&["error", "busy", "failed", "capacity", "limit"]))
     };
-    let is_report = STARTS.iter().any(|start| answer.starts_with(start))
-        || is_labelled()
+    let is_report = starts_like_a_report(answer)
+        || is_labelled(answer) && has(TROUBLES)
+        || is_code()
         || is_limit()
         || is_asked_to_wait()
         || answer.contains("free-models-per-day");
@@ -127,14 +209,44 @@ fn is_error_text(answer: &str) -> bool {
 
 /// Whether a page is one of a server's or an edge's error pages: its title says so.
 fn is_error_page(page: &str) -> bool {
+    /// What stands beside the status of an error; a number alone may be anything.
+    const REASONS: &[&str] = &[
+        "error",
+        "bad gateway",
+        "gateway time",
+        "unavailable",
+        "forbidden",
+        "not found",
+        "denied",
+        "too many requests",
+        "timed out",
+        "timeout",
+        "unauthorized",
+        "bad request",
+        "too large",
+        "server is down",
+        "connection",
+        "unreachable",
+    ];
+    const TITLES: &[&str] = &[
+        "bad gateway",
+        "service unavailable",
+        "service temporarily unavailable",
+        "gateway time",
+        "too many requests",
+        "access denied",
+        "just a moment...",
+        "attention required!",
+    ];
     let title = page.split_once("<title>").and_then(|(_, rest)| rest.split_once("</title>"));
     title.is_some_and(|(title, _)| {
         let title = title.trim();
         let has_status = title
             .split(|c: char| !c.is_ascii_digit())
             .any(|word| word.parse().is_ok_and(|status: u16| (400..600).contains(&status)));
-        let words = ["error", "bad gateway", "unavailable", "forbidden", "too many requests"];
-        has_status || words.iter().any(|word| title.contains(word)) || title == "just a moment..."
+        has_status && REASONS.iter().any(|reason| title.contains(reason))
+            || TITLES.iter().any(|known| title.starts_with(known))
+            || title == "error"
     })
 }
 

@@ -43,6 +43,8 @@ const CODES: &[(ErrorClass, &[&str])] = &[
             "unsupported_country_region_territory",
             "model_not_allowed",
             "insufficient_permissions",
+            "organization_deactivated",
+            "organization_disabled",
             "ip_not_authorized",
             "account_deactivated",
             "permissiondenied",
@@ -116,6 +118,8 @@ const CODES: &[(ErrorClass, &[&str])] = &[
             "notfounderror",
             "model_not_exist",
             "modelnotfound",
+            "model_decommissioned",
+            "unavailable_model",
             "resource_not_found",
             "resource_not_found_error",
         ],
@@ -168,6 +172,18 @@ const CODES: &[(ErrorClass, &[&str])] = &[
             "budget_exceeded",
             "service_quota_exceeded",
             "free_tier_only",
+            "account_overdue_error",
+            "account_overdue",
+            "spend_limit_exceeded",
+            "spending_limit_exceeded",
+            "daily_quota_exceeded",
+            "monthly_quota_exceeded",
+            "quota_exhausted",
+            "credit_limit",
+            "credit_limit_exceeded",
+            "usage_limit_reached",
+            "usage_limit_exceeded",
+            "insufficient_credit",
             "allocation_quota_free_tier_only",
         ],
     ),
@@ -279,14 +295,29 @@ const MESSAGES: &[(ErrorClass, &[&str])] = &[
             "daily free allocation",
             "payment required",
             "requires more credits",
+            "available credits",
+            "spending limit",
+            "balance is insufficient",
+            "overdue balance",
+            "quota exhausted",
+            "api usage limits",
+            "key limit exceeded",
+            "预扣费额度失败",
+            "欠费",
+            "余额已用",
+            "额度已用完",
         ],
     ),
     (
         ErrorClass::Auth,
         &[
+            "api key expired",
+            "api key has expired",
+            "token has expired",
+            "key has been revoked",
+            "令牌已过期",
             "incorrect api key",
             "invalid api key",
-            "invalid token",
             "api key not valid",
             "invalid x-api-key",
             "无效的令牌",
@@ -300,6 +331,19 @@ const MESSAGES: &[(ErrorClass, &[&str])] = &[
             "security token included in the request",
             "missing authentication token",
             "access denied due to invalid subscription key",
+        ],
+    ),
+    (
+        ErrorClass::Permission,
+        &[
+            "location is not supported",
+            "country, region, or territory not supported",
+            "insufficient permissions",
+            "not have permission",
+            "organization has been disabled",
+            "organization has been deactivated",
+            "account has been deactivated",
+            "无权访问",
         ],
     ),
     (
@@ -323,6 +367,12 @@ const MESSAGES: &[(ErrorClass, &[&str])] = &[
             "no capacity",
             "负载已饱和",
             "负载已经达到上限",
+            "负载较高",
+            "负载过高",
+            "系统繁忙",
+            "服务繁忙",
+            "服务器繁忙",
+            "访问量过大",
             "service unavailable",
             "temporarily unavailable",
         ],
@@ -371,6 +421,11 @@ pub(super) fn class_of_message(message: &str) -> Option<ErrorClass> {
         return None;
     }
     let message = message.to_lowercase();
+    // As a whole only: `logit_bias contains invalid token ids` is about other tokens.
+    if message.split(" (").next().is_some_and(|text| text.trim_end_matches('.') == "invalid token")
+    {
+        return Some(ErrorClass::Auth);
+    }
     let says = |wording: &&str| wording.split('+').all(|part| message.contains(part));
     MESSAGES.iter().find(|(_, wordings)| wordings.iter().any(says)).map(|(class, _)| *class)
 }

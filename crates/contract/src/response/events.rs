@@ -113,11 +113,16 @@ impl Grammar {
                 );
                 self.done(scene);
             }
-            SseItem::Stray(_) => {
+            SseItem::Stray(line) => {
+                let (rule, what) = match Stray::of(line) {
+                    Stray::Page => (&rule::BODY_HTML, "a web page inside of the stream"),
+                    Stray::Document => (&rule::SSE_LOST, "a document on a line that is no field"),
+                    Stray::Text => (&rule::SSE_STRAY, "a line that is no field"),
+                };
                 scene.report.add(
-                    &rule::SSE_STRAY,
+                    rule,
                     format_args!("after event {number}"),
-                    format_args!("a line that is no field"),
+                    format_args!("{what}"),
                 );
             }
             SseItem::TooLong => {
@@ -163,11 +168,7 @@ impl Grammar {
             );
         }
         if trimmed.is_empty() {
-            return scene.report.add(
-                &rule::EVENT_EMPTY,
-                format_args!("event {number}"),
-                format_args!("no data"),
-            );
+            return self.without_data(name, scene);
         }
         let Self { stream, tape, failed, .. } = self;
         let fault = match tape.read(data) {
@@ -209,6 +210,18 @@ impl Grammar {
         }
         self.failed = true;
         self.not_json(number, name, data, fault, scene);
+    }
+
+    /// Notes an event without data; its name alone may say that the stream failed.
+    fn without_data(&mut self, name: &str, scene: &mut Scene) {
+        let at = format_args!("event {}", self.n_events);
+        if name == "error" {
+            self.failed = true;
+            scene.error.get_or_insert_default();
+            scene.report.add(&rule::STREAM_ERROR, at, format_args!("an error without a text"));
+        } else {
+            scene.report.add(&rule::EVENT_EMPTY, at, format_args!("no data"));
+        }
     }
 
     /// Takes an event that repeats an earlier one but for its text, without reading it in full. Returns whether it did.
@@ -354,6 +367,27 @@ impl Grammar {
             completion
         };
         Outcome { completion, body: BodyKind::Sse, n_events, has_delivered }
+    }
+}
+
+/// What a line is that parsers ignore, by its first bytes.
+enum Stray {
+    Page,
+    /// JSON without its field name, or behind one that is misspelt.
+    Document,
+    Text,
+}
+
+impl Stray {
+    fn of(line: &[u8]) -> Self {
+        let line = line.trim_ascii_start().to_ascii_lowercase();
+        let value = line.strip_prefix(b"data").map(<[u8]>::trim_ascii_start);
+        let value = value.and_then(|rest| rest.strip_prefix(b":")).unwrap_or(&line);
+        match value.trim_ascii_start() {
+            [b'<', b'!' | b'h', ..] => Self::Page,
+            [b'{', ..] => Self::Document,
+            _ => Self::Text,
+        }
     }
 }
 

@@ -22,8 +22,8 @@ pub(super) struct Head {
     pub(super) request_id: Option<String>,
     /// The type of the error, which Amazon's services say in a header.
     pub(super) error_type: Option<String>,
-    /// `x-should-retry: false`: the provider knows that a retry is in vain. Its `true` is not taken: a mistake stays one.
-    pub(super) forbids_retry: bool,
+    /// `x-should-retry`: what the provider knows of a retry.
+    pub(super) should_retry: Option<bool>,
 }
 
 impl Head {
@@ -61,8 +61,8 @@ impl Head {
                 let Some(value) = text() else { continue };
                 check_retry_after(value, report);
             } else if is("x-should-retry") {
-                head.forbids_retry =
-                    text().is_some_and(|value| value.eq_ignore_ascii_case("false"));
+                head.should_retry =
+                    text().and_then(|value| value.to_ascii_lowercase().parse().ok());
             } else if is("x-amzn-errortype") {
                 // `ThrottlingException:http://…`: what follows the name says nothing more.
                 let name = text().and_then(|value| value.split(':').next());

@@ -1,10 +1,12 @@
 //! Reads the `output` of a response object.
 
+use std::collections::BTreeSet;
+
 use crate::fingerprint::Fingerprint;
 use crate::json::Value;
-use crate::scene::{Scene, seen};
-use crate::tool_call::check_arguments_value;
-use crate::{Kind, rule};
+use crate::scene::{Scene, seen, seen_word};
+use crate::tool_call::{check_arguments_value, check_custom_input};
+use crate::{Kind, rule, usage};
 
 /// What an `output` holds.
 #[derive(Debug, Default)]
@@ -23,6 +25,11 @@ pub(super) struct Output {
     pub(super) text: Fingerprint,
     /// The texts of all parts in any order: streams may interleave items.
     pub(super) parts: u64,
+    /// The arguments of all calls, in any order.
+    pub(super) calls: u64,
+    call_ids: BTreeSet<u64>,
+    /// There are items whose length tells nothing of their tokens.
+    is_unmeasured: bool,
 }
 
 impl Output {
@@ -44,6 +51,22 @@ impl Output {
         facts
     }
 
+    /// Adds what was found out of a further item.
+    pub(super) fn take(&mut self, other: &Self) {
+        self.n_items += other.n_items;
+        self.has_tool_calls |= other.has_tool_calls;
+        self.refused |= other.refused;
+        self.is_proven |= other.is_proven;
+        self.has_unfinished |= other.has_unfinished;
+        self.has_wrong_type |= other.has_wrong_type;
+        self.is_unmeasured |= other.is_unmeasured;
+    }
+
+    /// Returns how many bytes are there to be compared with the tokens that were counted.
+    pub(super) fn measure(&self) -> u64 {
+        if self.is_unmeasured { usage::UNMEASURED } else { self.bytes }
+    }
+
     fn item(
         &mut self,
         item: Value<'_>,
@@ -51,7 +74,8 @@ impl Output {
         deliver: bool,
         scene: &mut Scene,
     ) {
-        let Some(kind) = item.get("type").and_then(Value::text) else {
+        let kind = item.get("type").and_then(Value::text).filter(|kind| !kind.is_empty());
+        let Some(kind) = kind else {
             self.has_wrong_type = true;
             return scene.report.add(
                 &rule::ITEM_TYPE,
@@ -68,37 +92,70 @@ impl Output {
         match &*kind {
             "message" => self.message(item, at, deliver, scene),
             "function_call" => {
-                self.has_tool_calls = true;
-                if seen(item.get("call_id")) != Kind::STRING {
-                    scene.report.add(
-                        &rule::TOOL_ID_MISSING,
-                        format_args!("{at}/call_id"),
-                        format_args!("{}", seen(item.get("call_id"))),
-                    );
-                }
-                if seen(item.get("name")) != Kind::STRING {
-                    scene.report.add(
-                        &rule::TOOL_NAME_MISSING,
-                        format_args!("{at}/name"),
-                        format_args!("{}", seen(item.get("name"))),
-                    );
-                }
-                check_arguments_value(
-                    item.get("arguments"),
-                    &mut scene.report,
-                    format_args!("{at}/arguments"),
-                );
-                self.bytes +=
-                    item.get("arguments").and_then(Value::text).map_or(0, |text| text.len()) as u64;
+                let arguments = item.get("arguments");
+                check_arguments_value(arguments, &mut scene.report, format_args!("{at}/arguments"));
+                self.call(item, arguments, at, scene);
+            }
+            "custom_tool_call" => {
+                let input = item.get("input");
+                check_custom_input(input, &mut scene.report, format_args!("{at}/input"));
+                self.call(item, input, at, scene);
             }
             // Thinking is no answer, and neither is the echo of a tool's result.
             "reasoning" | "compaction" => {}
             kind if kind.ends_with("_output") => {}
+            // What the provider runs by itself is a step towards the answer, and asks nothing of the client.
+            "web_search_call" | "file_search_call" | "code_interpreter_call" | "mcp_call" => {
+                self.is_unmeasured = true;
+            }
+            "image_generation_call" => {
+                self.is_unmeasured = true;
+                self.has_tool_calls |= seen(item.get("result")) == Kind::STRING;
+            }
             // An item that asks the client for something (approval, a shell or a computer action) is usable; the set grows.
             kind if kind.ends_with("_call") || kind.ends_with("_request") => {
                 self.has_tool_calls = true;
+                self.is_unmeasured = true;
             }
-            _ => {}
+            _ => self.is_unmeasured = true,
+        }
+    }
+
+    /// Takes the call of a tool of the client's, with its arguments or its input.
+    fn call(
+        &mut self,
+        item: Value<'_>,
+        input: Option<Value<'_>>,
+        at: std::fmt::Arguments<'_>,
+        scene: &mut Scene,
+    ) {
+        self.has_tool_calls = true;
+        match item.get("call_id").and_then(Value::text).filter(|id| !id.is_empty()) {
+            None => scene.report.add(
+                &rule::TOOL_ID_MISSING,
+                format_args!("{at}/call_id"),
+                format_args!("{}", seen(item.get("call_id"))),
+            ),
+            Some(id) => {
+                if !self.call_ids.insert(Fingerprint::of(id.as_bytes()).mixed()) {
+                    scene.report.add(
+                        &rule::TOOL_ID_REPEATED,
+                        format_args!("{at}/call_id"),
+                        format_args!("an id that another call has"),
+                    );
+                }
+            }
+        }
+        if seen(item.get("name")) != Kind::STRING {
+            scene.report.add(
+                &rule::TOOL_NAME_MISSING,
+                format_args!("{at}/name"),
+                format_args!("{}", seen(item.get("name"))),
+            );
+        }
+        if let Some(text) = input.and_then(Value::text).filter(|text| !text.is_empty()) {
+            self.bytes += text.len() as u64;
+            self.calls = self.calls.wrapping_add(Fingerprint::of(text.as_bytes()).mixed());
         }
     }
 
@@ -113,7 +170,7 @@ impl Output {
             scene.report.add(
                 &rule::ROLE_ODD,
                 format_args!("{at}/role"),
-                format_args!("{}", seen(item.get("role"))),
+                format_args!("{}", seen_word(item.get("role"))),
             );
         }
         let Some(content) = item.get_some("content").filter(|content| content.is_array()) else {

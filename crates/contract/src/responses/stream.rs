@@ -2,7 +2,7 @@
 
 mod items;
 
-use items::{Growth, Items};
+use items::{Calls, Growth, Items};
 
 use super::output::Output;
 use super::unary::{check_head, check_usage, judge_output, status_completion};
@@ -172,8 +172,7 @@ impl ResponsesStream {
         }
         match kind {
             "response.created" | "response.queued" | "response.in_progress" => {
-                self.has_created = true;
-                let _: Option<Value<'_>> = self.response(number, kind, event, scene);
+                self.running(number, kind, event, scene);
             }
             "response.completed" => self.terminal(number, "response.completed", event, scene),
             "response.failed" => self.terminal(number, "response.failed", event, scene),
@@ -181,6 +180,14 @@ impl ResponsesStream {
             _ => return self.items.event(number, kind, event, scene),
         }
         None
+    }
+
+    /// Takes an event that says that the response is not there yet.
+    fn running(&mut self, number: u64, kind: &str, event: Value<'_>, scene: &mut Scene) {
+        self.has_created = true;
+        if let Some(response) = self.response(number, kind, event, scene) {
+            check_head(response, &format!("event {number} /response"), scene);
+        }
     }
 
     fn error(&mut self, number: u64, event: Value<'_>, scene: &mut Scene) {
@@ -321,7 +328,7 @@ impl ResponsesStream {
                 format_args!("{at}/output"),
                 format_args!("{}", seen(response.get("output"))),
             );
-            check_usage(response, delivered.bytes, scene);
+            check_usage(response, delivered.measure(), scene);
             return judge_output(&delivered, at, scene);
         }
         let Some(output) = output else { return Completion::Nothing };
@@ -340,7 +347,19 @@ impl ResponsesStream {
                 format_args!("text in the terminal event only"),
             );
         }
-        check_usage(response, facts.bytes.max(delivered.bytes), scene);
+        let place = format_args!("event {number} /response/output");
+        match self.items.calls() {
+            Calls::None if facts.calls != 0 => {
+                let what = "arguments in the terminal event only";
+                scene.report.add(&rule::DELTAS_MISSING, place, format_args!("{what}"));
+            }
+            Calls::Told(calls) if calls != facts.calls => {
+                let what = "other arguments than the deltas";
+                scene.report.add(&rule::TERMINAL_DIFFERS, place, format_args!("{what}"));
+            }
+            Calls::None | Calls::Told(_) | Calls::Unknown => {}
+        }
+        check_usage(response, facts.measure().max(delivered.measure()), scene);
         judge_output(&facts, at, scene)
     }
 

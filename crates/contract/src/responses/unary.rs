@@ -2,7 +2,7 @@
 
 use super::output::Output;
 use crate::json::Value;
-use crate::scene::{Scene, foreign_document, seen};
+use crate::scene::{Scene, foreign_document, seen, seen_word};
 use crate::{Completion, Kind, Surface, rule, usage};
 
 /// The documented statuses.
@@ -27,7 +27,7 @@ pub(crate) fn judge_document(body: Value<'_>, scene: &mut Scene) -> Completion {
     let output = body.get_some("output").filter(|output| output.is_array());
     let facts = output.map(|output| Output::read(output, "", true, scene));
     let status = status_completion(body, "", scene);
-    check_usage(body, facts.as_ref().map_or(0, |facts| facts.bytes), scene);
+    check_usage(body, facts.as_ref().map_or(0, Output::measure), scene);
     let Some(facts) = facts else {
         // A failed or running response may well have none.
         if status.is_none_or(|completion| completion == Completion::Complete) {
@@ -61,12 +61,23 @@ pub(super) fn check_head(response: Value<'_>, at: &str, scene: &mut Scene) {
         scene.report.add(
             &rule::OBJECT_ODD,
             format_args!("{at}/object"),
-            format_args!("{}", seen(response.get("object"))),
+            format_args!("{}", seen_word(response.get("object"))),
         );
     }
+    /// Seconds until the year 5138; milliseconds are beyond.
+    const SECONDS_MAX: i64 = 100_000_000_000;
     // Typed as a float, so a fraction is within the contract here.
     let created = response.get("created_at");
-    if !seen(created).intersects(Kind::NUMBER) {
+    let is_no_time = |created: Value<'_>| {
+        created.integer().is_some_and(|seconds| !(1..SECONDS_MAX).contains(&seconds))
+    };
+    if created.is_some_and(is_no_time) {
+        scene.report.add(
+            &rule::CREATED_ODD,
+            format_args!("{at}/created_at"),
+            format_args!("an integer that is no time in seconds"),
+        );
+    } else if !seen(created).intersects(Kind::NUMBER) {
         scene.report.add(
             &rule::CREATED_ODD,
             format_args!("{at}/created_at"),

@@ -16,6 +16,12 @@ fn response(pointer: &str, to: Value) -> Reply {
     responses(|value| set(value, pointer, to))
 }
 
+/// A chat stream with something behind its first event.
+fn in_stream(more: &str) -> Reply {
+    let text = stream(|_| {}).text();
+    raw(Mode::Stream, text.replacen("\n\n", &format!("\n\n{more}"), 1))
+}
+
 pub(crate) fn rows() -> Vec<Row> {
     let good = || chat(|_| {});
     let text = |body: String| raw(Mode::Stream, body);
@@ -82,5 +88,9 @@ pub(crate) fn rows() -> Vec<Row> {
             "error-body-unreadable",
             unary("upstream connect error").status(503).header("content-type", "text/plain"),
         ),
+        row(173, H, "sse-data-lost", in_stream(" data: {\"choices\":[]}\n\n")),
+        row(173, H, "sse-data-lost", in_stream("{\"error\":{\"message\":\"x\",\"code\":500}}\n\n")),
+        row(174, H, "body-html", in_stream("<html>\n<title>502 Bad Gateway</title>\n</html>\n\n")),
+        row(175, H, "stream-error", in_stream("event: error\ndata:\n\n")),
     ]
 }

@@ -60,6 +60,7 @@ fn public(file: &Path, dump: &Dump, judgement: &Judgement, place: (Surface, Mode
     if let Value::Object(fields) = &mut value {
         fields.insert("file".to_owned(), json!(file.display().to_string()));
         fields.insert("status".to_owned(), json!(dump.status));
+        fields.insert("bare".to_owned(), json!(dump.bare));
         fields.insert("schema_version".to_owned(), json!(crate::result::SCHEMA_VERSION));
     }
     value
@@ -71,18 +72,26 @@ fn human(file: &Path, dump: &Dump, judgement: &Judgement, place: (Surface, Mode)
         ContractVerdict::Warn => "warn",
         ContractVerdict::Hold => "hold",
     };
-    let mut text = format!("{verdict}  {}  (status {})\n", file.display(), dump.status);
+    let status = if dump.bare {
+        "a body without its head, taken as status 200".to_owned()
+    } else {
+        format!("status {}", dump.status)
+    };
+    let mut text = format!("{verdict}  {}  ({status})\n", file.display());
     if let Some(error) = &judgement.error {
         let retry = if error.retry_safe { "a retry may help" } else { "a retry cannot help" };
-        text.push_str(&format!(
-            "      error class {}; {retry}\n",
-            json!(error.class).as_str().unwrap_or("unknown")
-        ));
+        text.push_str(&format!("      error class {}; {retry}\n", error.class.as_str()));
     }
     for finding in &judgement.findings {
+        // A place may say by itself how it lies: `after event 3`.
+        let at = if finding.at.starts_with("after ") { "" } else { "at " };
         text.push_str(&format!(
-            "      {} at {}: expected {}, seen {}\n",
-            finding.code, finding.at, finding.expected, finding.seen
+            "      {} {at}{}: expected {}, seen {}\n        do: {}\n",
+            finding.code,
+            finding.at,
+            finding.expected,
+            finding.seen,
+            finding.advice()
         ));
         let breaks = broken_clients_line(&finding.breaks(place));
         if !breaks.is_empty() {

@@ -1,8 +1,10 @@
 //! Puts the tool calls of a stream together, as far as judging them needs.
 
+use std::collections::BTreeSet;
+
 use crate::json::Value;
 use crate::scene::{Scene, seen};
-use crate::tool_call::{check_arguments, check_arguments_value};
+use crate::tool_call::{check_arguments, check_arguments_value, check_custom_input};
 use crate::{Kind, rule};
 
 /// Most calls of one choice followed.
@@ -142,15 +144,22 @@ impl ToolCalls {
 
     /// Judges the calls as wholes.
     pub(super) fn finish(&mut self, at: &str, scene: &mut Scene) {
+        let mut ids = BTreeSet::new();
         for (number, call) in self.calls.iter().enumerate() {
             let at = format!("{at}/delta/tool_calls/{number}");
             let report = &mut scene.report;
-            if call.id.is_none() {
-                report.add(
+            match call.id.as_deref() {
+                None => report.add(
                     &rule::TOOL_ID_MISSING,
                     format_args!("{at}/id"),
                     format_args!("absent, null or empty"),
-                );
+                ),
+                Some(id) if !ids.insert(id) => report.add(
+                    &rule::TOOL_ID_REPEATED,
+                    format_args!("{at}/id"),
+                    format_args!("an id that another call has"),
+                ),
+                Some(_) => {}
             }
             if !call.has_type {
                 report.add(
@@ -206,7 +215,11 @@ impl Call {
         let Some(text) = arguments.text() else {
             self.is_not_text = true;
             let at = format_args!("event {number} /tool_calls/function/arguments");
-            check_arguments_value(Some(arguments), &mut scene.report, at);
+            if self.is_custom {
+                check_custom_input(Some(arguments), &mut scene.report, at);
+            } else {
+                check_arguments_value(Some(arguments), &mut scene.report, at);
+            }
             return 0;
         };
         self.more_arguments(&text, number, scene)

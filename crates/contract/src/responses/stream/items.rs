@@ -3,12 +3,72 @@
 use crate::fingerprint::Fingerprint;
 use crate::json::Value;
 use crate::responses::output::Output;
-use crate::rule;
 use crate::scene::{Scene, seen};
 use crate::tool_call::check_arguments_value;
+use crate::{Kind, rule};
 
 /// Most items, and most parts of items, followed.
 const ITEMS_MAX: usize = 4096;
+
+/// The texts of calls of the client's tools: in events, and in items.
+const CALLS: [(&str, &str); 2] =
+    [("function_call_arguments", "arguments"), ("custom_tool_call_input", "input")];
+
+/// What the deltas of a stream told of the arguments of calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Calls {
+    /// There were none.
+    None,
+    /// All of them, in any order.
+    Told(u64),
+    /// Some came only as a whole.
+    Unknown,
+}
+
+/// Notes where an event does not say what it belongs to.
+fn check_place(number: u64, kind: &str, event: Value<'_>, scene: &mut Scene) {
+    let what = kind.rsplit_once('.').map_or(kind, |(what, _)| what);
+    let fields: &[(&str, Kind)] = match what {
+        "output_item" => &[OUTPUT_INDEX],
+        "content_part" | "output_text" | "refusal" | "reasoning_text" => {
+            &[ITEM_ID, OUTPUT_INDEX, ("content_index", Kind::INTEGER)]
+        }
+        "reasoning_summary_part" | "reasoning_summary_text" => {
+            &[ITEM_ID, OUTPUT_INDEX, ("summary_index", Kind::INTEGER)]
+        }
+        "function_call_arguments"
+        | "mcp_call_arguments"
+        | "custom_tool_call_input"
+        | "file_search_call"
+        | "web_search_call"
+        | "code_interpreter_call"
+        | "code_interpreter_call_code"
+        | "image_generation_call"
+        | "mcp_call"
+        | "mcp_list_tools" => &[ITEM_ID, OUTPUT_INDEX],
+        // Others may belong to the response itself.
+        _ => &[],
+    };
+    for (field, kind) in fields {
+        let found = seen(event.get(field));
+        if found != *kind {
+            let at = format_args!("event {number} /{field}");
+            scene.report.add(&rule::EVENT_PLACE, at, format_args!("{found}"));
+        }
+    }
+}
+
+const ITEM_ID: (&str, Kind) = ("item_id", Kind::STRING);
+const OUTPUT_INDEX: (&str, Kind) = ("output_index", Kind::INTEGER);
+
+fn is_call(what: &str) -> bool {
+    CALLS.iter().any(|(call, _)| *call == what)
+}
+
+/// Returns the type of the items that have such a text.
+fn what_calls(what: &str) -> &'static str {
+    if what == "custom_tool_call_input" { "custom_tool_call" } else { "function_call" }
+}
 
 #[derive(Debug, Default)]
 struct Item {
@@ -45,6 +105,8 @@ pub(super) struct Items {
     /// Parts that were added, by output and content index.
     parts: Vec<(i64, i64)>,
     facts: Output,
+    /// The arguments of some call came only as a whole.
+    has_calls_without_deltas: bool,
 }
 
 impl Items {
@@ -64,6 +126,7 @@ impl Items {
         let kind = kind.strip_prefix("response.")?;
         let index = |key: &str| event.get(key).and_then(Value::integer);
         let output_index = index("output_index").unwrap_or(0);
+        check_place(number, kind, event, scene);
         match kind {
             "output_item.added" => self.added(number, output_index, event, scene),
             "output_item.done" => self.done(number, output_index, event, scene),
@@ -72,6 +135,11 @@ impl Items {
                 if self.parts.len() < ITEMS_MAX {
                     self.parts.push((output_index, index("content_index").unwrap_or(0)));
                 }
+            }
+            "content_part.done" => {
+                let part = event.get_some("part");
+                let at = (output_index, index("content_index").unwrap_or(0));
+                self.compare_part(number, at, part, scene);
             }
             _ => {
                 let (what, stage) = kind.rsplit_once('.')?;
@@ -215,6 +283,13 @@ impl Items {
         if let Some(place) = self.growing.iter().rposition(is_it) {
             if let Some(growing) = self.growing.get_mut(place) {
                 growing.print.add(delta.as_bytes());
+                if growing.is_done && !delta.is_empty() {
+                    scene.report.add(
+                        &rule::DONE_DIFFERS,
+                        format_args!("event {number} /delta"),
+                        format_args!("a delta behind the final text"),
+                    );
+                }
             }
             return Some(Growth { is_answer, place });
         }
@@ -263,8 +338,14 @@ impl Items {
             growing.is_done = true;
             growing.print
         });
-        // A gateway that leaves the final text out has at least delivered the deltas.
-        let Some(text) = found.and_then(Value::text) else { return };
+        let Some(text) = found.and_then(Value::text) else {
+            // A gateway that leaves the final text out has at least delivered the deltas.
+            return scene.report.add(
+                &rule::DONE_TEXT_MISSING,
+                format_args!("event {number} /{field}"),
+                format_args!("{}", seen(found)),
+            );
+        };
         match print {
             Some(print) if print == Fingerprint::of(text.as_bytes()) => {}
             None if text.is_empty() => {}
@@ -276,6 +357,7 @@ impl Items {
                 );
             }
             None => {
+                self.has_calls_without_deltas |= is_call(what);
                 scene.report.add(
                     &rule::DELTAS_MISSING,
                     format_args!("event {number} /{field}"),
@@ -324,12 +406,8 @@ impl Items {
         }
         let had_text = !self.facts.text.is_empty();
         let facts = Output::of_item(item, &format!("event {number} /item"), !had_text, scene);
-        self.facts.n_items += 1;
-        self.facts.has_tool_calls |= facts.has_tool_calls;
-        self.facts.refused |= facts.refused;
-        self.facts.has_wrong_type |= facts.has_wrong_type;
-        self.facts.is_proven |= facts.is_proven;
-        self.facts.has_unfinished |= facts.has_unfinished;
+        self.facts.take(&facts);
+        self.compare_item(number, output_index, item, scene);
         if !had_text && facts.has_text {
             scene.report.add(
                 &rule::DELTAS_MISSING,
@@ -339,6 +417,74 @@ impl Items {
             self.facts.has_text = true;
             self.facts.text = facts.text;
             self.facts.bytes += facts.bytes;
+        }
+    }
+
+    /// Compares the texts of a final part with what its deltas came to.
+    fn compare_part(
+        &self,
+        number: u64,
+        at: (i64, i64),
+        part: Option<Value<'_>>,
+        scene: &mut Scene,
+    ) {
+        let is_answer = |part: &Value<'_>| {
+            part.get("type")
+                .is_none_or(|kind| !kind.is("reasoning_text") && !kind.is("summary_text"))
+        };
+        let part = part.filter(is_answer);
+        for (what, field) in [("output_text", "text"), ("refusal", "refusal")] {
+            let text = part.and_then(|part| part.get(field));
+            self.compare_whole(number, what, at, text, scene);
+        }
+    }
+
+    /// Compares the texts of a final item with what their deltas came to.
+    fn compare_item(&mut self, number: u64, output_index: i64, item: Value<'_>, scene: &mut Scene) {
+        let parts = item.get("content").into_iter().flat_map(Value::items);
+        for (part, place) in parts.zip(0..) {
+            self.compare_part(number, (output_index, place), Some(part), scene);
+        }
+        for (what, field) in CALLS {
+            let text = item.get(field);
+            let had_deltas = self.compare_whole(number, what, (output_index, 0), text, scene);
+            let is_call = item.get("type").is_some_and(|kind| kind.is(what_calls(what)));
+            self.has_calls_without_deltas |= is_call && !had_deltas;
+        }
+    }
+
+    /// Compares a final text with what its deltas came to, and returns whether there were any. An empty one was left out.
+    fn compare_whole(
+        &self,
+        number: u64,
+        what: &str,
+        at: (i64, i64),
+        text: Option<Value<'_>>,
+        scene: &mut Scene,
+    ) -> bool {
+        let is_it = |g: &&Growing| (g.output_index, g.part_index) == at && g.what == what;
+        let Some(growing) = self.growing.iter().rfind(is_it) else { return false };
+        let text = text.and_then(Value::text).filter(|text| !text.is_empty());
+        if text.is_some_and(|text| growing.print != Fingerprint::of(text.as_bytes())) {
+            scene.report.add(
+                &rule::DONE_DIFFERS,
+                format_args!("event {number} {what}"),
+                format_args!("another text than the deltas"),
+            );
+        }
+        true
+    }
+
+    /// Returns what the deltas told of the arguments of calls.
+    pub(super) fn calls(&self) -> Calls {
+        if self.has_calls_without_deltas {
+            return Calls::Unknown;
+        }
+        let calls = self.growing.iter().filter(|g| is_call(&g.what) && !g.print.is_empty());
+        let mut calls = calls.map(|growing| growing.print.mixed()).peekable();
+        match calls.peek() {
+            None => Calls::None,
+            Some(_) => Calls::Told(calls.fold(0, u64::wrapping_add)),
         }
     }
 
