@@ -160,6 +160,12 @@ fn judge_probe(case: &Case<'_>, findings: &mut Vec<Finding>) {
     if !called {
         return;
     }
+    if !case.probe.stimulus.is_live()
+        && let Some(finding) = live::lead_not_made(case)
+    {
+        findings.push(finding);
+        return;
+    }
     if case.probe.mode == contract::Mode::Stream
         && !attempts::calls(&case.observation.exchanges).any(|exchange| exchange.request.stream)
     {

@@ -80,6 +80,10 @@ pub struct Guarded {
     pub then: Stimulus,
 }
 
+/// How late a late reply comes: later than a time-out that was meant in seconds and set in milliseconds, and sooner than any model that is
+/// asked for more than a word.
+const LATE: Duration = Duration::from_secs(1);
+
 /// How a 429 says when to come back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RetryAfter {
@@ -253,6 +257,32 @@ impl Stimulus {
                     usize::try_from(request.attempt.saturating_sub(1)).unwrap_or(usize::MAX);
                 acts.get(index).or_else(|| acts.last()).cloned().unwrap_or(Act::Close)
             }
+        }
+    }
+
+    /// Returns how long the reply to an attempt is kept back, head and all.
+    pub fn head_after(&self, attempt: u32) -> Duration {
+        match self {
+            Self::Script(script) => script.fault(attempt).edits.head_after,
+            Self::Tolerated(Variation::Late) => LATE,
+            Self::Guarded(guarded) => guarded.then.head_after(attempt),
+            Self::Relay
+            | Self::InvalidCredential
+            | Self::Documented
+            | Self::UnknownCa
+            | Self::Tolerated(_)
+            | Self::Error(_)
+            | Self::RateLimited(_)
+            | Self::Redirect(_)
+            | Self::RecoversOnSecond(_)
+            | Self::PrimaryFails(_)
+            | Self::AskerLeaves
+            | Self::Changed(_)
+            | Self::Refused
+            | Self::Network(_)
+            | Self::Shape(_)
+            | Self::Stream(_)
+            | Self::Acts(_) => Duration::ZERO,
         }
     }
 

@@ -221,8 +221,9 @@ async fn of_ask(
         Act::RelayInvalidCredential | Act::RelayEdited(_) if called.is_none() => Act::Relay,
         act => act,
     };
-    if let Stimulus::Script(script) = &ask.armed.stimulus {
-        sleep(script.fault(surface_attempt).edits.head_after).await;
+    let head_after = ask.armed.stimulus.head_after(surface_attempt);
+    if !head_after.is_zero() {
+        sleep(head_after).await;
     }
     perform(port, arrived, bytes, ask, recorder, act, may_be_users).await
 }

@@ -17,6 +17,9 @@ const BUILT_IN: [(&str, Option<&str>); 3] = [
 
 const LIVE_CALLS: u32 = 60;
 
+/// The largest ceiling that may be set.
+const LIVE_CALLS_MAX: u32 = 100_000;
+
 impl Reader<'_> {
     /// Reads a provider. `above`: the top level's, from which a release's takes what it leaves out.
     pub(super) fn provider(
@@ -49,15 +52,20 @@ impl Reader<'_> {
         let connect_to = self.checked(fields, "connect_to", scalar::host_and_port);
         let ca = self.file(fields, "ca");
         let proxy = self.checked(fields, "proxy", proxy_url);
-        let name = name?;
+        let (name, endpoint) = (name?, endpoint?);
+        let unless_set = match endpoint {
+            ProviderEndpoint::Url(_) => LIVE_CALLS,
+            // They cost nothing.
+            ProviderEndpoint::Simulated => LIVE_CALLS_MAX,
+        };
         Some(Provider {
             profile: profile.unwrap_or_else(|| Profile::for_provider(&name)),
             name,
-            endpoint: endpoint?,
+            endpoint,
             surface,
             modes: modes?,
             key: key?,
-            live_calls: live_calls.or(above.map(|p| p.live_calls)).unwrap_or(LIVE_CALLS),
+            live_calls: live_calls.or(above.map(|p| p.live_calls)).unwrap_or(unless_set),
             connect_to,
             ca,
             proxy,

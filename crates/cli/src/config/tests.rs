@@ -166,7 +166,8 @@ fn defaults_fill_a_small_configuration() {
     let settings = settings_of(SMALL);
     assert_eq!(settings.provider.endpoint, ProviderEndpoint::Simulated);
     assert_eq!(settings.provider.key, SecretSource::Control);
-    assert_eq!((settings.provider.live_calls, settings.provider.surface), (60, Surface::Chat));
+    // They cost nothing.
+    assert_eq!((settings.provider.live_calls, settings.provider.surface), (100_000, Surface::Chat));
     assert_eq!(
         (settings.new.version.as_str(), settings.rollback.version.as_str()),
         ("2.10", "2.9")

@@ -26,6 +26,7 @@ pub(super) fn add(plan: &mut Plan<'_>) {
         tolerated("tolerated-minimal", Variation::Minimal, Expect::Answer);
     }
     tolerated("tolerated-long", Variation::Long, Expect::Answer);
+    tolerated("tolerated-late", Variation::Late, Expect::Answer);
     if surface == Surface::Responses {
         // A message is a list of texts (contracts.md section 2.2); every SDK's `output_text` joins them.
         tolerated("tolerated-parts", Variation::Parts, Expect::Answer);

@@ -3,7 +3,7 @@
 use contract::{ContractVerdict, ErrorClass};
 
 use super::{Case, is_from_provider, is_good_reply, last_call};
-use crate::{AnsweredBy, End, Exchange, Expect, Finding, OutcomeKind, Severity};
+use crate::{AnsweredBy, End, Exchange, Expect, Finding, OutcomeKind, Severity, attempts};
 
 /// How surestep's own call to the provider fared.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -99,12 +99,7 @@ fn trouble(case: &Case<'_>, call: &Exchange) -> Option<Trouble> {
         return Some(unreachable());
     }
     if call.answered_by == AnsweredBy::Guard {
-        return Some((
-            Severity::Ambiguous,
-            "live-calls-spent",
-            "the budget of live calls was spent".to_owned(),
-            "Raise `provider.live_calls`, or see why the release makes so many calls.",
-        ));
+        return Some(live_calls_spent());
     }
     let response = call.response.as_ref()?;
     let wants_refusal = case.probe.expect == Expect::Refusal;
@@ -122,6 +117,27 @@ fn trouble(case: &Case<'_>, call: &Exchange) -> Option<Trouble> {
         return refused(case, status, ErrorClass::Unknown);
     }
     off_contract(case, call)
+}
+
+fn live_calls_spent() -> Trouble {
+    (
+        Severity::Ambiguous,
+        "live-calls-spent",
+        "the budget of live calls was spent".to_owned(),
+        "Raise `provider.live_calls`, or see why the release makes so many calls. With `calls_per_ask` above 1 the calls that lead up to the answer reach the provider in each probe.",
+    )
+}
+
+/// Returns what is to be said where a call that leads up to the answer was to reach the provider, and the budget was spent: then there was no ask of
+/// this probe.
+pub(super) fn lead_not_made(case: &Case<'_>) -> Option<Finding> {
+    let refused = attempts::calls(&case.observation.exchanges).find(|call| {
+        call.answered_by == AnsweredBy::Guard
+            && call.response.as_ref().is_some_and(|response| response.status == 503)
+    });
+    let (severity, code, seen, advice) = refused.map(|_| live_calls_spent())?;
+    let expected = "the calls that lead up to the answer, answered by the provider";
+    Some(Finding::new(severity, code, expected, seen, advice))
 }
 
 fn unreachable() -> Trouble {

@@ -55,6 +55,8 @@ pub enum Variation {
     Long,
     /// The message in two output texts (responses).
     Parts,
+    /// After a silence before its first byte, as models take their time.
+    Late,
     /// Compressed, for whoever says that it reads that (unary replies).
     Gzip,
 }
@@ -145,8 +147,8 @@ fn unary(variation: Variation, request: &RequestContext) -> Act {
             headers.push(("content-encoding".to_owned(), "gzip".to_owned()));
             return whole(200, headers, reply::gzip(document.to_string().as_bytes()));
         }
-        // It is in the text.
-        Variation::Long => {}
+        // It is in the text, or in when it comes.
+        Variation::Long | Variation::Late => {}
         // Who does not ask for it gets none.
         Variation::Gzip => {}
         Variation::SplitUtf8 => {
@@ -217,6 +219,7 @@ fn stream(variation: Variation, request: &RequestContext) -> Act {
         | Variation::UsageAbsent
         | Variation::LeadingSpace
         | Variation::Long
+        | Variation::Late
         | Variation::Gzip => {}
     }
     let mut answer = pieces_answer(request, frame(variation, &events), AnswerEnd::Complete);
@@ -267,6 +270,7 @@ fn frame(variation: Variation, events: &[StreamEvent]) -> Vec<Vec<u8>> {
             | Variation::LeadingSpace
             | Variation::Minimal
             | Variation::Long
+            | Variation::Late
             | Variation::Parts
             | Variation::Gzip => chunks.push(text.into_bytes()),
         }
@@ -277,9 +281,43 @@ fn frame(variation: Variation, events: &[StreamEvent]) -> Vec<Vec<u8>> {
 /// What the simulated model thought, as far as it is told.
 pub(crate) const THOUGHT: &str = "The question is short, and the answer is known.";
 
-/// A reasoning item without a summary, as they come unless one is asked for (contracts.md section 2.2).
-fn reasoning_item() -> Value {
-    json!({"id": "rs_0123456789abcdef", "type": "reasoning", "summary": []})
+/// The id of the reasoning item.
+const REASONING: &str = "rs_0123456789abcdef";
+
+/// A reasoning item with what is told of the thought (contracts.md section 2.2), or still without it.
+fn reasoning_item(summary: &[Value]) -> Value {
+    json!({"id": REASONING, "type": "reasoning", "summary": summary})
+}
+
+fn summary_part(text: &str) -> Value {
+    json!({"type": "summary_text", "text": text})
+}
+
+/// The events of a reasoning item whose summary is told (contracts.md section 2.3); whoever takes every `delta` for text takes this one too.
+fn reasoning_events() -> Vec<StreamEvent> {
+    let of_item = |kind: &str, item: Value| {
+        let event = json!({"type": kind, "sequence_number": 0, "output_index": 0, "item": item});
+        StreamEvent::named(kind, event.to_string())
+    };
+    let of_summary = |kind: &str, field: &str, value: Value| {
+        let event = json!({"type": kind, "sequence_number": 0, "item_id": REASONING, "output_index": 0, "summary_index": 0, field: value});
+        StreamEvent::named(kind, event.to_string())
+    };
+    let mut events = vec![
+        of_item("response.output_item.added", reasoning_item(&[])),
+        of_summary("response.reasoning_summary_part.added", "part", summary_part("")),
+    ];
+    events.extend(
+        THOUGHT.split_inclusive(", ").map(|piece| {
+            of_summary("response.reasoning_summary_text.delta", "delta", json!(piece))
+        }),
+    );
+    events.extend([
+        of_summary("response.reasoning_summary_text.done", "text", json!(THOUGHT)),
+        of_summary("response.reasoning_summary_part.done", "part", summary_part(THOUGHT)),
+        of_item("response.output_item.done", reasoning_item(&[summary_part(THOUGHT)])),
+    ]);
+    events
 }
 
 /// Puts a reasoning item before the message of a response, or reasoning beside the text of a completion.
@@ -288,7 +326,7 @@ fn add_reasoning(document: &mut Value) {
         if let Some(Value::Array(items)) = document.pointer_mut(path)
             && !items.is_empty()
         {
-            items.insert(0, reasoning_item());
+            items.insert(0, reasoning_item(&[summary_part(THOUGHT)]));
         }
     }
     if document.pointer("/choices/0/message").is_some() {
@@ -323,12 +361,7 @@ fn think_first(events: &mut Vec<StreamEvent>, surface: Surface) {
                 }
             });
             // Behind `response.created` and `response.in_progress`.
-            let of_item = |kind: &str| {
-                let event = json!({"type": kind, "sequence_number": 0, "output_index": 0, "item": reasoning_item()});
-                StreamEvent::named(kind, event.to_string())
-            };
-            let thought = ["response.output_item.added", "response.output_item.done"].map(of_item);
-            events.splice(2..2, thought);
+            events.splice(2..2, reasoning_events());
             for (n, event) in events.iter_mut().enumerate() {
                 edit_each(std::slice::from_mut(event), |event| {
                     set(event, "/sequence_number", Some(json!(n)));

@@ -76,7 +76,7 @@ const LIVE_CALLS: Key = key(
     "live_calls",
     Kind::Integer { min: 0, max: 100_000 },
     Value("60"),
-    "Ceiling on calls that reach the provider in one run.",
+    "Ceiling on calls that reach the provider in one run; with `simulated` there is none unless it is set.",
     "60",
 );
 const CONNECT_TO: Key = key(
