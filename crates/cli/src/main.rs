@@ -23,6 +23,10 @@ mod wiring;
 
 use std::process::ExitCode;
 
+/// A call through the tap makes some ninety small allocations: this one spends half of the platform's time on them (bench/tap.md).
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let mut words = std::env::args_os();
     // Before any thread exists: this process only holds a release, see `release::supervise`.

@@ -1,7 +1,11 @@
 //! Legal variations of the documented reply.
 
+use std::io;
+
 use contract::reply::{self, StreamEvent};
 use contract::{Mode, Surface};
+use serde::Serialize as _;
+use serde_json::ser::{Formatter, Serializer};
 use serde_json::{Value, json};
 
 use super::body::set;
@@ -49,7 +53,7 @@ pub enum Variation {
     /// Blank lines before the JSON document.
     LeadingSpace,
     /// Only what the documentation requires: no fingerprint, tier, log probabilities, refusal, annotations or details of usage, and in chat streams no
-    /// role.
+    /// role; with an id of another form, and blanks in its JSON.
     Minimal,
     /// An answer of many pages.
     Long,
@@ -140,7 +144,11 @@ fn unary(variation: Variation, request: &RequestContext) -> Act {
         Variation::UsageAbsent => set(&mut document, "/usage", None),
         Variation::LeadingSpace => lead = "\n\n   \n",
         Variation::Bom => lead = "\u{feff}",
-        Variation::Minimal => leave_out_optional(&mut document),
+        Variation::Minimal => {
+            make_minimal(&mut document);
+            let body = spaced(&document).into_bytes();
+            return whole(200, json_headers(request), body);
+        }
         Variation::Parts => document = reply::unary_in_parts(&context(request, &text)),
         Variation::Gzip if request.accepts_gzip => {
             let mut headers = json_headers(request);
@@ -178,7 +186,14 @@ fn stream(variation: Variation, request: &RequestContext) -> Act {
     let context = reply::ReplyContext { include_usage, ..context(request, &text) };
     let mut events = reply::stream(&context);
     match variation {
-        Variation::Minimal => edit_each(&mut events, leave_out_optional),
+        Variation::Minimal => {
+            edit_each(&mut events, make_minimal);
+            for event in &mut events {
+                if let Some(document) = event.json() {
+                    event.data = spaced(&document);
+                }
+            }
+        }
         Variation::Parts => events = reply::stream_in_parts(&context),
         Variation::ExtraFields => edit_each(&mut events, add_fields),
         Variation::ModelSnapshot => edit_each(&mut events, name_snapshot),
@@ -392,8 +407,9 @@ fn split_inside_character(bytes: &[u8], chunks: &mut Vec<Vec<u8>>) {
     chunks.push(chunk);
 }
 
-/// Leaves them out of a completion, a chunk or a response; other events of a response have nothing of theirs.
-fn leave_out_optional(document: &mut Value) {
+/// Leaves them out of a completion, a chunk or a response, and names a completion as other providers do; other events of a response have nothing
+/// of theirs.
+fn make_minimal(document: &mut Value) {
     let reply = match document.get("object") {
         Some(_) => Some(document),
         None => document.get_mut("response"),
@@ -402,6 +418,41 @@ fn leave_out_optional(document: &mut Value) {
     for path in OPTIONAL {
         set(reply, path, None);
     }
+    if reply.get("choices").is_some() {
+        set(reply, "/id", Some(json!("gen-1790000000-surestep")));
+    }
+}
+
+/// Writes JSON with a blank behind each colon and comma, as servers in Python do.
+fn spaced(document: &Value) -> String {
+    struct Spaced;
+
+    impl Formatter for Spaced {
+        fn begin_array_value<W: ?Sized + io::Write>(
+            &mut self,
+            writer: &mut W,
+            first: bool,
+        ) -> io::Result<()> {
+            if first { Ok(()) } else { writer.write_all(b", ") }
+        }
+
+        fn begin_object_key<W: ?Sized + io::Write>(
+            &mut self,
+            writer: &mut W,
+            first: bool,
+        ) -> io::Result<()> {
+            if first { Ok(()) } else { writer.write_all(b", ") }
+        }
+
+        fn begin_object_value<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
+            writer.write_all(b": ")
+        }
+    }
+
+    let mut bytes = Vec::new();
+    let mut writer = Serializer::with_formatter(&mut bytes, Spaced);
+    document.serialize(&mut writer).expect("a vector takes every byte");
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 fn add_fields(document: &mut Value) {

@@ -34,6 +34,10 @@ const DELAY_ROUNDS: usize = 3;
 /// A process that has started needs no more memory after this long.
 const SETTLED: Duration = Duration::from_secs(1);
 
+/// As in the product.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() {
     let arguments: Vec<String> =
         std::env::args().skip(1).filter(|word| word != "--bench").collect();

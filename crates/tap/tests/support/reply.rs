@@ -158,10 +158,12 @@ pub fn normal(body: &[u8], request_id: Option<&str>) -> String {
     if let Some(id) = request_id {
         text = text.replace(id, REQUEST_ID);
     }
-    for name in ["\"created\":", "\"created_at\":", "\"completed_at\":"] {
+    let names = ["\"created\":", "\"created_at\":", "\"completed_at\":"];
+    // With a blank behind the colon, too.
+    for name in names.into_iter().flat_map(|name| [name.to_owned(), format!("{name} ")]) {
         let mut made = String::new();
         let mut rest = text.as_str();
-        while let Some((before, after)) = rest.split_once(name) {
+        while let Some((before, after)) = rest.split_once(name.as_str()) {
             write!(made, "{before}{name}").unwrap();
             rest = after.trim_start_matches(|c: char| c.is_ascii_digit());
         }
