@@ -127,7 +127,7 @@ pub(crate) async fn probe<T: Tap, R: Releases, C: ControlPort>(
     bench.live_calls.spend(&observation);
     let delivered: Vec<&str> = delivered.iter().map(contract::DeliveredText::expose).collect();
     let answer = relate(asked.answer.as_ref().map(Sensitive::expose), &delivered, &names.label);
-    let context = log_context(bench, subject.role, &observation);
+    let context = log_context(bench, subject.role, probe.mode, &observation);
     let logs = match &asked.logs {
         Some(own) => log_evidence(own, &asked, &context, &bench.scanner),
         None if company == Company::Alone => {
@@ -303,12 +303,15 @@ pub(crate) fn prompt(names: &AskNames) -> Sensitive {
 fn log_context<T: Tap, R: Releases, C: ControlPort>(
     bench: &Bench<T, R, C>,
     role: Role,
+    mode: Mode,
     observation: &Observation,
 ) -> LogContext {
+    let release = bench.settings.release(role);
     let mut context = LogContext {
-        version: bench.settings.release(role).version.clone(),
-        fields: bench.settings.release(role).log_fields.clone(),
-        telemetry: bench.settings.release(role).logs.contains(&LogSource::Otlp),
+        version: release.version.clone(),
+        places: release.run.places(mode),
+        fields: release.log_fields.clone(),
+        telemetry: release.logs.contains(&LogSource::Otlp),
         ..LogContext::default()
     };
     let mut reply_ids = Vec::new();
