@@ -244,6 +244,14 @@ pub enum Run {
 }
 
 impl Run {
+    /// Returns how the prompt reaches a command in a mode; `None` for what is asked over HTTP.
+    pub(crate) fn prompt_by(&self, mode: Mode) -> Option<PromptBy> {
+        match self {
+            Self::Command(run) => run.of(mode).map(|one_shot| one_shot.prompt),
+            Self::Service(_) | Self::Url { .. } => None,
+        }
+    }
+
     /// Returns what an ask goes to, as a log names it: the path of an endpoint, the file of a command.
     pub(crate) fn places(&self, mode: Mode) -> Vec<String> {
         let ask = match self {
@@ -489,5 +497,6 @@ mod tests {
         let run = Run::Url { url: "http://h".to_owned(), ask };
         assert_eq!(run.places(Mode::Unary), ["/ask"]);
         assert_eq!(run.places(Mode::Stream), ["/live"]);
+        assert_eq!(run.prompt_by(Mode::Unary), None);
     }
 }
