@@ -29,6 +29,7 @@ fn ask() -> ArmedAsk {
         id: AskId(1),
         marker: Marker::new(1),
         label: LABEL.to_owned(),
+        question: Some(contract::smoke::Wording::Plain),
         stimulus: Stimulus::Documented,
         exclusive: false,
         among_users: false,

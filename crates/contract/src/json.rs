@@ -309,6 +309,11 @@ impl<'t> Value<'t> {
         }
     }
 
+    /// Returns all texts of the document, wherever they stand; keys are none.
+    pub(crate) fn texts(self) -> impl Iterator<Item = Cow<'t, str>> {
+        (0..self.tape.nodes.len()).filter_map(move |index| self.at(index).text())
+    }
+
     /// Returns whether it is `true` or `false`.
     pub(crate) fn boolean(self) -> Option<bool> {
         (self.node().tag == Tag::Bool).then(|| self.raw() == "true")

@@ -1,17 +1,55 @@
-//! The smoke prompt: what every ask says, and how the asked label is found again.
+//! The smoke prompt: what every ask says, how the asked label is found again, and whether the prompt arrived as it was asked.
 //!
 //! The marker names the ask; it never comes back in an answer. The label is what a well-behaved model replies with.
 
 use std::sync::LazyLock;
 
 use memchr::memmem::Finder;
+use serde::Serialize;
+
+use crate::json::Tape;
+
+/// Begins the instruction.
+const INSTRUCTION: &str = "Release check. Reply with exactly ";
+
+/// The same in lower case, as far as it tells a question that was cut early.
+const FIRST_WORDS: &str = "release check";
 
 /// Stands between the instruction and the label.
 const BEFORE_LABEL: &str = "this label and nothing else: ";
 
-/// Returns the prompt of an ask. `marker` comes first, so that a log which keeps only the first words of a prompt shows it.
+/// What people write and a careless client loses: letters of two and of three bytes, a quote, a backslash. Nothing of it
+/// changes when Unicode is normalised; no name, number or address is in it that a service may mask, and no apostrophe, so that
+/// it survives a shell's single quotes.
+const WRITTEN: &str = "(Written with care: naïve café, 文字, \"quotes\" and here\\there.)";
+
+/// How a prompt is worded.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Wording {
+    /// One line of ASCII.
+    #[default]
+    Plain,
+    /// As people write: with a second line, and what ASCII and unquoted text cannot hold.
+    Written,
+    /// The same on one line, for those who read a question up to the end of its line.
+    WrittenOnOneLine,
+}
+
+impl Wording {
+    /// Returns the prompt of an ask in this wording.
+    pub fn prompt(self, marker: &str, label: &str) -> String {
+        let instruction = prompt(marker, label);
+        match self {
+            Self::Plain => instruction,
+            Self::Written => format!("{instruction}\n{WRITTEN}"),
+            Self::WrittenOnOneLine => format!("{instruction} {WRITTEN}"),
+        }
+    }
+}
+
+/// Returns the plain prompt of an ask. `marker` comes first, so that a log which keeps only the first words of a prompt shows it.
 pub fn prompt(marker: &str, label: &str) -> String {
-    format!("[{marker}] Release check. Reply with exactly {BEFORE_LABEL}{label}")
+    format!("[{marker}] {INSTRUCTION}{BEFORE_LABEL}{label}")
 }
 
 /// Returns the label that a prompt asks for.
@@ -24,15 +62,233 @@ pub fn label_asked(text: &str) -> Option<&str> {
     rest.get(..end).filter(|label| !label.is_empty())
 }
 
+/// What became of a question on its way into a request: the one thing that is kept of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum QuestionSeen {
+    /// It stands whole in one of the body's strings.
+    Whole,
+    /// There is something of it, and no string has all; or the body is no JSON, so that no provider finds one in it.
+    Damaged,
+    /// Nothing of it is there: the service asks in words of its own.
+    Absent,
+    /// Nobody can tell: the body is no text, or it was not looked for.
+    #[default]
+    Unread,
+}
+
+impl QuestionSeen {
+    /// Looks for the question of this wording, of the ask of this marker, in the body of a request.
+    ///
+    /// Whatever stands round it is a template's. Marker and label are not compared: they are random, and a service may well mask
+    /// numbers. White space may be folded, and the text may be escaped once more, as JSON or HTML, inside of a larger one.
+    pub fn read(wording: Wording, marker: &str, body: &[u8]) -> Self {
+        let Ok(text) = simdutf8::basic::from_utf8(body) else { return Self::Unread };
+        // Most clients write plain text as it is: then there is nothing to decode.
+        if wording == Wording::Plain && stands_in(wording, text) {
+            return Self::Whole;
+        }
+        let mut tape = Tape::unbounded();
+        let Ok(document) = tape.read_text(text) else { return Self::Damaged };
+        if document.texts().any(|text| stands_in(wording, &text)) {
+            return Self::Whole;
+        }
+        // In any case of letters: that is a way to damage it.
+        let text = text.to_ascii_lowercase();
+        if text.contains(FIRST_WORDS) || text.contains(marker) {
+            Self::Damaged
+        } else {
+            Self::Absent
+        }
+    }
+}
+
+/// Tells whether all of a question that is not random stands in a text, in its order.
+fn stands_in(wording: Wording, text: &str) -> bool {
+    // Most texts are as they were asked; of the others, few are worth folding.
+    stands_as_it_is(wording, text)
+        || (text.contains("Release")
+            && stands_as_it_is(wording, &text.split_whitespace().collect::<Vec<_>>().join(" ")))
+}
+
+fn stands_as_it_is(wording: Wording, text: &str) -> bool {
+    static INSTRUCTED: LazyLock<String> =
+        LazyLock::new(|| [INSTRUCTION, BEFORE_LABEL.trim_end()].concat());
+    let Some((_, behind)) = text.split_once(INSTRUCTED.as_str()) else { return false };
+    match wording {
+        Wording::Plain => true,
+        Wording::Written | Wording::WrittenOnOneLine => {
+            WRITTEN_FORMS.iter().any(|form| behind.contains(form.as_str()))
+        }
+    }
+}
+
+/// What people write, as it is and as it stands inside of a JSON document, of one in that, or of HTML.
+static WRITTEN_FORMS: LazyLock<Vec<String>> = LazyLock::new(|| {
+    let mut forms =
+        vec![WRITTEN.to_owned(), WRITTEN.replace('"', "&quot;"), WRITTEN.replace('"', "&#34;")];
+    let in_ascii = |escape: fn(u32) -> String| -> String {
+        let escaped = |c: char| if c.is_ascii() { c.to_string() } else { escape(c.into()) };
+        in_json(WRITTEN).chars().map(escaped).collect()
+    };
+    let once = [
+        in_json(WRITTEN),
+        in_ascii(|code| format!("\\u{code:04x}")),
+        in_ascii(|code| format!("\\u{code:04X}")),
+    ];
+    forms.extend(once.iter().map(|form| in_json(form)));
+    forms.extend(once);
+    forms
+});
+
+/// Returns how a text stands in a JSON string.
+fn in_json(text: &str) -> String {
+    text.replace('\\', "\\\\").replace('"', "\\\"")
+}
+
 #[cfg(test)]
 mod tests {
+    use serde_json::{Value, json};
+
     use super::*;
+
+    const WORDINGS: [Wording; 3] = [Wording::Plain, Wording::Written, Wording::WrittenOnOneLine];
 
     #[test]
     fn label_is_found_also_inside_json() {
-        let prompt = prompt("ssm-1", "SSL-22");
-        assert_eq!(label_asked(&prompt), Some("SSL-22"));
-        assert_eq!(label_asked(&format!("{{\"content\":\"{prompt}\"}}")), Some("SSL-22"));
+        for wording in WORDINGS {
+            let prompt = wording.prompt("ssm-1", "SSL-22");
+            assert_eq!(label_asked(&prompt), Some("SSL-22"));
+            assert_eq!(label_asked(&json!({ "content": prompt }).to_string()), Some("SSL-22"));
+        }
         assert_eq!(label_asked("hello"), None);
+    }
+
+    const MARKER: &str = "ssm-0123456789ab";
+
+    fn asked(wording: Wording) -> String {
+        wording.prompt(MARKER, "SSL-0123456789ab")
+    }
+
+    #[track_caller]
+    fn check(expected: QuestionSeen, body: impl Fn(&str) -> String) {
+        for wording in WORDINGS {
+            let body = body(&asked(wording));
+            assert_eq!(
+                QuestionSeen::read(wording, MARKER, body.as_bytes()),
+                expected,
+                "{wording:?}: {body}"
+            );
+        }
+    }
+
+    fn ascii(document: &Value) -> String {
+        let text = document.to_string();
+        let escaped =
+            |c: char| if c.is_ascii() { c.to_string() } else { format!("\\u{:04X}", u32::from(c)) };
+        text.chars().map(escaped).collect()
+    }
+
+    #[test]
+    fn a_question_is_whole_however_it_is_wrapped() {
+        let bodies: &[fn(&str) -> Value] = &[
+            |q| json!({ "messages": [{ "role": "user", "content": q }] }),
+            |q| json!({ "messages": [{ "role": "system", "content": "Be brief." }, { "role": "user", "content": format!("Question: {q}\n\nAnswer:") }] }),
+            |q| json!({ "messages": [{ "content": [{ "type": "text", "text": "Context" }, { "type": "text", "text": q }] }] }),
+            |q| json!({ "input": q }),
+            |q| json!({ "input": [{ "content": [{ "type": "input_text", "text": q }] }], "instructions": "Be brief." }),
+            // Folded, wrapped, trimmed; and masked, as whoever masks numbers does.
+            |q| json!({ "input": q.split_whitespace().collect::<Vec<_>>().join(" ") }),
+            |q| json!({ "input": q.replace("exactly ", "exactly\n").replace("and ", "and  ") }),
+            |q| json!({ "input": q.replace("0123456789", "[number]") }),
+            // Inside of another document.
+            |q| json!({ "input": json!({ "question": q }).to_string() }),
+            |q| json!({ "input": ascii(&json!({ "question": q })) }),
+            |q| json!({ "input": json!({ "body": json!({ "question": q }).to_string() }).to_string() }),
+            |q| json!({ "input": format!("<question>{}</question>", q.replace('"', "&quot;")) }),
+        ];
+        for body in bodies {
+            check(QuestionSeen::Whole, |question| body(question).to_string());
+            check(QuestionSeen::Whole, |question| ascii(&body(question)));
+        }
+    }
+
+    #[test]
+    fn a_question_that_is_cut_or_changed_is_damaged() {
+        let changes: &[fn(&str) -> String] = &[
+            |q| q.chars().take(60).collect(),
+            str::to_uppercase,
+            |q| q.replace("exactly", "about"),
+            |q| q.chars().take(20).collect(),
+            |q| q.replace(' ', ""),
+            |q| q.replace(MARKER, "").replace(':', ";"),
+        ];
+        for change in changes {
+            check(QuestionSeen::Damaged, |question| {
+                json!({ "messages": [{ "role": "user", "content": change(question) }] }).to_string()
+            });
+        }
+        // Half of it in one string and half in another is in none.
+        check(QuestionSeen::Damaged, |question| {
+            let (head, tail) = question.split_at(50);
+            json!({ "messages": [{ "content": head }, { "content": tail }] }).to_string()
+        });
+    }
+
+    #[test]
+    fn a_question_in_other_words_is_absent() {
+        for words in ["", "What is the weather?", "ssm-ffffffffffff: what is the weather?"] {
+            check(QuestionSeen::Absent, |_| json!({ "input": words }).to_string());
+        }
+    }
+
+    #[test]
+    fn what_ascii_cannot_hold_is_missed() {
+        let changes: &[fn(&str) -> String] = &[
+            |q| q.replace(|c: char| !c.is_ascii_graphic() && c != ' ', "?"),
+            |q| q.replace("文字", ""),
+            |q| q.replace('é', "Ã©"),
+            |q| q.replace('"', ""),
+            |q| q.replace('\\', ""),
+            |q| q.replace("\\t", "\t"),
+            |q| q.chars().take(120).collect(),
+        ];
+        for wording in [Wording::Written, Wording::WrittenOnOneLine] {
+            for change in changes {
+                let body = json!({ "input": change(&asked(wording)) }).to_string();
+                assert_eq!(
+                    QuestionSeen::read(wording, MARKER, body.as_bytes()),
+                    QuestionSeen::Damaged,
+                    "{body}"
+                );
+            }
+        }
+        let first_line = json!({ "input": asked(Wording::Written).lines().next() }).to_string();
+        assert_eq!(
+            QuestionSeen::read(Wording::Written, MARKER, first_line.as_bytes()),
+            QuestionSeen::Damaged
+        );
+    }
+
+    #[test]
+    fn a_quote_breaks_json_that_is_put_together_by_hand() {
+        for (wording, expected) in [
+            (Wording::Plain, QuestionSeen::Whole),
+            (Wording::Written, QuestionSeen::Damaged),
+            (Wording::WrittenOnOneLine, QuestionSeen::Damaged),
+        ] {
+            let body = format!(r#"{{"model":"m","input":"{}"}}"#, asked(wording));
+            assert_eq!(QuestionSeen::read(wording, MARKER, body.as_bytes()), expected, "{body}");
+        }
+        check(QuestionSeen::Damaged, |_| String::new());
+    }
+
+    #[test]
+    fn of_what_is_no_text_nothing_is_said() {
+        for body in [&b"\x1f\x8b\x08\x00"[..], b"\xff\xfe{\0}\0"] {
+            for wording in WORDINGS {
+                assert_eq!(QuestionSeen::read(wording, MARKER, body), QuestionSeen::Unread);
+            }
+        }
     }
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use contract::Mode;
+use contract::smoke::Wording;
 use evidence::{Form, NeedleKind, Scanner, Sensitive};
 use judge::judging::{
     BROKEN_BY_LEAVER, Case, Control, Judged, LeakKind, LeakSeen, LogEvidence, Machine, Policy,
@@ -19,7 +20,7 @@ use crate::bench::{AskNames, Bench, COLLECT_GRACE, ControlPort};
 use crate::ports::{
     ArmedAsk, Ask, Asked, LogPosition, Logged, Releases, RunningRelease, Tap, TapPort,
 };
-use crate::settings::LogSource;
+use crate::settings::{LogSource, PromptBy, Run};
 
 /// Live calls that one ask may make: its retries included, and not more.
 const LIVE_CALLS_PER_ASK: u32 = 6;
@@ -109,10 +110,13 @@ pub(crate) async fn probe<T: Tap, R: Releases, C: ControlPort>(
     control: Option<&Control>,
 ) -> Probing {
     let began = Instant::now();
+    let question = wording(&bench.settings.release(subject.role).run, probe);
+    let wording = question.unwrap_or_default();
     subject.port.arm(ArmedAsk {
         id: names.id,
         marker: names.marker.clone(),
         label: names.label.clone(),
+        question,
         stimulus: probe.stimulus.clone(),
         exclusive: company == Company::Alone,
         among_users: false,
@@ -126,9 +130,9 @@ pub(crate) async fn probe<T: Tap, R: Releases, C: ControlPort>(
         subject.port.refuse_connections().await;
     }
     let before = subject.running.logs_since(LogPosition::default()).end;
-    let question = ask(bench, names, subject, probe.mode);
-    let machine_patience = question.deadline;
-    let asking = subject.running.ask(question);
+    let ask = ask(bench, names, subject, probe.mode, wording);
+    let machine_patience = ask.deadline;
+    let asking = subject.running.ask(ask);
     let mut asked = if probe.asker_leaves() {
         tokio::select! {
             biased;
@@ -152,7 +156,7 @@ pub(crate) async fn probe<T: Tap, R: Releases, C: ControlPort>(
     bench.live_calls.spend(&observation);
     let delivered: Vec<&str> = delivered.iter().map(contract::DeliveredText::expose).collect();
     let answer = relate(asked.answer.as_ref().map(Sensitive::expose), &delivered, &names.label);
-    let context = log_context(bench, subject.role, &observation);
+    let context = log_context(bench, subject.role, probe.mode, &observation);
     let logs = match &asked.logs {
         Some(own) => log_evidence(own, &asked, &context, &bench.scanner),
         None if company == Company::Alone => {
@@ -212,6 +216,7 @@ async fn is_served<T: Tap, R: Releases, C: ControlPort>(
         id: names.id,
         marker: names.marker.clone(),
         label: names.label.clone(),
+        question: None,
         stimulus: Stimulus::Documented,
         exclusive: company == Company::Alone,
         among_users: false,
@@ -219,7 +224,7 @@ async fn is_served<T: Tap, R: Releases, C: ControlPort>(
         attempts_max: HOT_LOOP_AT_LEAST,
     });
     let question = Ask {
-        prompt: prompt(&names),
+        prompt: prompt(&names, Wording::Plain),
         mode,
         deadline: subject.deadline,
         tap: Some(subject.port.way()),
@@ -265,6 +270,7 @@ pub(crate) async fn put<T: Tap, R: Releases, C: ControlPort>(
         id: names.id,
         marker: names.marker.clone(),
         label: names.label.clone(),
+        question: None,
         stimulus: stimulus.clone(),
         exclusive: company == Company::Alone,
         among_users: false,
@@ -272,7 +278,7 @@ pub(crate) async fn put<T: Tap, R: Releases, C: ControlPort>(
         attempts_max: HOT_LOOP_AT_LEAST
             .max(subject.policy.max_attempts * subject.policy.calls_per_ask * HOT_LOOP_FACTOR),
     });
-    let mut asked = subject.running.ask(ask(bench, names, subject, mode)).await;
+    let mut asked = subject.running.ask(ask(bench, names, subject, mode, Wording::Plain)).await;
     let (observation, delivered) = subject.port.collect(names.id, COLLECT_GRACE).await;
     if subject.running.process_per_ask() {
         asked.outcome = within_deadline(bench, asked.outcome, &observation, subject.deadline);
@@ -287,12 +293,13 @@ fn ask<T: Tap, R: Releases, C: ControlPort>(
     names: &AskNames,
     subject: Subject<'_, R::Running, T::Port>,
     mode: Mode,
+    wording: Wording,
 ) -> Ask {
     // A command's deadline begins with its first call: how long the machine takes to start a process is not the release's doing.
     let starting =
         if subject.running.process_per_ask() { bench.starting.allowance() } else { Duration::ZERO };
     Ask {
-        prompt: prompt(names),
+        prompt: prompt(names, wording),
         mode,
         deadline: subject.deadline + starting,
         tap: Some(subject.port.way()),
@@ -322,20 +329,32 @@ fn within_deadline<T: Tap, R: Releases, C: ControlPort>(
     }
 }
 
+/// Returns how a probe's question is worded to a release. Who takes it on standard input may well read one line of that.
+fn wording(run: &Run, probe: &Probe) -> Option<Wording> {
+    let reads_lines = run.prompt_by(probe.mode) == Some(PromptBy::StandardInput);
+    probe.question().map(|wording| match wording {
+        Wording::Written if reads_lines => Wording::WrittenOnOneLine,
+        Wording::Plain | Wording::Written | Wording::WrittenOnOneLine => wording,
+    })
+}
+
 /// Returns the prompt of an ask.
-pub(crate) fn prompt(names: &AskNames) -> Sensitive {
-    Sensitive::new(contract::smoke::prompt(names.marker.as_str(), &names.label))
+pub(crate) fn prompt(names: &AskNames, wording: Wording) -> Sensitive {
+    Sensitive::new(wording.prompt(names.marker.as_str(), &names.label))
 }
 
 fn log_context<T: Tap, R: Releases, C: ControlPort>(
     bench: &Bench<T, R, C>,
     role: Role,
+    mode: Mode,
     observation: &Observation,
 ) -> LogContext {
+    let release = bench.settings.release(role);
     let mut context = LogContext {
-        version: bench.settings.release(role).version.clone(),
-        fields: bench.settings.release(role).log_fields.clone(),
-        telemetry: bench.settings.release(role).logs.contains(&LogSource::Otlp),
+        version: release.version.clone(),
+        places: release.run.places(mode),
+        fields: release.log_fields.clone(),
+        telemetry: release.logs.contains(&LogSource::Otlp),
         ..LogContext::default()
     };
     let mut reply_ids = Vec::new();

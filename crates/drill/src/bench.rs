@@ -215,9 +215,6 @@ pub(crate) struct AskNames {
     pub(crate) label: String,
 }
 
-/// Bits of a marker that count asks; those above them are the run's.
-const ASK_BITS: u32 = 24;
-
 impl RunNames {
     /// Makes the names of a run from its time and chance. Ids sort by time.
     pub fn new(now: Timestamp, chance: u64) -> Self {
@@ -228,7 +225,7 @@ impl RunNames {
 
     pub(crate) fn ask(&self) -> AskNames {
         let n = self.next.fetch_add(1, Ordering::Relaxed);
-        let bits = (self.nonce << ASK_BITS) | (n & ((1 << ASK_BITS) - 1));
+        let bits = (self.nonce << Marker::ASK_BITS) | (n & ((1 << Marker::ASK_BITS) - 1));
         AskNames { id: AskId(n), marker: Marker::new(bits), label: format!("SSL-{bits:012x}") }
     }
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use contract::smoke::Wording;
 use evidence::Sensitive;
 use judge::{AnswerRelation, Finding, Observation, OutcomeKind, Role, Severity, Stimulus, relate};
 
@@ -96,6 +97,7 @@ impl<T: Tap, R: Releases, S: TrafficSwitch> Path<'_, T, R, S> {
                 id: names.id,
                 marker: names.marker.clone(),
                 label: names.label.clone(),
+                question: None,
                 stimulus: Stimulus::Relay,
                 exclusive: false,
                 among_users: true,
@@ -106,7 +108,7 @@ impl<T: Tap, R: Releases, S: TrafficSwitch> Path<'_, T, R, S> {
         let modes = &bench.settings.provider.modes;
         let deadline = bench.settings.new.deadline.max(bench.settings.rollback.deadline);
         let ask = Ask {
-            prompt: prompt(&names),
+            prompt: prompt(&names, Wording::Plain),
             mode: modes.first().copied().unwrap_or(contract::Mode::Unary),
             deadline: deadline + Duration::from_secs(1),
             tap: None,

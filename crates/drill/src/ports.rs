@@ -6,6 +6,7 @@ use std::future::Future;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use contract::smoke::Wording;
 use contract::{DeliveredText, Mode, Profile, Surface};
 use evidence::Sensitive;
 use futures_util::future::BoxFuture;
@@ -164,6 +165,8 @@ pub struct ArmedAsk {
     pub marker: Marker,
     /// The label that its prompt asks for.
     pub label: String,
+    /// How its prompt is worded, where it is to be looked for in the requests.
+    pub question: Option<Wording>,
     /// What to do to its exchanges.
     pub stimulus: Stimulus,
     /// Attribute every exchange on this port to this ask, with its marker or without.

@@ -245,6 +245,61 @@ pub enum Run {
     },
 }
 
+impl Run {
+    /// Returns how the prompt reaches a command in a mode; `None` for what is asked over HTTP.
+    pub(crate) fn prompt_by(&self, mode: Mode) -> Option<PromptBy> {
+        match self {
+            Self::Command(run) => run.of(mode).map(|one_shot| one_shot.prompt),
+            Self::Service(_) | Self::Url { .. } => None,
+        }
+    }
+
+    /// Returns what an ask goes to, as a log names it: the path of an endpoint, the file of a command.
+    pub(crate) fn places(&self, mode: Mode) -> Vec<String> {
+        let ask = match self {
+            Self::Command(run) => {
+                return run
+                    .of(mode)
+                    .map(|one_shot| files_of(&one_shot.command))
+                    .unwrap_or_default();
+            }
+            Self::Service(ServiceRun { ask, .. }) | Self::Url { ask, .. } => ask,
+        };
+        match ask {
+            HttpAsk::Mapped { unary, stream } => {
+                let mapping = match mode {
+                    Mode::Unary => unary,
+                    Mode::Stream => stream,
+                };
+                mapping.iter().map(|mapping| mapping.path.clone()).collect()
+            }
+            // The surface's own path is known anyway.
+            HttpAsk::Openai { .. } => Vec::new(),
+        }
+    }
+}
+
+/// Returns the words of a command that name a file of the release: `bin/ask`; and `ask.pl`, also without its folder. An
+/// interpreter's name, or a program's that is a word like any other, says nothing in a log.
+fn files_of(command: &[String]) -> Vec<String> {
+    let mut files = Vec::new();
+    for word in command.iter().filter(|word| !word.starts_with('-') && !word.contains(['{', ' '])) {
+        let name = word.rsplit('/').next().unwrap_or(word);
+        let is_script = name.rsplit_once('.').is_some_and(|(stem, extension)| {
+            !stem.is_empty()
+                && !extension.is_empty()
+                && extension.bytes().all(|byte| byte.is_ascii_alphabetic())
+        });
+        if is_script && name != word {
+            files.push(name.to_owned());
+        }
+        if is_script || word.contains('/') {
+            files.push(word.clone());
+        }
+    }
+    files
+}
+
 /// A one-shot command.
 #[derive(Clone, Debug)]
 pub struct CommandRun {
@@ -252,6 +307,15 @@ pub struct CommandRun {
     pub unary: Option<OneShot>,
     /// Program and arguments for stream asks.
     pub stream: Option<OneShot>,
+}
+
+impl CommandRun {
+    fn of(&self, mode: Mode) -> Option<&OneShot> {
+        match mode {
+            Mode::Unary => self.unary.as_ref(),
+            Mode::Stream => self.stream.as_ref(),
+        }
+    }
 }
 
 /// One way to run a command.
@@ -400,4 +464,41 @@ pub struct Gates {
 pub enum LedgerUrl {
     /// A SQLite file, absolute.
     Sqlite(PathBuf),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_of_a_command_are_told_from_words() {
+        for (command, files) in [
+            (&["perl", "ask.pl", "{prompt}"][..], &["ask.pl"][..]),
+            (&["./bin/ask.sh", "--url={tap}"], &["ask.sh", "./bin/ask.sh"]),
+            (&["python3.12", "-m", "support.bot", "{prompt}"], &["support.bot"]),
+            (&["bin/ask", "fast", "{prompt}"], &["bin/ask"]),
+            (&["ask", "--no-colour", "{prompt}"], &[]),
+            (&["sh", "-c", "exec ./ask.sh \"$Q\""], &[]),
+        ] {
+            let command: Vec<String> = command.iter().map(|word| (*word).to_owned()).collect();
+            assert_eq!(files_of(&command), files, "{command:?}");
+        }
+    }
+
+    #[test]
+    fn an_ask_goes_to_the_endpoint_of_its_mode() {
+        let mapping = |path: &str| AskMapping {
+            path: path.to_owned(),
+            json: serde_json::Value::Null,
+            headers: BTreeMap::new(),
+            answer: AnswerAt::Text,
+            done: None,
+            refused: None,
+        };
+        let ask = HttpAsk::Mapped { unary: Some(mapping("/ask")), stream: Some(mapping("/live")) };
+        let run = Run::Url { url: "http://h".to_owned(), ask };
+        assert_eq!(run.places(Mode::Unary), ["/ask"]);
+        assert_eq!(run.places(Mode::Stream), ["/live"]);
+        assert_eq!(run.prompt_by(Mode::Unary), None);
+    }
 }

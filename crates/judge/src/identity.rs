@@ -90,9 +90,19 @@ impl Marker {
         Self(format!("{}{:012x}", Self::PREFIX, bits & 0xffff_ffff_ffff))
     }
 
+    /// Bits of a marker that count the asks of a run; those above them are the run's.
+    pub const ASK_BITS: u32 = 24;
+
     /// Returns the text.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// Returns whether a text is the marker of another ask of the same run. One of another run names nobody who is asked here.
+    pub fn is_of_another_ask(&self, marker: &[u8]) -> bool {
+        const RUN_LEN: usize = Marker::LEN - Marker::ASK_BITS as usize / 4;
+        let own = self.0.as_bytes();
+        marker.len() == Self::LEN && marker != own && marker.get(..RUN_LEN) == own.get(..RUN_LEN)
     }
 
     /// Where the redirect of a probe leads: a path that names the ask without holding its marker. HTTP clients log such addresses,

@@ -5,8 +5,8 @@
 //!
 //! - a field's name (`names`) is not enough, its value has to be one that such a field can have: a time within this century, a
 //!   status between 100 and 599 or a word for an end, the very version;
-//! - without a field, only the usual places count (`line`): the time at a line's head, the status behind `HTTP/1.1` or
-//!   `Error code:`, the path of a request line;
+//! - without a field, only the usual places count (`line`): the time at a line's head, the status behind `HTTP/1.1`, `upstream` or
+//!   `Error code:`, the path of a request line, the very path that was asked;
 //! - a field that the configuration names is looked for there and nowhere else.
 
 mod line;
@@ -44,6 +44,8 @@ pub struct LogContext {
     pub statuses: Vec<u16>,
     /// Ids by which an incident review finds the call at the provider: of requests and of replies.
     pub ids: Vec<String>,
+    /// What the ask went to, as logs name it: the path of an endpoint, the file of a command.
+    pub places: Vec<String>,
     /// Where to look.
     pub fields: LogFields,
     /// Whether telemetry is among the sources.
@@ -122,7 +124,7 @@ fn read_record(record: &Record, context: &LogContext, reading: &mut LogReading) 
     reading.route = reading.route
         || at(&names.route, &|value| names::says_something(value))
         || by_default(&names.route, &names::is_route)
-        || in_text(&names.route, &line::has_route);
+        || in_text(&names.route, &|text| line::has_route(text, &context.places));
     reading.timestamp = reading.timestamp
         || at(&names.timestamp, &times::is_time)
         || by_default(&names.timestamp, &names::is_timestamp)

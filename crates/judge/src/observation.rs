@@ -2,6 +2,7 @@
 //!
 //! All times are milliseconds since the tap was armed for the ask.
 
+use contract::smoke::QuestionSeen;
 use contract::{Judgement, Shape};
 use serde::Serialize;
 
@@ -165,6 +166,10 @@ pub struct RequestSeen {
     pub retry_count: Option<u32>,
     /// Whether the body carried the ask's marker.
     pub carries_marker: bool,
+    /// What became of the question that was asked, on its way into the body.
+    pub question: QuestionSeen,
+    /// How many other asks of this run had their marker in the body, beside this ask's own.
+    pub other_asks: u32,
     /// The size of the body.
     pub body_bytes: u64,
 }

@@ -1,8 +1,12 @@
 //! Probes: experiments, each with a stimulus and what is expected of the release.
 
+use contract::smoke::Wording;
 use contract::{Mode, Surface};
 
 use crate::{Lane, RequestType, Stimulus};
+
+/// The probe of what people write, in questions and in answers.
+const HAPPY_UNICODE: &str = "happy-unicode";
 
 /// One experiment: an ask, a stimulus at the tap, an expectation.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,6 +70,13 @@ impl Probe {
                 RequestType::ErrorPath
             }
         }
+    }
+
+    /// Returns how its question is worded, where it is looked for in the requests: one cause is not to be found at each probe.
+    /// The words are plain, but where characters are what is asked after.
+    pub fn question(&self) -> Option<Wording> {
+        let wording = if self.id == HAPPY_UNICODE { Wording::Written } else { Wording::Plain };
+        (self.group == "happy").then_some(wording)
     }
 
     /// Returns who answers.

@@ -36,6 +36,23 @@ struct AsksState {
     tunnels: Vec<Arc<TunnelSeen>>,
 }
 
+/// Whose markers a body carries, beside those that are nobody's.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct MarkersSeen {
+    /// Whether its ask's is there.
+    pub(crate) own: bool,
+    /// How many other asks of this run have theirs beside it.
+    pub(crate) others: u32,
+}
+
+impl MarkersSeen {
+    /// Looks among the markers of a body that belongs to an ask by its own.
+    fn of(own: &Marker, found: &[&[u8]]) -> Self {
+        let others = found.iter().filter(|marker| own.is_of_another_ask(marker)).count();
+        Self { own: true, others: u32::try_from(others).unwrap_or(u32::MAX) }
+    }
+}
+
 /// Whose an exchange is.
 #[derive(Debug)]
 pub(crate) enum Owner {
@@ -43,8 +60,8 @@ pub(crate) enum Owner {
     Ask {
         /// The ask.
         ask: Arc<Ask>,
-        /// Whether the body carries its marker.
-        carries_marker: bool,
+        /// Whose markers the body carries.
+        markers: MarkersSeen,
     },
     /// A finished ask's: a retry that came too late.
     Retired,
@@ -109,7 +126,7 @@ impl Asks {
     /// Finds whose an exchange with this path and body is. The path counts as well: who follows a redirect sends no body.
     pub(crate) fn owner(&self, path: &str, body: &[u8]) -> Owner {
         if let Some(watch) = self.watch.get() {
-            return Owner::Ask { ask: watch.ask_for(path, body), carries_marker: false };
+            return Owner::Ask { ask: watch.ask_for(path, body), markers: MarkersSeen::default() };
         }
         let mut markers = markers_in(body);
         let moved = Marker::of_moved_path(path);
@@ -117,10 +134,13 @@ impl Asks {
             markers.extend(moved.iter().map(|marker| marker.as_str().as_bytes()));
         }
         let state = self.state();
-        let by_marker =
-            state.armed.iter().find(|ask| markers.contains(&ask.armed.marker.as_str().as_bytes()));
-        if let Some(ask) = by_marker {
-            return Owner::Ask { ask: ask.clone(), carries_marker: true };
+        let armed = |marker: &&[u8]| {
+            state.armed.iter().find(|ask| ask.armed.marker.as_str().as_bytes() == *marker)
+        };
+        // What was asked before stands before what is asked now, so the last one is the ask's own.
+        if let Some(ask) = markers.iter().rev().find_map(armed) {
+            let markers = MarkersSeen::of(&ask.armed.marker, &markers);
+            return Owner::Ask { ask: ask.clone(), markers };
         }
         if state.retired.iter().any(|marker| markers.contains(&marker.as_str().as_bytes())) {
             return Owner::Retired;
@@ -132,7 +152,7 @@ impl Asks {
         // A marker that we never made names somebody else's ask, unless the whole port belongs to this one.
         match only {
             Some(ask) if ask.armed.exclusive || markers.is_empty() => {
-                Owner::Ask { ask: ask.clone(), carries_marker: false }
+                Owner::Ask { ask: ask.clone(), markers: MarkersSeen::default() }
             }
             Some(_) | None => {
                 for ask in &state.armed {
@@ -189,19 +209,22 @@ impl Asks {
     }
 }
 
-/// Returns the markers in a body, each once.
+/// Returns the markers in a body, each once, by where it stands last; of too many, the last ones.
 fn markers_in(body: &[u8]) -> Vec<&[u8]> {
     static PREFIX: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(Marker::PREFIX));
     let mut found: Vec<&[u8]> = Vec::new();
     for at in PREFIX.find_iter(body) {
         let Some(marker) = body.get(at..at + Marker::LEN) else { break };
         let digits = marker.get(Marker::PREFIX.len()..).unwrap_or_default();
-        if digits.iter().all(u8::is_ascii_hexdigit) && !found.contains(&marker) {
-            found.push(marker);
-            if found.len() == MARKERS_MAX {
-                break;
-            }
+        if !digits.iter().all(u8::is_ascii_hexdigit) {
+            continue;
         }
+        if let Some(earlier) = found.iter().position(|known| *known == marker) {
+            found.remove(earlier);
+        } else if found.len() == MARKERS_MAX {
+            found.remove(0);
+        }
+        found.push(marker);
     }
     found
 }
@@ -436,5 +459,28 @@ mod tests {
             b"{\"a\":\"[ssm-0123456789ab] x\",\"b\":\"ssm-0123456789ab ssm-zz ssm-ffffffffffff\"}";
         assert_eq!(markers_in(body), [&b"ssm-0123456789ab"[..], b"ssm-ffffffffffff"]);
         assert!(markers_in(b"ssm-0123").is_empty());
+    }
+
+    #[test]
+    fn of_many_markers_the_last_ones_are_kept_in_their_order() {
+        let body: String = (0..40).map(|n| format!("ssm-{n:012x} ")).collect();
+        let found = markers_in(body.as_bytes());
+        assert_eq!(found.len(), MARKERS_MAX);
+        assert_eq!(found.last(), Some(&&b"ssm-000000000027"[..]));
+        let again = b"ssm-000000000001 ssm-000000000002 ssm-000000000001";
+        assert_eq!(markers_in(again), [&b"ssm-000000000002"[..], b"ssm-000000000001"]);
+    }
+
+    #[test]
+    fn markers_of_other_runs_are_nobodys() {
+        let own = Marker::new(0x00ab_cdef_0000_0002);
+        let seen = |found: &[&str]| {
+            let found: Vec<&[u8]> = found.iter().map(|marker| marker.as_bytes()).collect();
+            MarkersSeen::of(&own, &found).others
+        };
+        assert_eq!(own.as_str(), "ssm-cdef00000002");
+        assert_eq!(seen(&["ssm-cdef00000002"]), 0);
+        assert_eq!(seen(&["ssm-cdef00000001", "ssm-cdef00000002", "ssm-cdef00000003"]), 2);
+        assert_eq!(seen(&["ssm-cdee00000001", "ssm-cdef00000002"]), 0);
     }
 }

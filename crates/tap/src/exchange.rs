@@ -5,17 +5,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use bytes::Bytes;
+use contract::smoke::QuestionSeen;
 use contract::{Mode, Profile, RequestFacts, Surface};
 use http::header::{
-    ACCEPT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HOST, HeaderName, HeaderValue,
-    TRANSFER_ENCODING,
+    ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HOST, HeaderName,
+    HeaderValue, TRANSFER_ENCODING,
 };
 use http::{HeaderMap, Method, Request, Response, StatusCode, Version, request};
 use judge::fault::{Editor, Edits};
 use judge::{Act, AnsweredBy, End, Marker, RequestContext, Stimulus};
 use tokio::time::{Instant, sleep};
 
-use crate::asks::{Admission, Ask, Asks, Owner};
+use crate::asks::{Admission, Ask, Asks, MarkersSeen, Owner};
 use crate::forward::{Forward, pass_on};
 use crate::incoming::Incoming;
 use crate::limits::HELD_MAX;
@@ -25,7 +26,7 @@ use crate::reading::{self, Reading};
 use crate::recorder::{JudgedAs, Recorder};
 use crate::relay::Relayed;
 use crate::reply::ReplyBody;
-use crate::request_seen::{RequestHead, invalidate_credentials, request_seen};
+use crate::request_seen::{BodySeen, RequestHead, invalidate_credentials, request_seen};
 use crate::server::FingerprintFn;
 use crate::upstream::{Client, ReplyStream, SendBody, UpstreamError, remove_hop_by_hop};
 use crate::wire::{Ending, Shown, WireControl};
@@ -115,9 +116,7 @@ pub(crate) async fn serve(
             arrived.wire.end_by(Ending::Fin);
             Err(Gone)
         }
-        (Owner::Ask { ask, carries_marker }, None) => {
-            of_ask(&port, arrived, bytes, &ask, carries_marker).await
-        }
+        (Owner::Ask { ask, markers }, None) => of_ask(&port, arrived, bytes, &ask, markers).await,
         (Owner::User, Some(rest)) => {
             Ok(relay(&port, arrived, SendBody::long(bytes, rest), None, false).await)
         }
@@ -148,7 +147,7 @@ async fn of_ask(
     arrived: Box<Arrived>,
     bytes: Bytes,
     ask: &Arc<Ask>,
-    carries_marker: bool,
+    markers: MarkersSeen,
 ) -> Result<Response<ReplyBody>, Gone> {
     let called = arrived.resource.surface.filter(|_| arrived.parts.method == Method::POST);
     // Such a path was made by the stimulus (a redirect): who follows it meets the stimulus again.
@@ -160,15 +159,21 @@ async fn of_ask(
         return Err(Gone);
     }
     let surface = called.unwrap_or(port.surface);
-    let facts = match called {
+    let (facts, question) = match called {
         Some(surface) => {
-            let read = catch_unwind(AssertUnwindSafe(|| RequestFacts::read(surface, &bytes)));
+            let read = catch_unwind(AssertUnwindSafe(|| {
+                // What is compressed is not read here.
+                let asked = ask.armed.question.filter(|_| !is_encoded(&arrived.parts));
+                let marker = ask.armed.marker.as_str();
+                let question = asked.map(|wording| QuestionSeen::read(wording, marker, &bytes));
+                (RequestFacts::read(surface, &bytes), question.unwrap_or_default())
+            }));
             read.unwrap_or_else(|_panic| {
                 ask.lose();
-                RequestFacts::default()
+                Default::default()
             })
         }
-        None => RequestFacts::default(),
+        None => Default::default(),
     };
     let mode = if facts.stream { Mode::Stream } else { Mode::Unary };
     let head = RequestHead {
@@ -181,7 +186,8 @@ async fn of_ask(
     };
     let (model, include_usage) = (facts.model.clone(), facts.include_usage);
     let format = facts.format.clone();
-    let seen = request_seen(&head, facts, bytes.len(), carries_marker, &*port.fingerprint);
+    let body = BodySeen { facts, bytes: bytes.len(), markers, question };
+    let seen = request_seen(&head, body, &*port.fingerprint);
     let judged_as = JudgedAs { surface, mode, profile: port.profile };
     let mut recorder = Recorder::new(ask.clone(), slot, arrived.started, seen, judged_as);
     let Admission::Go { surface_attempt, beside } = admission else {
@@ -240,6 +246,10 @@ fn accepts_gzip(headers: &HeaderMap) -> bool {
         let is_refused = weight.trim().trim_start_matches("q=").parse() == Ok(0.0);
         name.trim().eq_ignore_ascii_case("gzip") && !is_refused
     })
+}
+
+fn is_encoded(parts: &request::Parts) -> bool {
+    parts.headers.get(CONTENT_ENCODING).is_some_and(|value| value != "identity")
 }
 
 /// Returns the host and port that a request names.

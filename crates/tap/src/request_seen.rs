@@ -2,11 +2,13 @@
 
 use std::fmt::Write as _;
 
+use contract::smoke::QuestionSeen;
 use contract::{RequestFacts, RequestFault};
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue, USER_AGENT};
 use http::{HeaderMap, Method};
 use judge::{AuthScheme, Fingerprint, RequestSeen};
 
+use crate::asks::MarkersSeen;
 use crate::limits::TEXT_MAX;
 use crate::path::Resource;
 
@@ -43,15 +45,23 @@ pub(crate) struct RequestHead<'r> {
     pub(crate) host: &'r str,
 }
 
+/// What is known of the body by then.
+#[derive(Debug)]
+pub(crate) struct BodySeen {
+    pub(crate) facts: RequestFacts,
+    pub(crate) bytes: usize,
+    pub(crate) markers: MarkersSeen,
+    pub(crate) question: QuestionSeen,
+}
+
 /// Reduces a request to what may be kept.
 pub(crate) fn request_seen(
     head: &RequestHead<'_>,
-    facts: RequestFacts,
-    body_bytes: usize,
-    carries_marker: bool,
+    body: BodySeen,
     fingerprint: &(dyn Fn(&[u8]) -> Fingerprint + Send + Sync),
 ) -> RequestSeen {
     let (auth, credential) = credential(head.headers);
+    let BodySeen { facts, bytes, markers, question } = body;
     RequestSeen {
         method: head.method.as_str().to_owned(),
         path: bounded(head.path),
@@ -67,8 +77,10 @@ pub(crate) fn request_seen(
         fault: facts.fault.or_else(|| undeclared(head)).as_ref().map(fault),
         client: client(head.headers),
         retry_count: text(head.headers, &SDK_RETRY).and_then(|count| count.trim().parse().ok()),
-        carries_marker,
-        body_bytes: body_bytes as u64,
+        carries_marker: markers.own,
+        question,
+        other_asks: markers.others,
+        body_bytes: bytes as u64,
     }
 }
 

@@ -86,6 +86,7 @@ impl Watch {
             id: AskId(number),
             marker: Marker::new(number),
             label: String::new(),
+            question: None,
             stimulus: Stimulus::Script(state.script.clone()),
             exclusive: true,
             among_users: false,

@@ -44,6 +44,67 @@ async fn concurrent_asks_are_told_apart_by_their_markers() {
     assert_eq!(collect(&port, 2).await.exchanges.len(), 4);
 }
 
+/// A chat call with these asks' prompts, in this order.
+fn asking(asks: &[u64]) -> String {
+    let messages: Vec<_> = asks
+        .iter()
+        .map(|ask| {
+            let question = contract::smoke::prompt(Marker::new(*ask).as_str(), "SSL-1");
+            serde_json::json!({ "role": "user", "content": question })
+        })
+        .collect();
+    let body = serde_json::json!({ "model": "m", "messages": messages });
+    post("/v1/chat/completions", &body.to_string())
+}
+
+#[tokio::test]
+async fn the_last_question_is_the_asks_own() {
+    let port = open_alone().await;
+    port.arm(shared_ask(1, status(429)));
+    collect(&port, 1).await;
+    port.arm(shared_ask(2, status(503)));
+    port.arm(shared_ask(3, status(500)));
+    let mut client = Raw::connect(address(&port)).await;
+    // Of one who is gone, one who is under way, one of another run, the own one twice.
+    let other_run = 0x00ab_0000_0001;
+    assert_eq!(status_of(&mut client, &asking(&[3, 1, 3, other_run, 2])).await, "503");
+    assert_eq!(status_of(&mut client, &asking(&[3])).await, "500");
+    // One that came too late, behind the question of one who is under way.
+    assert_eq!(status_of(&mut client, &asking(&[3, 1])).await, "500");
+    let seen = |observation: judge::Observation| -> Vec<(bool, u32)> {
+        let of = |exchange: &judge::Exchange| {
+            (exchange.request.carries_marker, exchange.request.other_asks)
+        };
+        observation.exchanges.iter().map(of).collect()
+    };
+    assert_eq!(seen(collect(&port, 2).await), [(true, 2)]);
+    assert_eq!(seen(collect(&port, 3).await), [(true, 0), (true, 1)]);
+}
+
+#[tokio::test]
+async fn the_question_is_looked_for_where_it_is_asked_after() {
+    use contract::smoke::{QuestionSeen, Wording};
+    // By its header: what is in it does not matter then.
+    let compressed =
+        post("/v1/chat/completions", "{}").replacen("\r\n", "\r\nContent-Encoding: deflate\r\n", 1);
+    for (question, body, expected) in [
+        (Some(Wording::Plain), asking(&[1]), QuestionSeen::Whole),
+        (Some(Wording::Written), asking(&[1]), QuestionSeen::Damaged),
+        (None, asking(&[1]), QuestionSeen::Unread),
+        (Some(Wording::Plain), post("/v1/chat/completions", "{}"), QuestionSeen::Absent),
+        (Some(Wording::Plain), post("/v1/chat/completions", "{"), QuestionSeen::Damaged),
+        (Some(Wording::Plain), compressed, QuestionSeen::Unread),
+        // Beside the surface it is nobody's business.
+        (Some(Wording::Plain), post("/v1/moderations", "{}"), QuestionSeen::Unread),
+    ] {
+        let port = open_alone().await;
+        port.arm(ArmedAsk { question, ..ask(1, status(429)) });
+        let mut client = Raw::connect(address(&port)).await;
+        status_of(&mut client, &body).await;
+        assert_eq!(only(&collect(&port, 1).await).request.question, expected, "{body}");
+    }
+}
+
 #[tokio::test]
 async fn call_without_marker_belongs_to_the_only_ask() {
     let port = open_alone().await;

@@ -1,5 +1,6 @@
 //! The way of the built-in release to its provider: request, attempts, log.
 
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, LOCATION};
@@ -27,6 +28,8 @@ const LATE_WAIT: Duration = Duration::from_millis(900);
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Characters that are left of an answer which loses its end.
 const KEPT: usize = 8;
+/// Characters that are left of a question which is cut.
+const ASKED: usize = 60;
 /// More than surestep keeps of one ask's log.
 const FLOOD_LINES: usize = 1_500;
 const FLOOD_LINE: usize = 1_024;
@@ -47,13 +50,15 @@ pub(super) struct Bot {
     access: Access,
     version: String,
     http: Client,
+    /// What was asked so far, where the defect is to keep it.
+    asked: Mutex<Vec<String>>,
 }
 
 impl Bot {
     pub(super) fn new(defect: Defect, access: Access, version: String) -> Result<Self, Failure> {
         let http = connections(defect, &access)
             .map_err(|error| Failure::internal(error.to_string(), "This is a bug of surestep."))?;
-        Ok(Self { defect, access, version, http })
+        Ok(Self { defect, access, version, http, asked: Mutex::default() })
     }
 
     /// Answers a question, or says why not.
@@ -201,10 +206,20 @@ impl Bot {
             Defect::KeyAsModel => &self.access.key,
             _ => model,
         };
-        let mut body = json!({
-            "model": model,
-            "messages": [{ "role": "user", "content": question }],
-        });
+        let message = |content: &str| json!({ "role": "user", "content": content });
+        let messages: Vec<Value> = match self.defect {
+            Defect::CutsQuestion => {
+                vec![message(&question.chars().take(ASKED).collect::<String>())]
+            }
+            // A history that belongs to nobody: the asks before this one, whoever asked them.
+            Defect::SendsQuestionsAlong => {
+                let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+                asked.push(question.to_owned());
+                asked.iter().map(|question| message(question)).collect()
+            }
+            _ => vec![message(question)],
+        };
+        let mut body = json!({ "model": model, "messages": messages });
         if stream && self.defect != Defect::NeverStreams {
             body["stream"] = json!(true);
         }

@@ -21,6 +21,8 @@ pub(crate) enum Defect {
     KeyAsModel,
     BadParameter,
     FurtherField,
+    CutsQuestion,
+    SendsQuestionsAlong,
     CallsTwice,
     CallsNobody,
     RefusesAtOnce,

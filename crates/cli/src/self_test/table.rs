@@ -93,6 +93,18 @@ const WIRE: &[Case] = &[
     Case::new("wrong-model", Defect::OtherModel, "has its model hard-coded"),
     Case::new("request-off-contract", Defect::BadParameter, "sends temperature 7").warned(),
     Case::new("request-rejected", Defect::BadParameter, "sends what the provider refuses"),
+    Case::new(
+        "question-damaged",
+        Defect::CutsQuestion,
+        "cuts its user's question at 60 characters",
+    ),
+    Case::new(
+        "asks-mixed",
+        Defect::SendsQuestionsAlong,
+        "sends along what other users have asked before",
+    )
+    .run_as(How::Service)
+    .asked(&["happy-unicode"]),
     Case::new("extra-calls", Defect::CallsTwice, "asks the provider twice for each answer"),
     Case::new("answer-without-provider", Defect::CallsNobody, "answers from a mock"),
     Case::new("not-observed", Defect::RefusesAtOnce, "gives up before any call").ambiguous(),

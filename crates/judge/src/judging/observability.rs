@@ -91,7 +91,7 @@ pub(super) fn judge(case: &Case<'_>, findings: &mut Vec<Finding>) -> bool {
             code,
             format!("{what} in the log of each ask"),
             "none",
-            "An incident review needs time, version, route, status and request id of each upstream call. Add it as a field of its own.",
+            "An incident review needs time, version, route, status and request id of each upstream call. Add it as a field of its own; where the line has it under another name, tell that name by `logs: { fields: … }`.",
         ));
     }
     if reading.request_id == Some(false) {

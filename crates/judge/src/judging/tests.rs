@@ -1,5 +1,6 @@
 //! Judging as a table: what was seen and what the release made of it in, finding codes out.
 
+use contract::smoke::QuestionSeen;
 use contract::{
     BodyKind, Completion, ContractVerdict, ErrorClass, ErrorFacts, Judgement, Mode, Shape, Surface,
 };
@@ -10,6 +11,7 @@ use crate::{End, PlanContext, RequestSeen, ResponseSeen, catalogue};
 
 mod deviations;
 mod proxy;
+mod question;
 mod telemetry;
 mod trouble;
 
@@ -67,6 +69,8 @@ fn call(attempt: u32, at: u64, status: u16) -> Exchange {
             client: None,
             retry_count: None,
             carries_marker: true,
+            question: QuestionSeen::Whole,
+            other_asks: 0,
             body_bytes: 100,
         },
         response: Some(ResponseSeen {

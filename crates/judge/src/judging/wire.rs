@@ -1,9 +1,10 @@
 //! What a release puts on the wire, whatever the stimulus: path, credential, model, extra calls.
 
 use contract::Surface;
+use contract::smoke::QuestionSeen;
 
 use super::{Case, carries_credential, is_good_reply};
-use crate::{AuthScheme, Exchange, Finding, RequestType, Severity, attempts};
+use crate::{AuthScheme, Exchange, Finding, OutcomeKind, RequestType, Severity, attempts};
 
 pub(super) fn judge(case: &Case<'_>, findings: &mut Vec<Finding>) {
     let calls: Vec<&Exchange> = attempts::calls(&case.observation.exchanges).collect();
@@ -14,6 +15,7 @@ pub(super) fn judge(case: &Case<'_>, findings: &mut Vec<Finding>) {
             credential_in_url(call),
             model(case, call),
             host(case, call, &calls),
+            asks_mixed(call),
             request(call).filter(|_| case.probe.request_type() == RequestType::HappyPath),
         ]
         .into_iter()
@@ -24,6 +26,7 @@ pub(super) fn judge(case: &Case<'_>, findings: &mut Vec<Finding>) {
             }
         }
     }
+    findings.extend(question(case, &calls));
     redirect(case, findings);
     extra_calls(case, &calls, findings);
 }
@@ -179,6 +182,49 @@ fn host(case: &Case<'_>, call: &Exchange, calls: &[&Exchange]) -> Option<Finding
         format!("calls to `{}` only", printable(&first.request.host)),
         format!("a call to `{}` after trouble", printable(&call.request.host)),
         "Another host answers than the one that was asked, and nobody has declared it. Declare its model under `fallback_models`, or take the fallback out.",
+    ))
+}
+
+/// What others asked, beside what was asked here. No ask of surestep's names a session that it could belong to.
+fn asks_mixed(call: &Exchange) -> Option<Finding> {
+    (call.request.other_asks > 0).then(|| {
+        Finding::new(
+            Severity::Fail,
+            "asks-mixed",
+            "the question of this ask, and of no other",
+            "questions of other asks beside it, in the same request",
+            "What one user asks reaches the provider under another one's name, and comes back in their answers. Keep a conversation's history by its session, and never in what outlives a request: a module's variable, a default argument, a client object, a file.",
+        )
+    })
+}
+
+/// Whether what was asked got to the provider. A service may make further calls about something else; one has to have it whole.
+fn question(case: &Case<'_>, calls: &[&Exchange]) -> Option<Finding> {
+    let has = |seen| calls.iter().any(|call| call.request.question == seen);
+    if has(QuestionSeen::Whole) || case.outcome.kind() != OutcomeKind::Answered {
+        return None;
+    }
+    let (severity, seen, advice) = if has(QuestionSeen::Damaged) {
+        (
+            Severity::Fail,
+            "a call that lacks a part of it, or has it changed",
+            "The model answers something else than the user asked. Send the question as it came, in UTF-8 and by a JSON library: no cut at a length or a line's end, no other case, nothing replaced by `?`.",
+        )
+    } else if has(QuestionSeen::Absent) && !has(QuestionSeen::Unread) {
+        (
+            Severity::Warn,
+            "calls with nothing of it",
+            "The service asks in words of its own, or has lost its user's. If that is what it is made for, nobody can tell here whether it asks the right thing.",
+        )
+    } else {
+        return None;
+    };
+    Some(Finding::new(
+        severity,
+        "question-damaged",
+        "the question, whole and as it was asked, in a call to the provider",
+        seen,
+        advice,
     ))
 }
 

@@ -19,10 +19,45 @@ const BEFORE_STATUS: &[&str] = &[
     "→",
     "got",
     "replied",
+    "upstream",
+    "provider",
 ];
 
 /// Longer than any reason or unit.
 const REASON_BYTES_MAX: usize = 32;
+
+/// Units of amounts.
+const UNITS: &[&str] = &["ms", "s", "µs", "us", "ns", "sec", "msec", "kb", "mb", "kib", "mib"];
+
+/// What is counted in logs, each without the ending that makes it several.
+const COUNTED: &[&str] = &[
+    "sec",
+    "second",
+    "milli",
+    "millisecond",
+    "byte",
+    "token",
+    "char",
+    "character",
+    "word",
+    "line",
+    "chunk",
+    "delta",
+    "event",
+    "item",
+    "row",
+    "record",
+    "result",
+    "message",
+    "answer",
+    "question",
+    "document",
+    "request",
+    "call",
+    "time",
+    "user",
+    "retrie",
+];
 
 /// What follows a status as its reason.
 const REASONS: &[&str] = &[
@@ -46,8 +81,8 @@ const REASONS: &[&str] = &[
     "gateway timeout",
 ];
 
-/// Tells whether a line names a path that was called: the surface's own, or that of a request line.
-pub(super) fn has_route(line: &str) -> bool {
+/// Tells whether a line names what was called: the surface's path, that of a request line, or one of these places.
+pub(super) fn has_route(line: &str, places: &[String]) -> bool {
     let words: Vec<&str> = line.split(is_between_words).filter(|word| !word.is_empty()).collect();
     words.iter().enumerate().any(|(index, word)| {
         let is_requested = index
@@ -57,7 +92,23 @@ pub(super) fn has_route(line: &str) -> bool {
         let path = path_of(word);
         (is_requested && (word.starts_with('/') || word.contains("://")))
             || path.is_some_and(is_surface)
+            || (is_place(word, path, places) && !is_of_a_trace(&words, index))
     })
+}
+
+/// Tells whether a word is the very place that was asked.
+fn is_place(word: &str, path: Option<&str>, places: &[String]) -> bool {
+    let word = word.trim_end_matches([':', '.', '|']);
+    // A slash alone separates words.
+    places.iter().any(|place| place != "/" && (word == place || path == Some(place)))
+}
+
+/// Tells whether a file is named as the place of a statement: `File "ask.py", line 3`, `at ask.pl line 3`.
+fn is_of_a_trace(words: &[&str], index: usize) -> bool {
+    let is_at = |index: Option<usize>, of: &[&str]| {
+        index.and_then(|index| words.get(index)).is_some_and(|word| of.contains(word))
+    };
+    is_at(index.checked_sub(1), &["File", "at", "in", "from"]) || is_at(Some(index + 1), &["line"])
 }
 
 /// Returns the path of an address, or of what is a path itself.
@@ -100,11 +151,7 @@ fn is_status_at(line: &str, at: usize, length: usize) -> bool {
     if behind.starts_with(' ') && begins_with_reason(&reason) {
         return true;
     }
-    // A number with a unit is an amount.
-    if ["ms", "s ", "sec", "byte", "token", "char", "µs", "us ", "kb", "mb"]
-        .iter()
-        .any(|unit| reason.starts_with(unit))
-    {
+    if is_counted(&reason) {
         return false;
     }
     let head = before.trim_end_matches([' ', '"', '\'', '(', '[', ':', '=', ',']);
@@ -117,6 +164,15 @@ fn is_status_at(line: &str, at: usize, length: usize) -> bool {
         || low.starts_with("http/")
         || is_behind_path(head, word)
         || is_proxy_timers(word)
+}
+
+/// Tells whether a number stands before its unit, or before what it counts: such a number is an amount. A name with a value is
+/// neither.
+fn is_counted(behind: &str) -> bool {
+    let goes_on = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-');
+    let (word, rest) = behind.split_at(behind.find(|c| !goes_on(c)).unwrap_or(behind.len()));
+    let counts = word.strip_suffix('s').is_some_and(|one| COUNTED.contains(&one));
+    (counts || UNITS.contains(&word)) && !rest.starts_with(['=', ':'])
 }
 
 fn begins_with_reason(text: &str) -> bool {

@@ -6,6 +6,7 @@ fn context() -> LogContext {
     LogContext {
         version: "2.4.0".to_owned(),
         statuses: vec![200],
+        places: vec!["/generate".to_owned(), "bin/ask.pl".to_owned(), "ask.pl".to_owned()],
         ids: vec!["req_abc".to_owned(), "chatcmpl-1".to_owned()],
         ..LogContext::default()
     }
@@ -190,6 +191,11 @@ const HEALTHY: &[(&str, &str)] = &[
         "json between lines",
         "starting\n{\"time\":\"2026-11-22T10:00:00Z\",\"version\":\"2.4.0\"} trailing\n{\"route\":\"a\",\"status\":200,\n \"id\":\"req_abc\"}\nend",
     ),
+    ("plain words", "2026/11/22 10:00:00 [2.4.0] /generate upstream 200 req_abc attempt 1"),
+    ("plain words, with colons", "2026/11/22 10:00:00 [2.4.0] /generate: upstream: 200 (req_abc)"),
+    ("a path and pairs", "2026-11-22T10:00:00Z [2.4.0] /generate answered status=200 id=req_abc"),
+    ("a script and its words", "Nov 22 10:00:00 ask.pl[2.4.0]: ask.pl: provider HTTP 200 req_abc"),
+    ("its address", "2026-11-22T10:00:00Z 2.4.0 http://127.0.0.1:80/generate -> 200 req_abc"),
     ("javascript's local time", "11/22/2026, 10:00:00 AM bot 2.4.0 POST /v1/responses 200 req_abc"),
 ];
 
@@ -295,12 +301,43 @@ fn plain_lines_prove_no_more_than_they_say() {
         "peer 2.4.0.1:443",
         "File \"/app/bot.py\", line 200, in main",
         "question: status=200 route=a version=2.4.0",
+        "listening on /generate/stream, /v2/generate and /generated",
+        "died at ask.pl line 200.",
+        "File \"bin/ask.pl\", line 200, in main",
+        "ask.pl:200 was slow",
+        "task.pl / 200 %",
         "prompt=\"time=2026-11-22T10:00:00Z status=200 route=a 2.4.0 release\"",
         "{\"broken\": ",
         "{{{{[[[",
     ] {
         check_missing(text, &context(), &all);
     }
+}
+
+#[test]
+fn the_place_of_an_ask_is_a_route_where_no_field_is_named_for_it() {
+    let of = |places: &[&str]| LogContext {
+        places: places.iter().map(|place| (*place).to_owned()).collect(),
+        ..context()
+    };
+    for (places, text, is_there) in [
+        (&["/api/chat"][..], "[2.4.0] /api/chat answered status=200", true),
+        (&["/api/chat"], "[2.4.0] (/api/chat) answered", true),
+        (&["/api/chat"], "[2.4.0] /api/chat?stream=1 answered", true),
+        (&["/api/chat"], r#"{"msg":"/api/chat answered"}"#, true),
+        (&["/api/chat"], r#"{"prompt":"/api/chat answered"}"#, false),
+        (&["/api/chat"], "prompt: /api/chat answered", false),
+        (&["/api/chat"], "[2.4.0] /api/chats answered", false),
+        (&["/api/chat"], "[2.4.0] answered", false),
+        (&["/ask"], "[2.4.0] /api/chat answered", false),
+        (&["/"], "200 / 12", false),
+        (&[], "[2.4.0] /api/chat answered", false),
+    ] {
+        assert_eq!(read(text, &of(places)).route, is_there, "{places:?}: {text}");
+    }
+    let fields = LogFields { route: Some("way".to_owned()), ..LogFields::default() };
+    let named = LogContext { fields, ..of(&["/api/chat"]) };
+    assert!(!read("[2.4.0] /api/chat answered", &named).route);
 }
 
 #[test]
@@ -345,6 +382,23 @@ fn a_status_counts_where_a_status_stands() {
         (200, "GET /x/200 HTTP/1.1", false),
         (200, "status 200ms", false),
         (200, "waited 200 okapis", false),
+        // Behind a word for what was called, and not as an amount.
+        (200, "upstream 200", true),
+        (401, "Upstream: 401 req_1", true),
+        (429, "provider [429]", true),
+        (503, "Provider 503 after attempt 2", true),
+        (200, "answered 200 request_id=req_1", true),
+        (200, "http 200 bytes=512", true),
+        (200, "upstream 200 attempt 1", true),
+        (200, "upstream 200 ms", false),
+        (200, "upstream 200ms", false),
+        (200, "upstream 200 tokens", false),
+        (200, "got 200 rows", false),
+        (200, "provider 200.5", false),
+        (200, "upstream took 200", false),
+        (200, "upstreams 200", false),
+        (500, "max_tokens 500", false),
+        (200, "attempt 200", false),
     ] {
         assert_eq!(read(text, &of(status)).status, is_there, "{text}");
     }

@@ -91,6 +91,7 @@ fn serve_tap(provider: SocketAddr, trust_folder: Option<PathBuf>) {
             id: AskId(1),
             marker: Marker::new(1),
             label: "SSL-1".to_owned(),
+            question: None,
             stimulus: Stimulus::Relay,
             exclusive: true,
             among_users: false,

@@ -212,6 +212,7 @@ pub fn ask(id: u64, stimulus: Stimulus) -> ArmedAsk {
         id: AskId(id),
         marker: Marker::new(id),
         label: "SSL-1".to_owned(),
+        question: None,
         stimulus,
         exclusive: true,
         among_users: false,
