@@ -152,7 +152,7 @@ async fn of_ask(
     let called = arrived.resource.surface.filter(|_| arrived.parts.method == Method::POST);
     // Such a path was made by the stimulus (a redirect): who follows it meets the stimulus again.
     let follows = Marker::of_moved_path(arrived.parts.uri.path()).is_some();
-    let may_be_users = ask.armed.among_users && !carries_marker;
+    let may_be_users = ask.armed.among_users && !markers.own;
     let (slot, admission) = ask.begin(called.is_some() || follows, may_be_users, &arrived.wire);
     if admission == (Admission::Stop { recorded: false }) {
         arrived.wire.end_by(Ending::Fin);
