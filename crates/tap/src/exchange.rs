@@ -141,6 +141,26 @@ fn send_body(parts: &request::Parts, bytes: Bytes) -> SendBody {
     }
 }
 
+/// Reads what a call asks for, and how much of the asked question is in it.
+fn read_call(
+    ask: &Ask,
+    surface: Surface,
+    parts: &request::Parts,
+    bytes: &Bytes,
+) -> (RequestFacts, QuestionSeen) {
+    let read = catch_unwind(AssertUnwindSafe(|| {
+        // What is compressed is not read here.
+        let asked = ask.armed.question.filter(|_| !is_encoded(parts));
+        let marker = ask.armed.marker.as_str();
+        let question = asked.map(|wording| QuestionSeen::read(wording, marker, bytes));
+        (RequestFacts::read(surface, bytes), question.unwrap_or_default())
+    }));
+    read.unwrap_or_else(|_panic| {
+        ask.lose();
+        Default::default()
+    })
+}
+
 /// Enters an exchange in its ask, and does what the ask's stimulus says.
 async fn of_ask(
     port: &PortContext,
@@ -159,22 +179,8 @@ async fn of_ask(
         return Err(Gone);
     }
     let surface = called.unwrap_or(port.surface);
-    let (facts, question) = match called {
-        Some(surface) => {
-            let read = catch_unwind(AssertUnwindSafe(|| {
-                // What is compressed is not read here.
-                let asked = ask.armed.question.filter(|_| !is_encoded(&arrived.parts));
-                let marker = ask.armed.marker.as_str();
-                let question = asked.map(|wording| QuestionSeen::read(wording, marker, &bytes));
-                (RequestFacts::read(surface, &bytes), question.unwrap_or_default())
-            }));
-            read.unwrap_or_else(|_panic| {
-                ask.lose();
-                Default::default()
-            })
-        }
-        None => Default::default(),
-    };
+    let (facts, question) =
+        called.map(|surface| read_call(ask, surface, &arrived.parts, &bytes)).unwrap_or_default();
     let mode = if facts.stream { Mode::Stream } else { Mode::Unary };
     let head = RequestHead {
         method: &arrived.parts.method,
