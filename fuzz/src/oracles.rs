@@ -226,6 +226,8 @@ pub fn dump(data: &[u8]) {
     let is_plain = |name: &str, value: &[u8]| {
         !name.is_empty()
             && name.trim_ascii() == name
+            // A line that begins so is the body of a head whose blank line was lost.
+            && !name.starts_with(['{', '[', '<'])
             && !name.contains([':', '\n', '\r', '\u{fffd}'])
             && !value.contains(&b'\n')
             && !value.ends_with(b"\r")

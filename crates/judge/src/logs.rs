@@ -52,9 +52,16 @@ pub struct LogContext {
     pub telemetry: bool,
 }
 
+impl LogContext {
+    /// Returns whether every call was refused by the provider.
+    fn has_failed(&self) -> bool {
+        !self.statuses.is_empty() && self.statuses.iter().all(|status| *status >= 400)
+    }
+}
+
 /// What the logs of one ask carry.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[expect(clippy::struct_excessive_bools, reason = "five independent facts, each proven or not")]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts, each proven or not")]
 pub struct LogReading {
     /// Any text at all.
     pub any: bool,
@@ -66,6 +73,8 @@ pub struct LogReading {
     pub timestamp: bool,
     /// How it went.
     pub status: bool,
+    /// Whether something says that it went well although it did not; it counts for nothing.
+    pub claims_success: bool,
     /// A provider's id; `None` when there was none to log.
     pub request_id: Option<bool>,
 }
@@ -129,9 +138,13 @@ fn read_record(record: &Record, context: &LogContext, reading: &mut LogReading) 
         || at(&names.timestamp, &times::is_time)
         || by_default(&names.timestamp, &names::is_timestamp)
         || in_text(&names.timestamp, &times::stamps_line);
+    let has_failed = context.has_failed();
+    let is_lie = |value: &Value| has_failed && names::is_success(value);
+    reading.claims_success |= at(&names.status, &is_lie)
+        || by_default(&names.status, &|field| names::is_status(field) && is_lie(&field.value));
     reading.status = reading.status
-        || at(&names.status, &names::is_end)
-        || by_default(&names.status, &names::is_status)
+        || at(&names.status, &|value| names::is_end(value) && !is_lie(value))
+        || by_default(&names.status, &|field| names::is_status(field) && !is_lie(&field.value))
         || in_text(&names.status, &|text| line::has_status(text, &context.statuses));
     if reading.request_id == Some(false) {
         let is_id = |value: &Value| {

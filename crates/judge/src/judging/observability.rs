@@ -86,11 +86,12 @@ pub(super) fn judge(case: &Case<'_>, findings: &mut Vec<Finding>) -> bool {
         judge_telemetry(telemetry, findings);
     }
     for (code, what) in missing(reading) {
+        let is_lie = code == "log-status-missing" && reading.claims_success;
         findings.push(Finding::new(
             Severity::Fail,
             code,
             format!("{what} in the log of each ask"),
-            "none",
+            if is_lie { "one of success, although the provider refused the call" } else { "none" },
             "An incident review needs time, version, route, status and request id of each upstream call. Add it as a field of its own; where the line has it under another name, tell that name by `logs: { fields: … }`.",
         ));
     }

@@ -590,6 +590,7 @@ const COMPLETE: LogReading = LogReading {
     route: true,
     timestamp: true,
     status: true,
+    claims_success: false,
     request_id: Some(true),
 };
 

@@ -249,6 +249,9 @@ pub(super) fn is_status(field: &Field) -> bool {
         })
 }
 
+/// Words for a call that went well. `done`, `completed` and the like may be said of the ask, which ends in any case.
+const SUCCESSES: [&str; 6] = ["ok", "success", "successful", "succeeded", "answered", "true"];
+
 /// Tells whether a value can say how a call went.
 pub(super) fn is_end(value: &Value) -> bool {
     /// `context_length_exceeded`, `openai.AuthenticationError`; longer ones are texts.
@@ -266,6 +269,15 @@ pub(super) fn is_end(value: &Value) -> bool {
         && (words == 1 || (words <= 3 && text.starts_with(|c: char| c.is_ascii_digit())))
         && text.contains(char::is_alphabetic)
         && !NOT_ENDED.contains(&folded(&text).as_str())
+}
+
+/// Tells whether a value says that a call went well: a status below 400, or a word for success.
+pub(super) fn is_success(value: &Value) -> bool {
+    let text = text_of(value);
+    match text.parse::<u16>() {
+        Ok(status) => (200..400).contains(&status),
+        Err(_) => SUCCESSES.contains(&folded(&text).as_str()),
+    }
 }
 
 fn is_http_status(value: &Value) -> bool {

@@ -367,6 +367,31 @@ fn a_version_that_could_be_anything_needs_its_field() {
 }
 
 #[test]
+fn success_that_was_none_is_no_status() {
+    let of = |statuses: &[u16]| LogContext { statuses: statuses.to_vec(), ..context() };
+    for (statuses, text, status, claims_success) in [
+        (&[401][..], r#"{"status":200,"outcome":"ok"}"#, false, true),
+        (&[500, 500], "level=info status=200", false, true),
+        (&[500], r#"{"ok":true,"status":"success"}"#, false, true),
+        // The user's own status, or another record, tells.
+        (&[401], r#"{"status":502}"#, true, false),
+        (&[401], "{\"status\":200}\n{\"status\":401}", true, true),
+        (&[500], r#"{"outcome":"refused"}"#, true, false),
+        // The second attempt went well.
+        (&[503, 200], r#"{"status":200}"#, true, false),
+        (&[200], r#"{"status":200}"#, true, false),
+        (&[], r#"{"status":200}"#, true, false),
+    ] {
+        let reading = read(text, &of(statuses));
+        assert_eq!(
+            (reading.status, reading.claims_success),
+            (status, claims_success),
+            "{statuses:?}: {text}"
+        );
+    }
+}
+
+#[test]
 fn a_status_counts_where_a_status_stands() {
     let of = |status: u16| LogContext { statuses: vec![status], ..context() };
     for (status, text, is_there) in [

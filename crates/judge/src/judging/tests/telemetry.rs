@@ -13,6 +13,7 @@ fn check(id: &str, telemetry: TelemetryReading, expected: &[(&str, Severity)]) {
         route: true,
         timestamp: true,
         status: true,
+        claims_success: false,
         request_id: Some(true),
     };
     scene.logs = LogEvidence {
