@@ -197,6 +197,7 @@ fn left(after: Duration) -> Asked {
         outcome: Outcome::Left { elapsed_ms: millis(after) },
         answer: None,
         shown: None,
+        reply: None,
         logs: None,
         beside: None,
         cut: false,
@@ -420,6 +421,18 @@ fn leaks_shown(asked: &Asked, scanner: &Scanner) -> Vec<LeakSeen> {
         .flat_map(|text| leaks_in(text.expose(), "what it shows its user", scanner))
         .filter(|leak| leak.kind == LeakKind::Credential)
         .collect();
+    // Of all else that came only what is known: cookies look like tokens, and are meant for the user.
+    let reply = asked.reply.iter().flat_map(|reply| scanner.scan(reply.expose().as_bytes()));
+    for hit in reply.filter(|hit| hit.kind == NeedleKind::Credential) {
+        if !leaks.iter().any(|leak| leak.name == hit.name) {
+            leaks.push(LeakSeen {
+                kind: LeakKind::Credential,
+                name: hit.name,
+                form: hit.form.as_str().to_owned(),
+                place: "what it shows its user",
+            });
+        }
+    }
     if let Some(beside) = &asked.beside {
         leaks.extend(leaks_in(beside.expose(), BESIDE_LOGS, scanner));
     }

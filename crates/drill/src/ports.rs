@@ -293,6 +293,8 @@ pub struct Asked {
     pub answer: Option<Sensitive>,
     /// The error text that its user was shown, when it refused: the response body, or what a command wrote on standard output.
     pub shown: Option<Sensitive>,
+    /// All that a service replied, head and body, as far as it was read: what its user's side sees, whatever of it is the answer.
+    pub reply: Option<Sensitive>,
     /// What a command logged during this ask; `None` for services, whose logs are read by position.
     pub logs: Option<Sensitive>,
     /// What a command wrote on standard error, where that is none of its log sources; see [`RunningRelease::beside_logs`].

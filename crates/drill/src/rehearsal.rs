@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use evidence::{Acquire, Durable, Holder, Intent, Journal, Lease, Ledger};
 use jiff::{SignedDuration, Timestamp};
 use judge::gates::{Gate, GateContext, decide, judge_gate};
+use judge::judging::leaked;
 use judge::{Fact, Finding, Phase, Role, Severity, Verdict};
 
 use crate::bench::{Bench, ControlPort};
@@ -19,7 +20,7 @@ use crate::run::{
     plans, smoke_and_review, stop_all,
 };
 use crate::settings::Run;
-use crate::smoke::{Alive, smoke, smoke_running};
+use crate::smoke::{Alive, leaks_so_far, smoke, smoke_running};
 
 /// How long a lease lasts unless it is renewed, which each step does. A dead process's lease is taken over at once.
 const LEASE: SignedDuration = SignedDuration::from_mins(30);
@@ -334,6 +335,13 @@ impl<T: Tap, R: Releases, C: ControlPort, S: TrafficSwitch> Steps<'_, T, R, C, S
         path.new.running.stop().await;
         if !matches!(self.bench.settings.rollback.run, Run::Url { .. }) {
             path.rollback.running.stop().await;
+        }
+        for (role, alive) in [(Role::New, path.new), (Role::Rollback, path.rollback)] {
+            if !alive.running.process_per_ask() {
+                // What they had written before was searched when they had been smoked.
+                let leaks = leaks_so_far(&alive.running, &self.bench.scanner);
+                findings.extend(leaks.iter().map(|leak| leaked(leak).of_release(role)));
+            }
         }
         let probes = plans.iter().find(|(role, _)| *role == Role::Rollback);
         let probes = plan::after_switch(probes.map_or(&[], |(_, probes)| probes));

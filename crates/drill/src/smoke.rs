@@ -11,10 +11,10 @@ use std::collections::VecDeque;
 use std::sync::Mutex;
 use std::time::Duration;
 
-use evidence::Sensitive;
+use evidence::{Scanner, Sensitive};
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use judge::catalogue::{AUTH_GROUP, HAPPY_LIVE};
-use judge::judging::{Control, Policy};
+use judge::judging::{Control, LeakSeen, Policy};
 use judge::{Finding, Probe, Role, Severity, Verdict};
 use tokio::sync::Semaphore;
 
@@ -457,9 +457,7 @@ impl<T: Tap, R: Releases, C: ControlPort> Context<'_, T, R, C> {
         if running.process_per_ask() {
             return;
         }
-        let logged = running.logs_since(LogPosition::default());
-        let mut leaks = leaks_in(logged.text.expose(), "its log", &self.bench.scanner);
-        leaks.extend(leaks_in(running.beside_logs().expose(), BESIDE_LOGS, &self.bench.scanner));
+        let leaks = leaks_so_far(running, &self.bench.scanner);
         let Some(first) = probings.iter_mut().find(|probing| probing.probe.id == HAPPY_LIVE) else {
             return;
         };
@@ -470,6 +468,14 @@ impl<T: Tap, R: Releases, C: ControlPort> Context<'_, T, R, C> {
             }
         }
     }
+}
+
+/// Searches all that a service has written so far, to its logs and beside them.
+pub(crate) fn leaks_so_far<R: RunningRelease>(running: &R, scanner: &Scanner) -> Vec<LeakSeen> {
+    let logged = running.logs_since(LogPosition::default());
+    let mut leaks = leaks_in(logged.text.expose(), "its log", scanner);
+    leaks.extend(leaks_in(running.beside_logs().expose(), BESIDE_LOGS, scanner));
+    leaks
 }
 
 /// A probe that could not be made.

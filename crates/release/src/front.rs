@@ -174,6 +174,7 @@ fn from_document(document: &Value) -> Option<Asked> {
         logs: None,
         beside: None,
         cut: document.get("cut").and_then(Value::as_bool).unwrap_or_default(),
+        reply: None,
         cpu_wait: None,
     })
 }

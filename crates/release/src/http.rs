@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use drill::ports::{Ask, Asked};
+use evidence::Sensitive;
 use http::{Request, StatusCode};
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt as _, Full};
@@ -28,6 +29,9 @@ use crate::process::Ended;
 
 /// Kept of a reply: more than any answer, and an endless reply must not fill the memory.
 pub(crate) const REPLY_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// Searched of a reply beside its answer.
+const SEEN_BYTES_MAX: usize = 1024 * 1024;
 
 /// How long a process's end may take to be known after its connection broke, and a reply after its process has ended: more
 /// than a supervisor gives to what the process left behind.
@@ -150,15 +154,27 @@ pub(crate) async fn ask(
 ) -> Asked {
     let start = Instant::now();
     let until = start + ask.deadline;
+    let mut seen = Vec::new();
     let came = {
-        let mut exchange = pin!(exchange(http, request, &mut *reader));
+        let mut exchange = pin!(exchange(http, request, &mut *reader, &mut seen));
         tokio::select! {
             biased;
             came = timeout_at(until, &mut exchange) => came.map_err(|_elapsed| None),
             ended = life.ended() => with_ended(exchange, ended).await,
         }
     };
-    let elapsed = start.elapsed();
+    let asked = outcome_of(came, start.elapsed(), reader, life).await;
+    let seen = (!seen.is_empty()).then(|| String::from_utf8_lossy(&seen).into_owned());
+    Asked { reply: seen.map(Sensitive::new), ..asked }
+}
+
+/// Says what came of an exchange.
+async fn outcome_of(
+    came: Result<Exchange, Option<Ended>>,
+    elapsed: Duration,
+    reader: &mut dyn ReplyReader,
+    life: &Life,
+) -> Asked {
     match came {
         Ok(Exchange::Replied(reply)) => reply.into_asked(elapsed),
         Err(None) => timed_out(elapsed, reader.partial()),
@@ -193,8 +209,17 @@ async fn with_ended(
     }
 }
 
-async fn exchange(http: &Http, request: Request<Body>, reader: &mut dyn ReplyReader) -> Exchange {
+/// `seen` gets what came, head and body, as far as it is kept.
+async fn exchange(
+    http: &Http,
+    request: Request<Body>,
+    reader: &mut dyn ReplyReader,
+    seen: &mut Vec<u8>,
+) -> Exchange {
     let Ok(reply) = http.send(request).await else { return Exchange::NoReply };
+    for (name, value) in reply.headers() {
+        seen.extend([name.as_str().as_bytes(), b": ", value.as_bytes(), b"\n"].concat());
+    }
     let (head, mut body) = (reply.status(), reply.into_body());
     if head.as_u16() >= 300 {
         // How it is shown matters to the judge; that it is not whole does not.
@@ -210,6 +235,9 @@ async fn exchange(http: &Http, request: Request<Body>, reader: &mut dyn ReplyRea
     while let Some(frame) = body.frame().await {
         let Ok(frame) = frame else { return Exchange::BrokeOff };
         let Ok(bytes) = frame.into_data() else { continue };
+        if seen.len() < SEEN_BYTES_MAX {
+            seen.extend_from_slice(&bytes);
+        }
         n_bytes += bytes.len();
         if n_bytes > REPLY_BYTES_MAX {
             return Exchange::TooLong;

@@ -79,6 +79,7 @@ fn asked(outcome: Outcome, answer: Option<String>, shown: Option<String>) -> Ask
         outcome,
         answer: answer.map(Sensitive::new),
         shown: shown.map(Sensitive::new),
+        reply: None,
         logs: None,
         beside: None,
         cut: false,

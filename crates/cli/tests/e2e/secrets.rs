@@ -98,6 +98,14 @@ fn leaks_into_logs_are_found_and_not_repeated() {
 }
 
 #[test]
+fn leak_at_the_end_of_a_service_is_found() {
+    let project = Plan::with_new(leaky("end")).write();
+    let drilled = project.drill(20);
+    assert_eq!(drilled.codes(Some("new")), ["log-leaks-credential"], "{drilled}");
+    assert_clean(&project, &[&drilled]);
+}
+
+#[test]
 fn completion_alone_is_found_in_logs() {
     let codes = check(&Plan::with_new(leaky("completion")).write(), 10);
     assert_eq!(codes, ["log-leaks-completion"]);
@@ -106,7 +114,11 @@ fn completion_alone_is_found_in_logs() {
 #[test]
 fn leaks_into_errors_shown_to_users_are_found_and_not_repeated() {
     std::thread::scope(|scope| {
-        for leak in ["error-body", "error-body-base64", "error-body-encoded"] {
+        // What stands beside an answer, and over it, its user's side sees too.
+        let beside = ["answer-beside", "reply-header"];
+        for leak in
+            ["error-body", "error-body-base64", "error-body-encoded"].into_iter().chain(beside)
+        {
             scope.spawn(move || {
                 let codes = check(&Plan::with_new(leaky(leak)).write(), 10);
                 assert!(codes.contains(&"log-leaks-credential".to_owned()), "{leak}: {codes:?}");

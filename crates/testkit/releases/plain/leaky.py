@@ -79,7 +79,14 @@ class Handler(service.Handler):
     def reply(self, status, document):
         if LEAK.startswith("error-body") and status != 200:
             document["error"] += " " + said("asked")
+        if LEAK == "answer-beside" and status == 200:
+            document["debug"] = {"settings": [KEY]}
         super().reply(status, document)
+
+    def end_headers(self):
+        if LEAK == "reply-header":
+            self.send_header("x-debug", "upstream " + KEY)
+        super().end_headers()
 
 
 if __name__ == "__main__":
@@ -88,3 +95,5 @@ if __name__ == "__main__":
         print("settings: " + json.dumps(dict(os.environ)), file=sys.stderr, flush=True)
         sys.exit(1)
     service.serve(Handler)
+    if LEAK == "end":
+        print("stopped with " + json.dumps({"key": KEY}), file=sys.stderr, flush=True)
