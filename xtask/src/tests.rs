@@ -15,12 +15,32 @@ pub(crate) enum Environments {
     AsTheyAre,
 }
 
-/// Runs all phases; the first one that fails ends it.
+/// Runs all phases; the first one that fails ends it. Installing waits for networks more than for processors, so it goes on beside what needs none of it.
 pub(crate) fn test(root: &Path, environments: Environments) -> Result<(), String> {
-    if environments == Environments::Install {
-        let install = ["crates/testkit/releases/install.sh"];
-        phase("environments of the SDK releases", || Run::new(root, "sh", &install).run())?;
-    }
+    std::thread::scope(|scope| {
+        let installing = (environments == Environments::Install).then(|| {
+            let install = ["crates/testkit/releases/install.sh"];
+            scope.spawn(move || {
+                phase("environments of the SDK releases", || Run::new(root, "sh", &install).run())
+            })
+        });
+        read_and_build(root)?;
+        if let Some(installing) = installing {
+            installing.join().map_err(|_panic| "installing panicked".to_owned())??;
+        }
+        // Last, so that the test runner has the last word.
+        eprintln!("\n== tests");
+        let cargo = |arguments: &[&str]| Run::cargo(root, arguments);
+        if cargo(&["nextest", "--version"]).works() {
+            cargo(&["nextest", "run", "--workspace", "--no-fail-fast"]).run()
+        } else {
+            cargo(&["test", "--workspace", "--all-targets", "--no-fail-fast"]).run()
+        }
+    })
+}
+
+/// All that needs no environment.
+fn read_and_build(root: &Path) -> Result<(), String> {
     let cargo = |arguments: &[&str]| Run::cargo(root, arguments);
     phase("fmt", || cargo(&["fmt", "--all", "--check"]).run())?;
     phase("tidy", || tidy::tidy(root))?;
@@ -34,14 +54,7 @@ pub(crate) fn test(root: &Path, environments: Environments) -> Result<(), String
         let doc = ["doc", "--workspace", "--no-deps"];
         cargo(&doc).env("RUSTDOCFLAGS", "-D warnings").run()
     })?;
-    phase("doctests", || cargo(&["test", "--workspace", "--doc"]).run())?;
-    // Last, so that the test runner has the last word.
-    eprintln!("\n== tests");
-    if cargo(&["nextest", "--version"]).works() {
-        cargo(&["nextest", "run", "--workspace", "--no-fail-fast"]).run()
-    } else {
-        cargo(&["test", "--workspace", "--all-targets", "--no-fail-fast"]).run()
-    }
+    phase("doctests", || cargo(&["test", "--workspace", "--doc"]).run())
 }
 
 fn phase(name: &str, work: impl FnOnce() -> Result<(), String>) -> Result<(), String> {
