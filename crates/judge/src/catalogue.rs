@@ -70,6 +70,7 @@ const ONCE: &[&str] = &[
     "overload-502",
     "overload-529",
     "overload-recovers-429",
+    "overload-recovers-502",
     "fallback-timeout",
 ];
 

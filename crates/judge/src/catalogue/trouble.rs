@@ -135,6 +135,8 @@ fn overload(plan: &mut Plan<'_>) {
         };
         recovers("overload-recovers", ErrorKind::Overloaded);
         recovers("overload-recovers-429", ErrorKind::RateLimited);
+        // In every list of what is worth a retry, those of the SDKs included.
+        recovers("overload-recovers-502", ErrorKind::BadGateway);
     }
 }
 

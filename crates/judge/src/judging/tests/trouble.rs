@@ -130,7 +130,7 @@ fn a_followed_redirect_is_no_attempt_and_must_leave_the_credential_behind() {
 
 #[test]
 fn who_says_that_it_retries_must_recover() {
-    for id in ["overload-recovers", "overload-recovers-429"] {
+    for id in ["overload-recovers", "overload-recovers-429", "overload-recovers-502"] {
         let mut scene = scene(id, vec![call(1, 0, 503)], refused(), A::None);
         scene.policy.retry_is_declared = true;
         scene.check(&[
