@@ -262,28 +262,13 @@ impl Stimulus {
 
     /// Returns how long the reply to an attempt is kept back, head and all.
     pub fn head_after(&self, attempt: u32) -> Duration {
-        match self {
-            Self::Script(script) => script.fault(attempt).edits.head_after,
-            Self::Tolerated(Variation::Late) => LATE,
-            Self::Guarded(guarded) => guarded.then.head_after(attempt),
-            Self::Relay
-            | Self::InvalidCredential
-            | Self::Documented
-            | Self::UnknownCa
-            | Self::Tolerated(_)
-            | Self::Error(_)
-            | Self::RateLimited(_)
-            | Self::Redirect(_)
-            | Self::RecoversOnSecond(_)
-            | Self::PrimaryFails(_)
-            | Self::AskerLeaves
-            | Self::Changed(_)
-            | Self::Refused
-            | Self::Network(_)
-            | Self::Shape(_)
-            | Self::Stream(_)
-            | Self::Acts(_) => Duration::ZERO,
+        if let Self::Script(script) = self {
+            return script.fault(attempt).edits.head_after;
         }
+        if let Self::Guarded(guarded) = self {
+            return guarded.then.head_after(attempt);
+        }
+        if *self == Self::Tolerated(Variation::Late) { LATE } else { Duration::ZERO }
     }
 
     /// Returns whether the provider answers, and not the tap.
