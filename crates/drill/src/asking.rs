@@ -411,6 +411,9 @@ fn log_evidence(
     }
 }
 
+/// The place of what a release says to whoever asks it.
+const SHOWN: &str = "what it shows its user";
+
 /// What the error text shows that a user is given, and what is written beside the logs. A refusal may not carry a credential; its words
 /// are the application's business.
 fn leaks_shown(asked: &Asked, scanner: &Scanner) -> Vec<LeakSeen> {
@@ -418,20 +421,16 @@ fn leaks_shown(asked: &Asked, scanner: &Scanner) -> Vec<LeakSeen> {
     let mut leaks: Vec<LeakSeen> = shown
         .into_iter()
         .flatten()
-        .flat_map(|text| leaks_in(text.expose(), "what it shows its user", scanner))
+        .flat_map(|text| leaks_in(text.expose(), SHOWN, scanner))
         .filter(|leak| leak.kind == LeakKind::Credential)
         .collect();
-    // Of all else that came only what is known: cookies look like tokens, and are meant for the user.
-    let reply = asked.reply.iter().flat_map(|reply| scanner.scan(reply.expose().as_bytes()));
-    for hit in reply.filter(|hit| hit.kind == NeedleKind::Credential) {
-        if !leaks.iter().any(|leak| leak.name == hit.name) {
-            leaks.push(LeakSeen {
-                kind: LeakKind::Credential,
-                name: hit.name,
-                form: hit.form.as_str().to_owned(),
-                place: "what it shows its user",
-            });
-        }
+    if let Some(reply) = &asked.reply {
+        // Of all else that came only what is known: cookies look like tokens, and are meant for the user.
+        let all = leaks_in(reply.expose(), SHOWN, scanner);
+        let known = all.into_iter().filter(|leak| {
+            leak.kind == LeakKind::Credential && leak.form != Form::TokenPattern.as_str()
+        });
+        leaks.extend(known.filter(|leak| !leaks.contains(leak)).collect::<Vec<_>>());
     }
     if let Some(beside) = &asked.beside {
         leaks.extend(leaks_in(beside.expose(), BESIDE_LOGS, scanner));
