@@ -4,6 +4,7 @@
 //! and changes them, so that a fault differs from a good reply in that one thing only.
 
 mod chat;
+mod early;
 mod error;
 mod format;
 mod full;
@@ -13,6 +14,7 @@ mod wording;
 
 use std::io::Write as _;
 
+pub use early::{EarlyEnd, stream_ended_early, unary_ended_early};
 pub use error::{ErrorKind, ErrorReply, error};
 use flate2::Compression;
 use flate2::write::GzEncoder;

@@ -16,6 +16,7 @@ use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use judge::catalogue::{AUTH_GROUP, HAPPY_LIVE};
 use judge::judging::{Control, LeakSeen, Policy};
 use judge::{Finding, Probe, Role, Severity, Verdict};
+use reach::Reach;
 use tokio::sync::Semaphore;
 
 use crate::asking::{BESIDE_LOGS, Company, Probing, Subject, leaks_in, probe as make_probe};
@@ -28,6 +29,7 @@ use crate::progress::Event;
 use crate::settings::{ProviderEndpoint, Run, SIMULATED_BASE_URL, TapMode};
 
 mod again;
+mod reach;
 mod recovering;
 mod whole;
 mod window;
@@ -108,7 +110,9 @@ pub(crate) async fn smoke_running<T: Tap, R: Releases, C: ControlPort>(
     let policy = plan::policy(&bench.settings, role);
     let mapped: Vec<Probe> =
         probes.iter().filter(|probe| plan::is_mapped(release, probe.mode)).cloned().collect();
-    let ctx = Context { bench, slots, controls, role, policy: &policy, watched: true };
+    let reach = Reach::default();
+    let ctx =
+        Context { bench, slots, controls, role, policy: &policy, reach: &reach, watched: true };
     let (mut probings, way) = if alive.running.process_per_ask() {
         (ctx.commands(&alive.running, mapped).await, Way::Commands)
     } else if plan::is_gateway(release) {
@@ -261,6 +265,7 @@ struct Context<'b, T: Tap, R: Releases, C: ControlPort> {
     controls: &'b [(contract::Mode, Control)],
     role: Role,
     policy: &'b Policy,
+    reach: &'b Reach,
     /// Whether those who watch are told of each probe.
     watched: bool,
 }
@@ -299,6 +304,9 @@ impl<T: Tap, R: Releases, C: ControlPort> Context<'_, T, R, C> {
         company: Company,
         names: &crate::bench::AskNames,
     ) -> Probing {
+        if self.reach.is_given_up() {
+            return not_asked(probe, reach::given_up());
+        }
         let (role, mode) = (self.role, probe.mode);
         if self.watched {
             self.bench.progress.event(Event::ProbeBegan { role, probe: probe.id, mode });
@@ -312,6 +320,7 @@ impl<T: Tap, R: Releases, C: ControlPort> Context<'_, T, R, C> {
         };
         let control = self.controls.iter().find(|(of, _)| *of == mode).map(|(_, control)| control);
         let probing = make_probe(self.bench, subject, names, probe, company, control).await;
+        self.reach.note(&probing);
         if self.watched {
             self.report(&probing);
         }
@@ -341,6 +350,7 @@ impl<T: Tap, R: Releases, C: ControlPort> Context<'_, T, R, C> {
             controls: self.controls,
             role: self.role,
             policy: self.policy,
+            reach: self.reach,
             watched: false,
         }
     }

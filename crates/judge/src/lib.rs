@@ -31,8 +31,8 @@ pub use fact::{Fact, Item, Phase, Planned, Probed, ReleaseIdentity, Repeat, Subj
 pub use finding::{Deviation, Finding, Severity};
 pub use identity::{AskId, Fingerprint, Lane, Marker, RequestType, Role};
 pub use observation::{
-    AnsweredBy, AuthScheme, BESIDE, End, Exchange, Observation, RequestSeen, ResponseSeen, Tunnel,
-    TunnelEnd,
+    AnsweredBy, AuthScheme, BESIDE, End, Exchange, Exposure, Observation, RequestSeen,
+    ResponseSeen, Tunnel, TunnelEnd,
 };
 pub use outcome::{CrashKind, Outcome, OutcomeKind};
 pub use probe::{Attempts, Expect, PlanContext, Probe};

@@ -133,6 +133,18 @@ pub enum AuthScheme {
     Other,
 }
 
+/// Where else than in a header a request carries a credential. The worst place is named.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Exposure {
+    /// Nowhere else.
+    None,
+    /// In the path or the query.
+    Url,
+    /// In the body.
+    Body,
+}
+
 /// What the tap keeps of a request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct RequestSeen {
@@ -140,8 +152,8 @@ pub struct RequestSeen {
     pub method: String,
     /// The path as sent, without its query.
     pub path: String,
-    /// Whether the path or the query carries a credential.
-    pub credential_in_url: bool,
+    /// Whether it carries a credential where none belongs.
+    pub exposure: Exposure,
     /// The path with doubled slashes and doubled `/v1` folded: what was meant.
     pub resource: String,
     /// The host that the release meant to reach: the provider's behind the tap.

@@ -18,7 +18,7 @@ pub fn judge(surface: Surface, calls: &[Vec<Exchange>]) -> Vec<Finding> {
             let on_wire = [
                 wire::path(surface, exchange),
                 wire::credential(exchange),
-                wire::credential_in_url(exchange),
+                wire::exposed(exchange),
                 wire::request(exchange),
             ];
             of_call.extend(on_wire.into_iter().flatten());

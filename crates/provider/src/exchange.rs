@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use contract::reply::{self, ErrorKind, ReplyContext, StreamEvent};
+use contract::reply::{self, EarlyEnd, ErrorKind, ReplyContext, StreamEvent};
 use contract::{Mode, Profile, RequestFacts, RequestFault, Surface};
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use http::{HeaderMap, Method, Request, Response, StatusCode};
@@ -12,6 +12,7 @@ use serde_json::Value;
 use crate::body::{self, ReplyBody, RequestBody};
 use crate::calls::Counters;
 use crate::ids::{Ids, seconds_since_epoch};
+use crate::limit::TokenLimit;
 use crate::{ProviderConfig, models, pointers};
 
 /// What is said where no label is asked for.
@@ -102,8 +103,10 @@ impl Desk {
         body: Incoming,
         ctx: ReplyContext<'_>,
     ) -> Response<ReplyBody> {
-        let facts = match body::read(body, self.config.request_bytes_max).await {
-            RequestBody::Whole(bytes) => RequestFacts::read(ctx.surface, &bytes),
+        let (facts, limit) = match body::read(body, self.config.request_bytes_max).await {
+            RequestBody::Whole(bytes) => {
+                (RequestFacts::read(ctx.surface, &bytes), TokenLimit::read(ctx.surface, &bytes))
+            }
             RequestBody::TooLong => return self.refuse(ErrorKind::TooLarge, &ctx),
             RequestBody::Cut => return self.refuse(ErrorKind::Fault(RequestFault::NotJson), &ctx),
         };
@@ -122,19 +125,28 @@ impl Desk {
             return self.refuse(ErrorKind::Fault(fault), &ReplyContext { model, ..ctx });
         }
         let id = self.ids.completion(ctx.surface);
-        let text = facts.format.write(facts.label.as_deref().unwrap_or(SENTENCE));
-        let ctx =
-            ReplyContext { model, text: &text, id: &id, include_usage: facts.include_usage, ..ctx };
+        let whole = facts.format.write(facts.label.as_deref().unwrap_or(SENTENCE));
+        let text = limit.map_or(whole.as_str(), |limit| limit.applied_to(&whole));
+        let is_cut = text.len() < whole.len();
+        let ctx = ReplyContext { model, text, id: &id, include_usage: facts.include_usage, ..ctx };
         if facts.stream {
             self.counters.completion(ctx.surface, Mode::Stream);
-            let events =
-                reply::stream(&ctx).into_iter().map(|event| self.reduce_event(event)).collect();
+            let events = if is_cut {
+                reply::stream_ended_early(&ctx, EarlyEnd::TokenLimit)
+            } else {
+                reply::stream(&ctx)
+            };
+            let events = events.into_iter().map(|event| self.reduce_event(event)).collect();
             let body =
                 body::event_by_event(events, self.config.event_gap, Arc::clone(&self.counters));
             respond(200, &reply::stream_headers(&ctx), body)
         } else {
             self.counters.completion(ctx.surface, Mode::Unary);
-            let mut document = reply::unary(&ctx);
+            let mut document = if is_cut {
+                reply::unary_ended_early(&ctx, EarlyEnd::TokenLimit)
+            } else {
+                reply::unary(&ctx)
+            };
             self.reduce(&mut document);
             respond(200, &reply::unary_headers(&ctx), body::at_once(document.to_string()))
         }

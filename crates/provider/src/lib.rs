@@ -14,6 +14,7 @@ mod calls;
 mod config;
 mod exchange;
 mod ids;
+mod limit;
 mod models;
 mod pointers;
 mod server;

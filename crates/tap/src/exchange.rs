@@ -192,7 +192,7 @@ async fn of_ask(
     };
     let (model, include_usage) = (facts.model.clone(), facts.include_usage);
     let format = facts.format.clone();
-    let body = BodySeen { facts, bytes: bytes.len(), markers, question };
+    let body = BodySeen { facts, bytes: &bytes, markers, question };
     let seen = request_seen(&head, body, &*port.fingerprint);
     let judged_as = JudgedAs { surface, mode, profile: port.profile };
     let mut recorder = Recorder::new(ask.clone(), slot, arrived.started, seen, judged_as);

@@ -6,7 +6,7 @@ use contract::smoke::QuestionSeen;
 use contract::{RequestFacts, RequestFault};
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue, USER_AGENT};
 use http::{HeaderMap, Method};
-use judge::{AuthScheme, Fingerprint, RequestSeen};
+use judge::{AuthScheme, Exposure, Fingerprint, RequestSeen};
 
 use crate::asks::MarkersSeen;
 use crate::limits::TEXT_MAX;
@@ -31,8 +31,8 @@ const INVALID_KEY: &str = "sk-surestep-invalid-000000000000000000000000";
 /// `surestep:invalid` for Basic auth.
 const INVALID_BASIC: &str = "c3VyZXN0ZXA6aW52YWxpZA==";
 
-/// Shorter values stand in paths by chance.
-const URL_CREDENTIAL_MIN: usize = 8;
+/// Shorter values stand in paths and texts by chance.
+const EXPOSED_MIN: usize = 8;
 
 /// The parts of a request that are read before its ask is known.
 #[derive(Debug)]
@@ -47,9 +47,9 @@ pub(crate) struct RequestHead<'r> {
 
 /// What is known of the body by then.
 #[derive(Debug)]
-pub(crate) struct BodySeen {
+pub(crate) struct BodySeen<'b> {
     pub(crate) facts: RequestFacts,
-    pub(crate) bytes: usize,
+    pub(crate) bytes: &'b [u8],
     pub(crate) markers: MarkersSeen,
     pub(crate) question: QuestionSeen,
 }
@@ -57,7 +57,7 @@ pub(crate) struct BodySeen {
 /// Reduces a request to what may be kept.
 pub(crate) fn request_seen(
     head: &RequestHead<'_>,
-    body: BodySeen,
+    body: BodySeen<'_>,
     fingerprint: &(dyn Fn(&[u8]) -> Fingerprint + Send + Sync),
 ) -> RequestSeen {
     let (auth, credential) = credential(head.headers);
@@ -65,7 +65,7 @@ pub(crate) fn request_seen(
     RequestSeen {
         method: head.method.as_str().to_owned(),
         path: bounded(head.path),
-        credential_in_url: credential_in_url(head, credential),
+        exposure: exposure(head, bytes, credential),
         resource: bounded(&head.resource.resource),
         host: head.host.to_owned(),
         header_names: header_names(head.headers),
@@ -80,7 +80,7 @@ pub(crate) fn request_seen(
         carries_marker: markers.own,
         question,
         other_asks: markers.others,
-        body_bytes: bytes as u64,
+        body_bytes: bytes.len() as u64,
     }
 }
 
@@ -104,21 +104,26 @@ fn fault(fault: &RequestFault) -> String {
 const KEY_PARAMETERS: [&str; 7] =
     ["key", "api_key", "apikey", "api-key", "access_token", "token", "auth"];
 
-/// Tells whether the URL carries a credential: the request's own, or whatever a parameter of such a name holds. URLs end up in
-/// the access logs of every hop.
-fn credential_in_url(head: &RequestHead<'_>, credential: Option<&[u8]>) -> bool {
-    let own = |text: &str| {
-        credential.is_some_and(|own| {
-            own.len() >= URL_CREDENTIAL_MIN && memchr::memmem::find(text.as_bytes(), own).is_some()
-        })
-    };
-    let Some(query) = head.query else { return own(head.path) };
-    own(head.path)
-        || own(query)
-        || query.split('&').filter_map(|pair| pair.split_once('=')).any(|(name, value)| {
-            value.len() >= URL_CREDENTIAL_MIN
-                && KEY_PARAMETERS.iter().any(|known| name.eq_ignore_ascii_case(known))
-        })
+/// Tells where else than in a header the request carries a credential: its own, or, in the URL, whatever a parameter of such a name
+/// holds. URLs end up in the access logs of every hop, bodies wherever prompts are kept.
+fn exposure(head: &RequestHead<'_>, body: &[u8], credential: Option<&[u8]>) -> Exposure {
+    let own = credential.filter(|own| own.len() >= EXPOSED_MIN);
+    let has_own = |text: &[u8]| own.is_some_and(|own| memchr::memmem::find(text, own).is_some());
+    let query = head.query.unwrap_or_default();
+    if has_own(head.path.as_bytes()) || has_own(query.as_bytes()) || has_key_parameter(query) {
+        Exposure::Url
+    } else if has_own(body) {
+        Exposure::Body
+    } else {
+        Exposure::None
+    }
+}
+
+fn has_key_parameter(query: &str) -> bool {
+    query.split('&').filter_map(|pair| pair.split_once('=')).any(|(name, value)| {
+        value.len() >= EXPOSED_MIN
+            && KEY_PARAMETERS.iter().any(|known| name.eq_ignore_ascii_case(known))
+    })
 }
 
 fn header_names(headers: &HeaderMap) -> Vec<String> {

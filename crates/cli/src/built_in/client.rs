@@ -226,6 +226,8 @@ impl Bot {
         match self.defect {
             Defect::BadParameter => body["temperature"] = json!(7),
             Defect::FurtherField => body["temperature"] = json!(0.5),
+            Defect::FewTokens => body["max_tokens"] = json!(2),
+            Defect::KeyInBody => body["metadata"] = json!({ "key": self.access.key }),
             _ => {}
         }
         body

@@ -15,6 +15,8 @@ pub(crate) enum Defect {
     BlankKey,
     BasicAuth,
     KeyInUrl,
+    KeyInBody,
+    FewTokens,
     OldKey,
     OtherKeyHeader,
     OtherModel,

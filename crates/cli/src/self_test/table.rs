@@ -60,6 +60,8 @@ const WIRE: &[Case] = &[
     Case::new("credential-blank", Defect::BlankKey, "sends `Bearer undefined`"),
     Case::new("credential-not-bearer", Defect::BasicAuth, "sends its key as a password"),
     Case::new("credential-in-url", Defect::KeyInUrl, "writes its key into the URL"),
+    Case::new("token-limit-too-small", Defect::FewTokens, "asks for two tokens at most"),
+    Case::new("credential-in-body", Defect::KeyInBody, "sends its key as metadata of the call"),
     Case::new("credential-rejected", Defect::OldKey, "sends a key of last year"),
     Case::new("credential-missing", Defect::None, "has a secret whose file is not there")
         .with(&[("/releases/new/secrets/PROVIDER_KEY", "\"file:not-there\"")]),

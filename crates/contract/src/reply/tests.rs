@@ -5,7 +5,8 @@ mod judge;
 use serde_json::json;
 
 use super::*;
-use crate::RequestFault;
+use crate::dump::{Dump, judge_dump};
+use crate::{Completion, Mode, RequestFault};
 
 const TEXT: &str = "SSL-22 Grüße, \"世界\" 🌍\n\\ end";
 
@@ -262,5 +263,26 @@ fn rate_limit_and_quota_share_a_status_but_not_a_code() {
         assert_eq!((rate.status, quota.status), (429, 429));
         assert_eq!(at(&rate.body, "/error/code"), "rate_limit_exceeded");
         assert_eq!(at(&quota.body, "/error/code"), "insufficient_quota");
+    }
+}
+
+#[test]
+fn a_reply_that_ended_early_is_judged_as_one_and_has_no_other_fault() {
+    let ends = [
+        (EarlyEnd::TokenLimit, Completion::LengthLimit),
+        (EarlyEnd::ContentFilter, Completion::Filtered),
+    ];
+    for (surface, (end, completion)) in
+        [Surface::Chat, Surface::Responses].into_iter().flat_map(|s| ends.map(|e| (s, e)))
+    {
+        let ctx = ReplyContext { include_usage: true, ..ctx(surface, Profile::Openai) };
+        let unary = (Mode::Unary, unary_ended_early(&ctx, end).to_string().into_bytes());
+        let stream = (Mode::Stream, encode(&stream_ended_early(&ctx, end)));
+        for (mode, body) in [unary, stream] {
+            let judgement = judge_dump(surface, mode, Profile::Openai, &Dump::parse(&body));
+            let codes: Vec<_> = judgement.findings.iter().map(|finding| finding.code).collect();
+            assert_eq!(judgement.completion, completion, "{surface} {mode} {end:?} {codes:?}");
+            assert_eq!(codes.len(), 1, "{surface} {mode} {end:?} {codes:?}");
+        }
     }
 }

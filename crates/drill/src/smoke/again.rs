@@ -24,6 +24,9 @@ impl<T: Tap, R: Releases, C: ControlPort> Context<'_, T, R, C> {
         way: Way,
         probings: &mut [Probing],
     ) {
+        if self.reach.is_given_up() {
+            return;
+        }
         let is_doubtful =
             |probing: &&Probing| is_worth_another(probing.outcome.as_ref(), &probing.judged);
         let is_crash = |probing: &&Probing| {

@@ -58,11 +58,13 @@ impl<T: Tap, R: Releases, C: ControlPort> Context<'_, T, R, C> {
         for probe in &probes {
             let mut probing = self.one(&alive.running, &alive.port, probe, Company::Alone).await;
             let cooling = probing.observation.exchanges.is_empty();
-            if cooling && self.recover(alive, probe.mode).await {
+            // What nothing has reached yet has nothing to cool down from.
+            if cooling && self.reach.has_reached() && self.recover(alive, probe.mode).await {
                 probing = self.one(&alive.running, &alive.port, probe, Company::Alone).await;
             }
             probings.push(probing);
-            if probe.group != "happy" && probe.group != "tolerated" {
+            let is_fault = probe.group != "happy" && probe.group != "tolerated";
+            if is_fault && self.reach.has_reached() {
                 self.recover(alive, probe.mode).await;
             }
         }

@@ -1,6 +1,6 @@
 //! Whose trouble it is when a live call goes wrong: the release's, or the provider's and the network's.
 
-use contract::{ContractVerdict, ErrorClass};
+use contract::{Completion, ContractVerdict, ErrorClass};
 
 use super::{Case, is_from_provider, is_good_reply, last_call};
 use crate::{AnsweredBy, End, Exchange, Expect, Finding, OutcomeKind, Severity, attempts};
@@ -233,6 +233,11 @@ fn off_contract(case: &Case<'_>, call: &Exchange) -> Option<Trouble> {
             "Read a stream until each choice has its `finish_reason` (chat) or the terminal event is there (responses); only then is there an answer.",
         ));
     }
+    if judgement.completion == Completion::LengthLimit
+        && matches!(case.control, Some(Control::Good))
+    {
+        return Some(limited_by_itself(taken));
+    }
     Some((
         Severity::Ambiguous,
         "provider-reply-off-contract",
@@ -243,4 +248,17 @@ fn off_contract(case: &Case<'_>, call: &Exchange) -> Option<Trouble> {
         ),
         "The provider does not keep to the contract of this surface. `surestep contract judge` explains a saved reply; correct `provider.surface`, or ask the provider.",
     ))
+}
+
+/// The answer to the smoke prompt is one word; surestep's own call, which sets no limit, gets it.
+fn limited_by_itself(taken: bool) -> Trouble {
+    (
+        Severity::Fail,
+        "token-limit-too-small",
+        format!(
+            "it ended at the token limit{}",
+            if taken { ", and the release took what there was for the answer" } else { "" }
+        ),
+        "The release asks for so few tokens that not even one word is answered whole. Raise `max_tokens` (`max_completion_tokens`, `max_output_tokens`); reasoning models spend tokens before the first word.",
+    )
 }

@@ -7,7 +7,7 @@ use contract::{
 
 use super::*;
 use crate::logs::LogReading;
-use crate::{End, PlanContext, RequestSeen, ResponseSeen, catalogue};
+use crate::{End, Exposure, PlanContext, RequestSeen, ResponseSeen, catalogue};
 
 mod deviations;
 mod proxy;
@@ -56,7 +56,7 @@ fn call(attempt: u32, at: u64, status: u16) -> Exchange {
         request: RequestSeen {
             method: "POST".to_owned(),
             path: "/v1/chat/completions".to_owned(),
-            credential_in_url: false,
+            exposure: Exposure::None,
             resource: "/chat/completions".to_owned(),
             host: "api.example".to_owned(),
             header_names: Vec::new(),
@@ -305,7 +305,8 @@ fn what_is_sent_is_held_against_the_documentation() {
         change(&mut call.request);
         scene("happy-live", vec![call], answered(), A::Whole)
     };
-    sent(|request| request.credential_in_url = true).check(&[("credential-in-url", Fail)]);
+    sent(|request| request.exposure = Exposure::Url).check(&[("credential-in-url", Fail)]);
+    sent(|request| request.exposure = Exposure::Body).check(&[("credential-in-body", Fail)]);
     sent(|request| request.fault = Some("wrong type of temperature".to_owned()))
         .check(&[("request-off-contract", Warn)]);
 }
@@ -675,8 +676,17 @@ fn answer_that_ended_early_is_no_good_reply() {
             .check(&[("incomplete-reply-accepted", Fail)]);
         // The provider's own limit on the live happy path is nobody's fault here.
         let live = Exchange { answered_by: AnsweredBy::Provider, ..exchange };
-        scene("happy-live", vec![live], refused(), A::None)
-            .check(&[("provider-reply-off-contract", Ambiguous)]);
+        let mut limited = scene("happy-live", vec![live.clone()], refused(), A::None);
+        limited.control = None;
+        limited.check(&[("provider-reply-off-contract", Ambiguous)]);
+        // Where surestep's own call, without a limit, was answered whole, the limit is the release's.
+        let mut limited = scene("happy-live", vec![live], refused(), A::None);
+        limited.control = Some(Control::Good);
+        limited.check(&[if completion == Completion::LengthLimit {
+            ("token-limit-too-small", Fail)
+        } else {
+            ("provider-reply-off-contract", Ambiguous)
+        }]);
     }
 }
 

@@ -4,7 +4,9 @@ use contract::Surface;
 use contract::smoke::QuestionSeen;
 
 use super::{Case, carries_credential, is_good_reply};
-use crate::{AuthScheme, Exchange, Finding, OutcomeKind, RequestType, Severity, attempts};
+use crate::{
+    AuthScheme, Exchange, Exposure, Finding, OutcomeKind, RequestType, Severity, attempts,
+};
 
 pub(super) fn judge(case: &Case<'_>, findings: &mut Vec<Finding>) {
     let calls: Vec<&Exchange> = attempts::calls(&case.observation.exchanges).collect();
@@ -12,7 +14,7 @@ pub(super) fn judge(case: &Case<'_>, findings: &mut Vec<Finding>) {
         for finding in [
             path(case.policy.surface, call),
             credential(call),
-            credential_in_url(call),
+            exposed(call),
             model(case, call),
             host(case, call, &calls),
             asks_mixed(call),
@@ -103,16 +105,21 @@ pub(crate) fn credential(call: &Exchange) -> Option<Finding> {
     ))
 }
 
-pub(crate) fn credential_in_url(call: &Exchange) -> Option<Finding> {
-    call.request.credential_in_url.then(|| {
-        Finding::new(
-            Severity::Fail,
+pub(crate) fn exposed(call: &Exchange) -> Option<Finding> {
+    let (code, seen, advice) = match call.request.exposure {
+        Exposure::None => return None,
+        Exposure::Url => (
             "credential-in-url",
-            "the credential in a header only",
             "a credential in the path or the query",
             "URLs are kept in the access logs of every proxy and of the provider. Send the key in `authorization: Bearer` only, and renew it: it is in logs by now.",
-        )
-    })
+        ),
+        Exposure::Body => (
+            "credential-in-body",
+            "the credential in the body as well",
+            "What is in the body is kept with the prompts: by the provider, by gateways that log or cache, in data sets. Take the key out of metadata, user names and prompts, and renew it.",
+        ),
+    };
+    Some(Finding::new(Severity::Fail, code, "the credential in a header only", seen, advice))
 }
 
 /// What the release sends, against the documentation. Whether the provider minds is the live lane's to show.

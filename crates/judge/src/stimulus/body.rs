@@ -1,6 +1,6 @@
 //! Replies under status 200 that are no usable completion: unusable bodies, broken streams.
 
-use contract::reply::{self, ErrorKind, StreamEvent};
+use contract::reply::{self, EarlyEnd, ErrorKind, ReplyContext, StreamEvent};
 use contract::{Mode, Surface};
 use serde_json::{Value, json};
 
@@ -120,6 +120,7 @@ pub(super) fn shape(fault: ShapeFault, request: &RequestContext) -> Act {
     }
     let text = request.documented_text();
     let context = context(request, &text);
+    let half = ReplyContext { text: &half_of(&text), ..context };
     let mut document = reply::unary(&context);
     let chat = request.surface == Surface::Chat;
     let choices = if chat { "/choices" } else { "/output" };
@@ -137,8 +138,7 @@ pub(super) fn shape(fault: ShapeFault, request: &RequestContext) -> Act {
             return whole(200, json_headers(request), bytes);
         }
         ShapeFault::WrongSurface => {
-            document =
-                reply::unary(&reply::ReplyContext { surface: other(request.surface), ..context });
+            document = reply::unary(&ReplyContext { surface: other(request.surface), ..context });
         }
         ShapeFault::ChoicesMissing => set(&mut document, choices, None),
         ShapeFault::ChoicesNull => set(&mut document, choices, Some(Value::Null)),
@@ -157,10 +157,10 @@ pub(super) fn shape(fault: ShapeFault, request: &RequestContext) -> Act {
         }
         ShapeFault::FinishNull => set(&mut document, "/status", Some(json!("in_progress"))),
         ShapeFault::FinishLength => {
-            end_early(&mut document, request, "length", "max_output_tokens");
+            document = reply::unary_ended_early(&half, EarlyEnd::TokenLimit);
         }
         ShapeFault::FinishContentFilter => {
-            end_early(&mut document, request, "content_filter", "content_filter");
+            document = reply::unary_ended_early(&half, EarlyEnd::ContentFilter);
         }
         ShapeFault::Refusal if chat => {
             set(&mut document, content, Some(Value::Null));
@@ -173,23 +173,6 @@ pub(super) fn shape(fault: ShapeFault, request: &RequestContext) -> Act {
         ),
     }
     whole(200, json_headers(request), document.to_string().into_bytes())
-}
-
-/// Ends a unary document early: by finish reason (chat) or by status and details (responses), half the text delivered.
-fn end_early(document: &mut Value, request: &RequestContext, finish: &str, reason: &str) {
-    let half = half_of(&request.documented_text());
-    match request.surface {
-        Surface::Chat => {
-            set(document, "/choices/0/finish_reason", Some(json!(finish)));
-            set(document, "/choices/0/message/content", Some(json!(half)));
-        }
-        Surface::Responses => {
-            set(document, "/status", Some(json!("incomplete")));
-            set(document, "/incomplete_details", Some(json!({"reason": reason})));
-            set(document, "/output/0/status", Some(json!("incomplete")));
-            set(document, "/output/0/content/0/text", Some(json!(half)));
-        }
-    }
 }
 
 /// The first half of a text, by characters.
@@ -285,11 +268,9 @@ pub(super) fn stream(fault: StreamFault, request: &RequestContext) -> Act {
         StreamFault::Silence => Act::Answer(events_answer(request, &half, AnswerEnd::Hold)),
         StreamFault::SilenceWithComments => comments_for_ever(request, &half),
         StreamFault::CommentsOnly => comments_for_ever(request, &[]),
-        StreamFault::FinishLength => {
-            ended(finish_early(request, &events, "length", "max_output_tokens"), None)
-        }
+        StreamFault::FinishLength => ended(ended_early(request, EarlyEnd::TokenLimit), None),
         StreamFault::FinishContentFilter => {
-            ended(finish_early(request, &events, "content_filter", "content_filter"), None)
+            ended(ended_early(request, EarlyEnd::ContentFilter), None)
         }
         StreamFault::NoContent => no_content(request),
         StreamFault::Refusal => refusal(request),
@@ -333,33 +314,9 @@ fn error_event(request: &RequestContext, error: Value) -> StreamEvent {
 }
 
 /// Half the text, then the documented end with another reason.
-fn finish_early(
-    request: &RequestContext,
-    events: &[StreamEvent],
-    finish: &str,
-    reason: &str,
-) -> Vec<StreamEvent> {
-    let mut early: Vec<StreamEvent> = events.iter().take(events.len() / 2).cloned().collect();
-    match request.surface {
-        Surface::Chat => {
-            for event in events {
-                if let Ok(mut value) = serde_json::from_str::<Value>(&event.data)
-                    && value.pointer("/choices/0/finish_reason").is_some_and(Value::is_string)
-                {
-                    set(&mut value, "/choices/0/finish_reason", Some(json!(finish)));
-                    early.push(StreamEvent { event: event.event.clone(), data: value.to_string() });
-                }
-            }
-            early.push(StreamEvent { event: None, data: "[DONE]".to_owned() });
-        }
-        Surface::Responses => early.push(terminal(
-            request,
-            "response.incomplete",
-            "incomplete",
-            json!({"incomplete_details": {"reason": reason}}),
-        )),
-    }
-    early
+fn ended_early(request: &RequestContext, end: EarlyEnd) -> Vec<StreamEvent> {
+    let half = half_of(&request.documented_text());
+    reply::stream_ended_early(&context(request, &half), end)
 }
 
 /// A terminal event of the responses surface with this status and these fields in its response.

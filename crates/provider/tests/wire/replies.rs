@@ -99,6 +99,24 @@ async fn responses_streams_named_events() {
 }
 
 #[tokio::test]
+async fn an_answer_ends_at_the_limit_of_its_request() {
+    let provider = start(ProviderConfig::default()).await;
+    let limited = with(chat(), "max_tokens", json!(2));
+    let reply = post(&provider, CHAT, &limited).await;
+    assert_eq!(reply.at("/choices/0/finish_reason"), "length");
+    assert_eq!(reply.at("/choices/0/message/content"), "SSL-");
+    let limited = with(with(responses(), "max_output_tokens", json!(2)), "stream", json!(true));
+    let events = post(&provider, RESPONSES, &limited).await.events();
+    let last = events.last().unwrap();
+    assert_eq!(last["type"], "response.incomplete");
+    assert_eq!(last["response"]["incomplete_details"]["reason"], "max_output_tokens");
+    assert_eq!(last["response"]["output"][0]["content"][0]["text"], "SSL-");
+    let enough = with(chat(), "max_tokens", json!(64));
+    let reply = post(&provider, CHAT, &enough).await;
+    assert_eq!(reply.at("/choices/0/finish_reason"), "stop");
+}
+
+#[tokio::test]
 async fn a_prompt_without_label_gets_a_sentence() {
     let provider = start(ProviderConfig::default()).await;
     let body = json!({ "model": "m", "messages": [{ "role": "user", "content": "hello" }] });

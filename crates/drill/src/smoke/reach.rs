@@ -1,0 +1,87 @@
+//! Gives up on a release of which nothing reaches the tap: a hundred more asks would each wait out their time, and say the same.
+
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+
+use judge::{Finding, Severity, Stimulus};
+
+use crate::asking::Probing;
+
+/// Asks without a call, from the first one on, after which no further one is made.
+const ASKS_IN_VAIN: u32 = 4;
+
+/// Whether anything of a release has reached the tap so far.
+#[derive(Debug, Default)]
+pub(super) struct Reach {
+    has_reached: AtomicBool,
+    in_vain: AtomicU32,
+}
+
+impl Reach {
+    /// Notes what was seen of an ask.
+    pub(super) fn note(&self, probing: &Probing) {
+        let seen = &probing.observation;
+        let is_silent = seen.exchanges.is_empty()
+            && seen.lost == 0
+            && seen.unattributed == 0
+            && seen.stray_connections == 0;
+        if !is_silent {
+            self.has_reached.store(true, Ordering::Relaxed);
+        } else if !probing.probe.needs_own_port() && probing.probe.stimulus != Stimulus::UnknownCa {
+            self.in_vain.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether anything came.
+    pub(super) fn has_reached(&self) -> bool {
+        self.has_reached.load(Ordering::Relaxed)
+    }
+
+    /// Whether nothing came of enough asks.
+    pub(super) fn is_given_up(&self) -> bool {
+        !self.has_reached() && self.in_vain.load(Ordering::Relaxed) >= ASKS_IN_VAIN
+    }
+}
+
+/// What is said of an ask that was not made.
+pub(super) fn given_up() -> Finding {
+    Finding::new(
+        Severity::Ambiguous,
+        "not-observed",
+        "a call at the tap",
+        format!("not asked: nothing had reached the tap in the {ASKS_IN_VAIN} asks before it"),
+        "See the first ask that was not observed: its causes are this one's.",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use contract::{Mode, Surface};
+    use judge::catalogue::default_plan;
+    use judge::judging::Judged;
+    use judge::{Observation, PlanContext};
+
+    use super::*;
+
+    fn probing(lost: u32) -> Probing {
+        let context = PlanContext::widest(Surface::Chat);
+        Probing {
+            probe: default_plan(Mode::Unary, &context).remove(0),
+            observation: Observation { lost, ..Observation::default() },
+            outcome: None,
+            judged: Judged::default(),
+            repeats: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_release_is_given_up_only_when_nothing_ever_came() {
+        let reach = Reach::default();
+        for _ in 0..ASKS_IN_VAIN {
+            assert!(!reach.is_given_up());
+            reach.note(&probing(0));
+        }
+        assert!(reach.is_given_up());
+        reach.note(&probing(1));
+        assert!(!reach.is_given_up(), "something came, late");
+    }
+}
