@@ -1,15 +1,11 @@
 //! What evidence is about: fingerprints of the configuration, of both releases and of their credentials.
 
-use std::path::Path;
-
-use drill::settings::{Release, Run, Settings};
+use drill::settings::Settings;
 use drill::{ReleaseSecrets, Secrets};
 use evidence::Fingerprinter;
 use judge::{Fingerprint, ReleaseIdentity, Role, Subject};
-use sha2::{Digest as _, Sha256};
 
-/// A program or script larger than this is told by its size and time of change instead of by its content.
-const CONTENT_MAX: u64 = 64 * 1024 * 1024;
+mod build;
 
 /// Returns what the evidence of these settings is about.
 pub(crate) fn subject(
@@ -54,12 +50,7 @@ fn identity(
 ) -> ReleaseIdentity {
     let release = settings.release(role);
     let mut run = format!("{release:?}").into_bytes();
-    for word in words(release) {
-        if let Some(content) = content_of(&release.directory.join(word)) {
-            run.extend_from_slice(word.as_bytes());
-            run.extend_from_slice(&content);
-        }
-    }
+    build::add(release, &mut run);
     ReleaseIdentity {
         version: release.version.clone(),
         image: release.image.clone(),
@@ -80,36 +71,4 @@ fn credential(secrets: &ReleaseSecrets, fingerprinter: &Fingerprinter) -> Option
         }
     }
     Some(fingerprinter.fingerprint("secrets", &bytes))
-}
-
-/// Returns the words of a release's commands: those that name files are a part of what it is.
-fn words(release: &Release) -> Vec<&String> {
-    match &release.run {
-        Run::Command(command) => [&command.unary, &command.stream]
-            .into_iter()
-            .flatten()
-            .flat_map(|one| &one.command)
-            .collect(),
-        Run::Service(service) => service.command.iter().collect(),
-        Run::Url { .. } => Vec::new(),
-    }
-}
-
-/// Returns a digest of a file's content; `None` for what is no file.
-fn content_of(path: &Path) -> Option<Vec<u8>> {
-    let metadata = std::fs::metadata(path).ok().filter(std::fs::Metadata::is_file)?;
-    if metadata.len() > CONTENT_MAX {
-        return Some(format!("{} {:?}", metadata.len(), metadata.modified().ok()).into_bytes());
-    }
-    // A file that cannot be read is told by its name alone; whether it can be run, its start will show.
-    let mut file = std::fs::File::open(path).ok()?;
-    let mut hasher = Sha256::new();
-    let mut buffer = vec![0_u8; 64 * 1024];
-    loop {
-        match std::io::Read::read(&mut file, &mut buffer) {
-            Ok(0) => return Some(hasher.finalize().to_vec()),
-            Ok(n) => hasher.update(buffer.get(..n)?),
-            Err(_) => return None,
-        }
-    }
 }

@@ -91,7 +91,9 @@ pub(crate) async fn smoke<T: Tap, R: Releases, C: ControlPort>(
         .filter(|mode| !plan::is_mapped(release, **mode))
         .map(|&mode| mode_not_mapped(role, mode))
         .collect();
-    problems.extend(not_ready_any_more(&alive.running, role).await);
+    if !probings.iter().any(again::has_crashed) {
+        problems.extend(not_ready_any_more(&alive.running, role).await);
+    }
     problems.extend(whole::judge(&probings, role, bench.settings.gates.strict));
     problems.extend(whole::unsearchable(&bench.scanner, role));
     Smoked { probings, alive: Some(alive), problems }
@@ -327,7 +329,11 @@ impl<T: Tap, R: Releases, C: ControlPort> Context<'_, T, R, C> {
         probing
     }
 
+    /// Tells those who watch. What found the service gone is asked again, and told then.
     fn report(&self, probing: &Probing) {
+        if self.reach.is_bystander(probing) {
+            return;
+        }
         let findings: Vec<Finding> =
             probing.judged.findings.iter().chain(&probing.judged.log_findings).cloned().collect();
         self.bench.progress.event(Event::ProbeEnded {

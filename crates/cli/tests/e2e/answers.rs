@@ -61,6 +61,21 @@ fn evidence_counts_only_for_what_it_is_about() {
         .expect("the script is written");
     may_promote();
 
+    // What the script imports, and what it is to be run with, belong to the build as well; what it writes does not.
+    for (file, counts) in
+        [("lib/prompts.py", true), ("requirements.txt", true), ("state.json", false)]
+    {
+        let file = scripts.path().join(file);
+        fs::create_dir_all(file.parent().expect("it has a folder")).expect("the folder is made");
+        fs::write(&file, "{}").expect("the file is written");
+        if counts {
+            not_any_more(&project, "another way to run it, or build, of `new`");
+        } else {
+            may_promote();
+        }
+        fs::remove_file(&file).expect("the file is removed");
+    }
+
     fs::write(project.beside().join("key"), "another-key-0123456789abcdef")
         .expect("the key is written");
     not_any_more(&project, "another credential of `new`");

@@ -91,6 +91,19 @@ fn release_that_dies_when_it_is_asked() {
     );
 }
 
+/// One ask ends the service; what the others would have made of it is found out on a fresh start, and said of none of them.
+#[test]
+fn only_the_ask_that_ended_the_service_is_blamed() {
+    let drilled = held(faulty("dies-of-a-refused-key"), "crashed");
+    let findings = drilled.json()["findings"].as_array().cloned().unwrap_or_default();
+    let blocking: Vec<_> = findings
+        .iter()
+        .filter(|finding| finding["severity"] == "fail" || finding["severity"] == "ambiguous")
+        .map(|finding| (&finding["code"], &finding["probe"]))
+        .collect();
+    assert_eq!(blocking, [(&"crashed".into(), &"auth-invalid-credential".into())], "{drilled}");
+}
+
 #[test]
 fn release_that_is_ready_no_more_when_it_met_an_error() {
     let drilled = held(faulty("red"), "release-not-ready");

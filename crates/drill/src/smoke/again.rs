@@ -29,24 +29,19 @@ impl<T: Tap, R: Releases, C: ControlPort> Context<'_, T, R, C> {
         }
         let is_doubtful =
             |probing: &&Probing| is_worth_another(probing.outcome.as_ref(), &probing.judged);
-        let is_crash = |probing: &&Probing| {
-            probing.outcome.as_ref().map(Outcome::kind) == Some(OutcomeKind::Crashed)
-        };
         let is_service = way == Way::Together || way == Way::Pool;
-        // Where one process serves all, one ask that ends it is a crash to every other one that is under way.
-        let mut suspects: Vec<&Probing> =
-            probings.iter().filter(is_crash).filter(is_doubtful).filter(|_| is_service).collect();
-        // Those that never got to call were asked when it was gone already: they cost no start, and are quickly cleared.
-        suspects.sort_by_key(|probing| {
-            (probing.probe.is_slow(), !probing.observation.exchanges.is_empty())
-        });
-        let suspects: Vec<Probe> =
-            suspects.into_iter().map(|probing| probing.probe.clone()).collect();
+        // Where one process serves all, one ask that ends it is a crash to every other one that is under way or comes after.
+        let suspects: Vec<&Probing> = probings
+            .iter()
+            .filter(|probing| is_service && has_crashed(probing))
+            .filter(is_doubtful)
+            .collect();
         let doubtful = probings.iter().filter(is_doubtful).take(DOUBTFUL_MAX);
         let planned = probings.iter().filter(|probing| probing.probe.asks > 1);
         let mut others: Vec<Probe> = Vec::new();
         for probing in doubtful.chain(planned) {
-            if !suspects.contains(&probing.probe) && !others.contains(&probing.probe) {
+            let is_suspect = suspects.iter().any(|suspect| suspect.probe == probing.probe);
+            if !is_suspect && !others.contains(&probing.probe) {
                 others.push(probing.probe.clone());
             }
         }
@@ -54,19 +49,51 @@ impl<T: Tap, R: Releases, C: ControlPort> Context<'_, T, R, C> {
             return;
         }
         let mut made = Vec::new();
+        let mut cleared = Vec::new();
         if suspects.is_empty() {
             made.extend(self.make(alive, way, others).await);
         } else if let Some(fresh) = self.fresh().await {
+            let (callers, bystanders) = of_suspects(&suspects);
             made.extend(self.make(&fresh, way, others).await);
             self.search_logs(&fresh.running, probings);
-            made.extend(self.one_by_one(fresh, suspects).await);
+            (cleared, made) = self.find_culprits(fresh, way, callers, bystanders, made).await;
         }
         for probing in probings {
             let of_this = |other: &Probing| other.probe == probing.probe;
-            if let Some(at) = made.iter().position(of_this) {
+            if let Some(at) = cleared.iter().position(of_this) {
+                *probing = cleared.swap_remove(at);
+                self.report(probing);
+            } else if let Some(at) = made.iter().position(of_this) {
                 add(probing, made.swap_remove(at), self.bench.settings.gates.strict);
             }
         }
+    }
+
+    /// Asks those that had called when the service ended alone, and those that found it gone together. Returns those that have nothing to do with it,
+    /// and what else was made: once one is found that ends the service whenever it is asked, an ask that the end has merely cost its
+    /// answer was no ask of its probe.
+    async fn find_culprits(
+        &self,
+        fresh: Alive<R::Running, T::Port>,
+        way: Way,
+        callers: Vec<Probe>,
+        bystanders: Vec<Probe>,
+        mut made: Vec<Probing>,
+    ) -> (Vec<Probing>, Vec<Probing>) {
+        let mut asked = self.one_by_one(fresh, callers).await;
+        if let Some(fresh) = self.fresh().await {
+            let (ended, well): (Vec<_>, Vec<_>) =
+                self.make(&fresh, way, bystanders).await.into_iter().partition(has_crashed);
+            asked.extend(well);
+            let ended = ended.into_iter().map(|probing| probing.probe).collect();
+            // It may have ended without a call, too.
+            asked.extend(self.one_by_one(fresh, ended).await);
+        }
+        let has_culprit = asked.iter().any(has_crashed);
+        let (cleared, rest) =
+            asked.into_iter().partition(|probing| has_culprit && !has_crashed(probing));
+        made.extend(rest);
+        (cleared, made)
     }
 
     async fn make(
@@ -106,10 +133,9 @@ impl<T: Tap, R: Releases, C: ControlPort> Context<'_, T, R, C> {
         let mut starts = 0;
         for probe in &probes {
             let probing = self.one(&alive.running, &alive.port, probe, Company::Alone).await;
-            let has_crashed =
-                probing.outcome.as_ref().map(Outcome::kind) == Some(OutcomeKind::Crashed);
+            let has_ended_it = has_crashed(&probing);
             made.push(probing);
-            if has_crashed {
+            if has_ended_it {
                 alive.running.stop().await;
                 starts += 1;
                 match self.fresh().await {
@@ -121,6 +147,20 @@ impl<T: Tap, R: Releases, C: ControlPort> Context<'_, T, R, C> {
         alive.running.stop().await;
         made
     }
+}
+
+pub(super) fn has_crashed(probing: &Probing) -> bool {
+    probing.outcome.as_ref().map(Outcome::kind) == Some(OutcomeKind::Crashed)
+}
+
+/// Parts suspects in those that had called when the service ended, the quick ones first, and those that found it gone.
+fn of_suspects(suspects: &[&Probing]) -> (Vec<Probe>, Vec<Probe>) {
+    let (callers, bystanders): (Vec<&Probing>, Vec<&Probing>) =
+        suspects.iter().partition(|suspect| !suspect.observation.exchanges.is_empty());
+    let probes = |of: Vec<&Probing>| of.into_iter().map(|probing| probing.probe.clone()).collect();
+    let mut callers: Vec<Probe> = probes(callers);
+    callers.sort_by_key(Probe::is_slow);
+    (callers, probes(bystanders))
 }
 
 /// Adds another ask to a probing.

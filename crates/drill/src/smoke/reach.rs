@@ -1,9 +1,12 @@
-//! Gives up on a release of which nothing reaches the tap: a hundred more asks would each wait out their time, and say the same.
+//! What becomes of a release's asks: whether anything of them reaches the tap, and whether one has ended the service that the others go to.
+//!
+//! A release of which nothing arrives is given up: a hundred more asks would each wait out their time, and say the same.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use judge::{Finding, Severity, Stimulus};
 
+use super::again::has_crashed;
 use crate::asking::Probing;
 
 /// Asks without a call, from the first one on, after which no further one is made.
@@ -14,12 +17,16 @@ const ASKS_IN_VAIN: u32 = 4;
 pub(super) struct Reach {
     has_reached: AtomicBool,
     in_vain: AtomicU32,
+    crashes: AtomicU32,
 }
 
 impl Reach {
     /// Notes what was seen of an ask.
     pub(super) fn note(&self, probing: &Probing) {
         let seen = &probing.observation;
+        if has_crashed(probing) {
+            self.crashes.fetch_add(1, Ordering::Relaxed);
+        }
         let is_silent = seen.exchanges.is_empty()
             && seen.lost == 0
             && seen.unattributed == 0
@@ -29,6 +36,13 @@ impl Reach {
         } else if !probing.probe.needs_own_port() && probing.probe.stimulus != Stimulus::UnknownCa {
             self.in_vain.fetch_add(1, Ordering::Relaxed);
         }
+    }
+
+    /// Whether an ask found the service gone, as another one had ended it.
+    pub(super) fn is_bystander(&self, probing: &Probing) -> bool {
+        has_crashed(probing)
+            && probing.observation.exchanges.is_empty()
+            && self.crashes.load(Ordering::Relaxed) > 1
     }
 
     /// Whether anything came.

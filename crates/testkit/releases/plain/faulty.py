@@ -39,6 +39,13 @@ def read_or_die(status, body, read=service.read):
     return read(status, body)
 
 
+def read_or_die_of_401(status, body, read=service.read):
+    """Ends when its key is refused."""
+    if status == 401:
+        os._exit(3)
+    return read(status, body)
+
+
 class Red(service.Handler):
     """Is ready no more when it has reported an error once."""
 
@@ -97,6 +104,9 @@ if __name__ == "__main__":
         sys.exit(7)
     elif FAULT == "dies-without-usage":
         service.read = read_or_die
+        service.serve()
+    elif FAULT == "dies-of-a-refused-key":
+        service.read = read_or_die_of_401
         service.serve()
     elif FAULT == "runs-once":
         # Ends at once where another of its kind runs, as whatever keeps an embedded database does.
