@@ -248,6 +248,6 @@ pub(crate) fn gaps(calls: &[&Exchange]) -> Vec<u64> {
     calls
         .iter()
         .zip(calls.iter().skip(1))
-        .map(|(before, after)| after.started_ms.saturating_sub(before.ended_ms))
+        .map(|(before, after)| judge::gap(before, after))
         .collect()
 }

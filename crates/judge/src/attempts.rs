@@ -11,12 +11,19 @@ const FLOOR_SLACK_MS: u64 = 60;
 /// An HTTP date has whole seconds: a whole one may be lost to rounding, at either end.
 pub(crate) const DATE_SLACK_MS: u64 = 1_100;
 
-/// Returns how long a release waited between two attempts, in milliseconds. Where it went on long after the next one had begun, it was
-/// given up without a word: some clients leave a stream of HTTP/2 open when they time out. What is known then is how much later
-/// the next one began.
-pub(crate) fn gap(before: &Exchange, after: &Exchange) -> u64 {
+/// Returns how long a release waited between two attempts, in milliseconds, and never less than it did wait.
+///
+/// An error reply is known from its head on; when its end was noted depends on how busy the machine is. Where an exchange went on long after
+/// the next one had begun, it was given up without a word: some clients leave a stream of HTTP/2 open when they time out. What is
+/// known then is how much later the next one began.
+pub fn gap(before: &Exchange, after: &Exchange) -> u64 {
     let was_left_open = before.ended_ms > after.started_ms.saturating_add(SPACED_MS);
-    let since = if was_left_open { before.started_ms } else { before.ended_ms };
+    let error = before.response.as_ref().filter(|response| response.status >= 400);
+    let since = match error {
+        _ if was_left_open => before.started_ms,
+        Some(response) => response.head_ms,
+        None => before.ended_ms,
+    };
     after.started_ms.saturating_sub(since)
 }
 

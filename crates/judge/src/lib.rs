@@ -27,6 +27,7 @@ mod verdict;
 pub mod watching;
 
 pub use answer::{AnswerRelation, relate};
+pub use attempts::gap;
 pub use fact::{Fact, Item, Phase, Planned, Probed, ReleaseIdentity, Repeat, Subject};
 pub use finding::{Deviation, Finding, Severity};
 pub use identity::{AskId, Fingerprint, Lane, Marker, RequestType, Role};

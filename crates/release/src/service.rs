@@ -11,7 +11,7 @@ use evidence::Sensitive;
 use rustix::process::Signal;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use crate::cpu::CpuWaits;
 use crate::environment::{self, Variables};
@@ -77,7 +77,20 @@ pub(crate) struct Service {
 /// Why a service did not get ready, and what it answered last.
 enum NotReady {
     Ended(Ended),
-    TimedOut { last: String },
+    TimedOut {
+        last: String,
+        /// How long one of its threads waited for a processor.
+        starved: Duration,
+    },
+}
+
+/// Waits for something as long as the service lives.
+async fn unless_ended<T>(life: &Life, work: impl Future<Output = T>) -> Result<T, NotReady> {
+    tokio::select! {
+        biased;
+        ended = life.ended() => Err(NotReady::Ended(ended)),
+        done = work => Ok(done),
+    }
 }
 
 /// Looks once whether a service says that it is ready; `Err` is what it says instead.
@@ -129,7 +142,17 @@ impl Service {
                     },
                 }
             }
-            NotReady::TimedOut { last } => PortError::Release {
+            NotReady::TimedOut { last, starved } if starved * 2 >= start.run.ready_within => {
+                PortError::Environment {
+                    what: format!(
+                        "the service `{program}` was not ready within {:?} and {starved:?} more, as long as it waited for a processor: {last}",
+                        start.run.ready_within
+                    ),
+                    advice: "run again with less beside it, or on more processors; where it starts as slowly on an idle machine, raise `ready_within`".to_owned(),
+                    source: None,
+                }
+            }
+            NotReady::TimedOut { last, .. } => PortError::Release {
                 code: "release-not-ready",
                 what: format!(
                     "the service `{program}` was not ready within {:?}: {last}",
@@ -191,7 +214,7 @@ impl Service {
         })
     }
 
-    /// Waits until the service is ready, and finds out on which loopback address it listens.
+    /// Waits until the service is ready, and finds out on which loopback address it listens. As long as it was kept from running it may take more.
     async fn get_ready(&mut self, start: ServiceStart<'_>, port: u16) -> Result<(), NotReady> {
         let mut last = "nothing listened on its port".to_owned();
         let until = Instant::now() + start.run.ready_within;
@@ -215,12 +238,17 @@ impl Service {
                 pause = (pause * 3 / 2).min(READY_POLL_MAX);
             }
         };
-        let address = tokio::select! {
-            biased;
-            ended = life.ended() => return Err(NotReady::Ended(ended)),
-            address = tokio::time::timeout_at(until, look) => address,
-        };
-        self.address = address.map_err(|_elapsed| NotReady::TimedOut { last })?;
+        let mut look = Box::pin(look);
+        let mut starved = Duration::ZERO;
+        let mut address = unless_ended(&life, timeout_at(until, &mut look)).await?;
+        if address.is_err() {
+            let waits = self.tree.cpu_waits().await.1;
+            starved = waits.longest_since(&CpuWaits::default()).unwrap_or_default();
+            starved = starved.min(start.run.ready_within);
+            address = unless_ended(&life, timeout(starved, &mut look)).await?;
+        }
+        drop(look);
+        self.address = address.map_err(|_elapsed| NotReady::TimedOut { last, starved })?;
         self.members = self.tree.cpu_waits().await.0;
         Ok(())
     }

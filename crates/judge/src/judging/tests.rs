@@ -402,13 +402,13 @@ fn attempts_within_the_policy_pass_when_spaced() {
 
 #[test]
 fn attempts_that_are_left_open_are_spaced_by_their_beginnings() {
-    let open = |attempt, at| Exchange { ended_ms: 9_000, ..call(attempt, at, 503) };
+    let open = |attempt, at| Exchange { ended_ms: 9_000, response: None, ..call(attempt, at, 503) };
     let spaced = vec![open(1, 0), open(2, 2_000), open(3, 4_500)];
     scene("overload-503", spaced, refused(), A::None).check(&[]);
     let at_once = vec![open(1, 0), open(2, 20), open(3, 30)];
     scene("overload-503", at_once, refused(), A::None).check(&[("retry-without-backoff", Fail)]);
     // Its end was seen a little late.
-    let late = Exchange { ended_ms: 2_020, ..call(1, 0, 503) };
+    let late = Exchange { ended_ms: 2_020, response: None, ..call(1, 0, 503) };
     let hasty = vec![late, call(2, 2_000, 503)];
     scene("overload-503", hasty, refused(), A::None).check(&[("retry-without-backoff", Warn)]);
 }
@@ -442,6 +442,10 @@ fn retry_after_is_a_floor() {
         .check(&[("retry-after-ignored", Fail)]);
     scene("overload-429-long", asked(130_000, 500), refused(), A::None)
         .check(&[("retry-after-ignored", Warn)]);
+    // A busy machine notes the end of a reply late; the client has had its head for long.
+    let mut noted_late = asked(1_000, 1_000);
+    noted_late[0].ended_ms += 290;
+    scene("overload-429", noted_late, refused(), A::None).check(&[]);
     // Giving up is right as well.
     scene("overload-429-long", vec![call(1, 0, 429)], refused(), A::None).check(&[]);
 }
