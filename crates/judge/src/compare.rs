@@ -2,6 +2,7 @@
 
 use contract::{Mode, Shape};
 
+use crate::judging::carries_credential;
 use crate::{AuthScheme, Finding, Fingerprint, Role, Severity};
 
 /// What one release put on the wire for the live happy path in one mode.
@@ -87,11 +88,17 @@ fn compare_mode(
         );
     }
     if new.auth != rollback.auth && !intent.providers_differ {
+        // A release that names none, or a blank one, is no measure for the other.
+        let (measure, other, role) = if carries_credential(rollback.auth) {
+            (rollback, new, Role::New)
+        } else {
+            (new, rollback, Role::Rollback)
+        };
         add(
             Severity::Fail,
             "pair-auth-differs",
-            format!("{}, as the rollback release", auth_word(rollback.auth)),
-            auth_word(new.auth).to_owned(),
+            format!("{}, as the other release", auth_word(measure.auth)),
+            format!("{} of `{role}`", auth_word(other.auth)),
             "The two releases name their credential in different ways; one of them leans on something that the provider does not document.",
         );
     }

@@ -182,10 +182,10 @@ fn judge_probe(case: &Case<'_>, findings: &mut Vec<Finding>) {
     fields::judge(case, findings);
     let before = findings.len();
     judge_reply(case, findings);
-    if let Some(about_the_reply) = findings.get_mut(before..).filter(|some| !some.is_empty()) {
-        let deviations = deviations(case);
-        about_the_reply.iter_mut().for_each(|finding| finding.deviations.clone_from(&deviations));
-    }
+    // What is known of clients is what they raise or return; a hang is the application's.
+    let about_the_reply = findings.iter_mut().skip(before).filter(|finding| finding.code != "hung");
+    let deviations = deviations(case);
+    about_the_reply.for_each(|finding| finding.deviations.clone_from(&deviations));
 }
 
 /// Judges what the release made of what it got.

@@ -186,7 +186,7 @@ fn refused(case: &Case<'_>, status: u16, class: ErrorClass) -> Option<Trouble> {
     match class {
         ErrorClass::Auth | ErrorClass::Permission => own_fault(
             "credential-rejected",
-            "The release's secret was rotated, deleted or never valid here, while surestep's own key works. Renew the secret of this release before anything is promoted or rolled back.",
+            "The release's secret was rotated, deleted or never valid here, while surestep's own key works. Renew the secret of this release before anything is promoted or rolled back. A gateway may have sent another key than its own: the one that its users have for it.",
         ),
         ErrorClass::NotFound => own_fault(
             "model-or-path-rejected",

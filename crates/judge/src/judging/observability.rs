@@ -174,8 +174,8 @@ pub fn leaked(leak: &LeakSeen) -> Finding {
     Finding::new(
         Severity::Fail,
         code,
-        format!("no {} in {}", leak.name, leak.place),
-        format!("found ({})", leak.form),
+        format!("{} without {}", leak.place, leak.name),
+        format!("it is there ({})", leak.form),
         advice,
     )
 }

@@ -49,14 +49,18 @@ pub(super) fn crashed(how: &CrashKind, called: bool) -> Finding {
         CrashKind::Exited { status } => format!("the service's process ended with status {status}"),
         CrashKind::ConnectionLost => "the service closed the connection without a reply".to_owned(),
     };
-    let seen = if called { how } else { format!("{how}, before any call to the provider") };
-    Finding::new(
-        Severity::Fail,
-        "crashed",
-        "an answer or a reported error",
-        seen,
-        "Handle this reply as an error of the provider; a user, and everybody else the process serves, must not lose it.",
-    )
+    let (seen, advice) = if called {
+        (
+            how,
+            "Handle this reply as an error of the provider; a user, and everybody else the process serves, must not lose it.",
+        )
+    } else {
+        (
+            format!("{how}, before any call to the provider"),
+            "The ask itself ended it, or the making of the call: a secret with a line break or blanks that no header takes, a setting that is missing, a question that it cannot read. Its own log tells more; `surestep doctor` looks at the secrets.",
+        )
+    };
+    Finding::new(Severity::Fail, "crashed", "an answer or a reported error", seen, advice)
 }
 
 fn hung(case: &Case<'_>) -> Finding {

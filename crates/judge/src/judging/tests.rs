@@ -661,7 +661,7 @@ fn leaks_are_findings_at_every_probe() {
     }];
     let judged = scene.judged();
     assert_eq!(judged.log_findings[0].code, "log-leaks-credential");
-    assert_eq!(judged.log_findings[0].seen, "found (base64)");
+    assert_eq!(judged.log_findings[0].seen, "it is there (base64)");
 }
 
 #[test]
