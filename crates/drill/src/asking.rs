@@ -18,7 +18,7 @@ use tokio::time::Instant;
 
 use crate::bench::{AskNames, Bench, COLLECT_GRACE, ControlPort};
 use crate::ports::{
-    ArmedAsk, Ask, Asked, LogPosition, Logged, Releases, RunningRelease, Tap, TapPort,
+    ArmedAsk, Ask, Asked, LogPosition, Logged, Releases, RunningRelease, Tap, TapPort, Way,
 };
 use crate::settings::{LogSource, PromptBy, Run};
 
@@ -130,7 +130,10 @@ pub(crate) async fn probe<T: Tap, R: Releases, C: ControlPort>(
         subject.port.refuse_connections().await;
     }
     let before = subject.running.logs_since(LogPosition::default()).end;
-    let ask = ask(bench, names, subject, probe.mode, wording);
+    let mut ask = ask(bench, names, subject, probe.mode, wording);
+    if probe.stimulus == Stimulus::UnknownCa {
+        ask.tap = ask.tap.map(Way::without_trust);
+    }
     let machine_patience = ask.deadline;
     let asking = subject.running.ask(ask);
     let mut asked = if probe.asker_leaves() {

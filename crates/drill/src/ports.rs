@@ -119,6 +119,16 @@ impl Way {
     pub fn direct(base_url: String) -> Self {
         Self { base_url, proxy: None }
     }
+
+    /// Returns the same way for a release that is not told of the trust file: variables that name one switch verification on again in some
+    /// clients, whatever the program says (requests takes `REQUESTS_CA_BUNDLE` before `session.verify`).
+    #[must_use]
+    pub fn without_trust(mut self) -> Self {
+        if let Some(proxy) = &mut self.proxy {
+            proxy.hands_over_trust = false;
+        }
+        self
+    }
 }
 
 /// The tap as a proxy.
@@ -128,6 +138,8 @@ pub struct Proxy {
     pub url: String,
     /// A PEM file with the system's trust and the CA of this run.
     pub trust: std::path::PathBuf,
+    /// Whether the release gets that file by the variables of its clients.
+    pub hands_over_trust: bool,
 }
 
 /// An open listener of the tap.

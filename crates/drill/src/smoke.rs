@@ -15,7 +15,7 @@ use evidence::{Scanner, Sensitive};
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use judge::catalogue::{AUTH_GROUP, HAPPY_LIVE};
 use judge::judging::{Control, LeakSeen, Policy};
-use judge::{Finding, Probe, Role, Severity, Verdict};
+use judge::{Finding, Probe, Role, Severity, Stimulus, Verdict};
 use reach::Reach;
 use tokio::sync::Semaphore;
 
@@ -24,6 +24,7 @@ use crate::bench::{Bench, ControlPort};
 use crate::plan;
 use crate::ports::{
     LogPosition, OpenPort, PortError, PortKind, Releases, RunningRelease, Start, Tap, TapPort as _,
+    Way,
 };
 use crate::progress::Event;
 use crate::settings::{ProviderEndpoint, Run, SIMULATED_BASE_URL, TapMode};
@@ -115,18 +116,18 @@ pub(crate) async fn smoke_running<T: Tap, R: Releases, C: ControlPort>(
     let reach = Reach::default();
     let ctx =
         Context { bench, slots, controls, role, policy: &policy, reach: &reach, watched: true };
-    let (mut probings, way) = if alive.running.process_per_ask() {
-        (ctx.commands(&alive.running, mapped).await, Way::Commands)
+    let (mut probings, manner) = if alive.running.process_per_ask() {
+        (ctx.commands(&alive.running, mapped).await, Manner::Commands)
     } else if plan::is_gateway(release) {
-        (ctx.recovering(alive, mapped).await, Way::Recovering)
+        (ctx.recovering(alive, mapped).await, Manner::Recovering)
     } else {
-        let (mut probings, way) = ctx.service(alive, mapped).await;
+        let (mut probings, manner) = ctx.service(alive, mapped).await;
         let turns_away = ctx.ask_the_turned_away(alive, &mut probings).await;
-        let way = if turns_away { Way::Recovering } else { way };
-        (probings, way)
+        let manner = if turns_away { Manner::Recovering } else { manner };
+        (probings, manner)
     };
     ctx.search_logs(&alive.running, &mut probings);
-    ctx.unwatched().again(alive, way, &mut probings).await;
+    ctx.unwatched().again(alive, manner, &mut probings).await;
     probings
 }
 
@@ -135,13 +136,22 @@ pub(crate) async fn start<T: Tap, R: Releases, C: ControlPort>(
     bench: &Bench<T, R, C>,
     role: Role,
 ) -> Result<Alive<R::Running, T::Port>, PortError> {
+    start_by(bench, role, |way| way).await
+}
+
+/// The same, with a change of its way to the tap.
+async fn start_by<T: Tap, R: Releases, C: ControlPort>(
+    bench: &Bench<T, R, C>,
+    role: Role,
+    change: impl FnOnce(Way) -> Way + Send,
+) -> Result<Alive<R::Running, T::Port>, PortError> {
     let release = bench.settings.release(role);
     let port = open_port(bench, role).await?;
     let secrets = bench.secrets.of(role);
     let start = Start {
         role,
         surface: bench.settings.provider_of(role).surface,
-        tap: port.way(),
+        tap: change(port.way()),
         model: bench.settings.model_of(role).to_owned(),
         control_key: secrets.control.clone(),
         secrets: secrets.values.clone(),
@@ -274,7 +284,7 @@ struct Context<'b, T: Tap, R: Releases, C: ControlPort> {
 
 /// How asks are put to a release.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Way {
+enum Manner {
     /// A process for each.
     Commands,
     /// One at a time, with time to recover.
@@ -295,7 +305,24 @@ impl<T: Tap, R: Releases, C: ControlPort> Context<'_, T, R, C> {
         company: Company,
     ) -> Probing {
         let names = self.bench.names.ask();
+        if probe.stimulus == Stimulus::UnknownCa
+            && let Some(own) = self.without_trust().await
+        {
+            let probing = self.named(&own.running, &own.port, probe, company, &names).await;
+            own.running.stop().await;
+            return probing;
+        }
         self.named(running, port, probe, company, &names).await
+    }
+
+    /// Starts a service of our own that is not told of the run's CA. Commands are processes of their own anyway, and what cannot be started
+    /// so, or twice, is asked as it runs.
+    async fn without_trust(&self) -> Option<Alive<R::Running, T::Port>> {
+        let is_service = matches!(self.bench.settings.release(self.role).run, Run::Service(_));
+        if !is_service || self.reach.is_given_up() {
+            return None;
+        }
+        start_by(self.bench, self.role, Way::without_trust).await.ok()
     }
 
     async fn named(
@@ -403,7 +430,7 @@ impl<T: Tap, R: Releases, C: ControlPort> Context<'_, T, R, C> {
         &self,
         alive: &Alive<R::Running, T::Port>,
         probes: Vec<Probe>,
-    ) -> (Vec<Probing>, Way) {
+    ) -> (Vec<Probing>, Manner) {
         let (alone, rest): (Vec<Probe>, Vec<Probe>) = probes.into_iter().partition(|probe| {
             probe.id == HAPPY_LIVE || is_invalid_credential(probe) || probe.is_before_the_call()
         });
@@ -421,10 +448,11 @@ impl<T: Tap, R: Releases, C: ControlPort> Context<'_, T, R, C> {
         } else {
             (Vec::new(), slow_first(rest))
         };
-        let way = if carries_marker && left.is_empty() { Way::Together } else { Way::Pool };
+        let manner =
+            if carries_marker && left.is_empty() { Manner::Together } else { Manner::Pool };
         probings.extend(made);
         probings.extend(self.pool(alive, left).await);
-        (probings, way)
+        (probings, manner)
     }
 
     /// Several instances, one ask at a time each.

@@ -73,7 +73,7 @@ fn lead_through(proxy: &Proxy, variables: &mut Variables) {
     for name in PROXY_VARIABLES {
         variables.insert(name.into(), proxy.url.clone().into());
     }
-    for name in TRUST_VARIABLES {
+    for name in TRUST_VARIABLES.iter().filter(|_| proxy.hands_over_trust) {
         variables.insert(name.into(), proxy.trust.clone().into());
     }
     variables.insert(NODE_PROXY_VARIABLE.into(), "1".into());

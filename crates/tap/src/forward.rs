@@ -103,7 +103,7 @@ impl Forward {
 
     /// Returns what to hand to a release for a proxy.
     pub(crate) fn proxy(&self, url: String) -> Proxy {
-        Proxy { url, trust: self.trust_file.clone() }
+        Proxy { url, trust: self.trust_file.clone(), hands_over_trust: true }
     }
 
     /// Returns a request's path as it would have been sent in reverse mode, where the base URL ends in `/v1` and has nothing

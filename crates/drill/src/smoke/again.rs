@@ -4,7 +4,7 @@ use judge::judging::Judged;
 use judge::judging::repeats::{is_worth_another, settle};
 use judge::{Outcome, OutcomeKind, Probe, Repeat, Verdict};
 
-use super::{Alive, Context, Way, start};
+use super::{Alive, Context, Manner, start};
 use crate::asking::{Company, Probing};
 use crate::bench::ControlPort;
 use crate::ports::{Releases, RunningRelease as _, Tap};
@@ -21,7 +21,7 @@ impl<T: Tap, R: Releases, C: ControlPort> Context<'_, T, R, C> {
     pub(super) async fn again(
         &self,
         alive: &Alive<R::Running, T::Port>,
-        way: Way,
+        manner: Manner,
         probings: &mut [Probing],
     ) {
         if self.reach.is_given_up() {
@@ -29,7 +29,7 @@ impl<T: Tap, R: Releases, C: ControlPort> Context<'_, T, R, C> {
         }
         let is_doubtful =
             |probing: &&Probing| is_worth_another(probing.outcome.as_ref(), &probing.judged);
-        let is_service = way == Way::Together || way == Way::Pool;
+        let is_service = manner == Manner::Together || manner == Manner::Pool;
         // Where one process serves all, one ask that ends it is a crash to every other one that is under way or comes after.
         let suspects: Vec<&Probing> = probings
             .iter()
@@ -51,12 +51,12 @@ impl<T: Tap, R: Releases, C: ControlPort> Context<'_, T, R, C> {
         let mut made = Vec::new();
         let mut cleared = Vec::new();
         if suspects.is_empty() {
-            made.extend(self.make(alive, way, others).await);
+            made.extend(self.make(alive, manner, others).await);
         } else if let Some(fresh) = self.fresh().await {
             let (callers, bystanders) = of_suspects(&suspects);
-            made.extend(self.make(&fresh, way, others).await);
+            made.extend(self.make(&fresh, manner, others).await);
             self.search_logs(&fresh.running, probings);
-            (cleared, made) = self.find_culprits(fresh, way, callers, bystanders, made).await;
+            (cleared, made) = self.find_culprits(fresh, manner, callers, bystanders, made).await;
         }
         for probing in probings {
             let of_this = |other: &Probing| other.probe == probing.probe;
@@ -75,7 +75,7 @@ impl<T: Tap, R: Releases, C: ControlPort> Context<'_, T, R, C> {
     async fn find_culprits(
         &self,
         fresh: Alive<R::Running, T::Port>,
-        way: Way,
+        manner: Manner,
         callers: Vec<Probe>,
         bystanders: Vec<Probe>,
         mut made: Vec<Probing>,
@@ -83,7 +83,7 @@ impl<T: Tap, R: Releases, C: ControlPort> Context<'_, T, R, C> {
         let mut asked = self.one_by_one(fresh, callers).await;
         if let Some(fresh) = self.fresh().await {
             let (ended, well): (Vec<_>, Vec<_>) =
-                self.make(&fresh, way, bystanders).await.into_iter().partition(has_crashed);
+                self.make(&fresh, manner, bystanders).await.into_iter().partition(has_crashed);
             asked.extend(well);
             let ended = ended.into_iter().map(|probing| probing.probe).collect();
             // It may have ended without a call, too.
@@ -99,18 +99,18 @@ impl<T: Tap, R: Releases, C: ControlPort> Context<'_, T, R, C> {
     async fn make(
         &self,
         alive: &Alive<R::Running, T::Port>,
-        way: Way,
+        manner: Manner,
         probes: Vec<Probe>,
     ) -> Vec<Probing> {
-        match way {
-            Way::Commands => self.commands(&alive.running, probes).await,
-            Way::Recovering => self.recovering(alive, probes).await,
-            Way::Together => {
+        match manner {
+            Manner::Commands => self.commands(&alive.running, probes).await,
+            Manner::Recovering => self.recovering(alive, probes).await,
+            Manner::Together => {
                 let (mut made, left) = self.together(alive, super::slow_first(probes)).await;
                 made.extend(self.pool(alive, left).await);
                 made
             }
-            Way::Pool => self.pool(alive, probes).await,
+            Manner::Pool => self.pool(alive, probes).await,
         }
     }
 

@@ -158,7 +158,8 @@ def make_client():
     timeout = None if defect("no-deadline") else TIMEOUT
     http = {"event_hooks": {"response": [on_response]}, "timeout": timeout, "follow_redirects": defect("stock")}
     if defect("disables-tls-verification"):
-        http["verify"] = False
+        # As requests has it: the variable comes before `session.verify = False`.
+        http["verify"] = os.environ.get("REQUESTS_CA_BUNDLE", False)
     if defect("ignores-proxy"):
         http["trust_env"] = False
     return openai.AsyncOpenAI(
