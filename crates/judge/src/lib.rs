@@ -35,7 +35,7 @@ pub use observation::{
     AnsweredBy, AuthScheme, BESIDE, End, Exchange, Exposure, Observation, RequestSeen,
     ResponseSeen, Tunnel, TunnelEnd,
 };
-pub use outcome::{CrashKind, Outcome, OutcomeKind};
+pub use outcome::{CrashKind, DONE_WITHOUT_FINISH, Outcome, OutcomeKind};
 pub use probe::{Attempts, Expect, PlanContext, Probe};
 pub use stimulus::{
     Act, Answer, AnswerEnd, Guarded, NetworkFault, Piece, Primary, PrimaryFault, Redirect,

@@ -2,6 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
+/// How a gateway's stream ended that says it is done (`[DONE]`), and has no finish reason: to those who ask, half an answer that looks whole,
+/// as no official SDK looks at the reason.
+pub const DONE_WITHOUT_FINISH: &str = "[DONE] without finish_reason";
+
 /// What a release made of an ask. Answers are not in it: they stay in memory, see `release`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]

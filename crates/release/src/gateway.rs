@@ -128,8 +128,12 @@ fn short(word: &str) -> String {
 trait Grammar: Default + Send {
     /// Takes an event's document: `Break` with how it ended, `Ok` for well.
     fn see(&mut self, document: &Value, answer: &mut Option<String>) -> Seen;
-    /// Says how the stream stands when it ends by itself, or by `[DONE]`.
+    /// Says how the stream stands when it ends by itself.
     fn at_end(&self) -> Result<(), String>;
+    /// Says how the stream stands when it says that it is done.
+    fn when_done(&self) -> Result<(), String> {
+        self.at_end()
+    }
 }
 
 enum Seen {
@@ -150,7 +154,7 @@ struct StreamReader<G> {
 impl<G: Grammar> StreamReader<G> {
     fn see(&mut self, event: Event) -> ControlFlow<()> {
         if event.data.trim() == "[DONE]" {
-            self.ended = Some(self.grammar.at_end().map_err(|how| (how, event.data)));
+            self.ended = Some(self.grammar.when_done().map_err(|how| (how, event.data)));
             return ControlFlow::Break(());
         }
         if event.data.is_empty() && event.name != "error" {
@@ -240,6 +244,13 @@ impl Grammar for Chat {
             Some(reason) => incomplete(reason).map_or(Ok(()), Err),
         }
     }
+
+    fn when_done(&self) -> Result<(), String> {
+        if self.finish_reason.is_none() {
+            return Err(judge::DONE_WITHOUT_FINISH.to_owned());
+        }
+        self.at_end()
+    }
 }
 
 /// Events of a response.
@@ -323,7 +334,7 @@ mod tests {
         let usage = "data: {\"choices\":[],\"usage\":{}}\n\n";
         check(&format!("{delta}{delta}{stop}{usage}data: [DONE]\n\n"), Ok("hihi"));
         check(&format!("{delta}{stop}"), Ok("hi"));
-        check(&format!("{delta}data: [DONE]\n\n"), Err("stream ended without finish_reason"));
+        check(&format!("{delta}data: [DONE]\n\n"), Err("[DONE] without finish_reason"));
         check(delta, Err("stream ended without finish_reason"));
         check("", Err("stream ended without finish_reason"));
         check(&format!("{delta}data: {{\"error\":{{}}}}\n\n{stop}"), Err("an error in the stream"));

@@ -232,6 +232,27 @@ fn gateway_that_passes_on_comments_for_ever_is_a_warning() {
     check("stream-silence", ReleaseKind::Gateway, Fail);
 }
 
+#[test]
+fn gateway_that_ends_a_broken_stream_with_done_hides_the_error() {
+    let done = Outcome::Refused { elapsed_ms: 80, how: crate::DONE_WITHOUT_FINISH.to_owned() };
+    let scene = |id: &'static str, kind| {
+        let mut scene = scene("happy-live", vec![call(1, 0, 200)], done.clone(), A::Partial);
+        scene.probe = probe(id, Mode::Stream);
+        for call in &mut scene.exchanges {
+            call.request.stream = true;
+        }
+        scene.policy.kind = kind;
+        scene
+    };
+    let code = "incomplete-reply-accepted";
+    for id in ["stream-error-mid", "stream-cut-mid-event", "network-reset-mid-body"] {
+        scene(id, ReleaseKind::Gateway).check(&[(code, Fail)]);
+    }
+    scene("stream-no-finish-reason", ReleaseKind::Gateway).check(&[(code, Warn)]);
+    // The provider said so itself.
+    scene("stream-done-after-cut", ReleaseKind::Gateway).check(&[]);
+}
+
 /// Whatever came of the provider: another user's text is never an answer.
 #[test]
 fn text_of_another_ask_is_named_as_such_after_an_error_too() {

@@ -21,7 +21,7 @@ async fn it_is_asked_as_its_users_ask_it() {
         (unary("500"), "refused: status 500"),
         (unary("half"), "refused: reply broke off"),
         (stream("x"), "answered hi"),
-        (stream("laundered"), "refused: stream ended without finish_reason"),
+        (stream("laundered"), "refused: [DONE] without finish_reason"),
         (stream("error"), "refused: an error in the stream"),
         // Behind the finish reason: an unclean end all the same.
         (stream("cut"), "refused: stream broke off"),
