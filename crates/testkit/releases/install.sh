@@ -13,7 +13,7 @@ set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../../.." && pwd)
 target="$root/.test-env"
-all="python-openai-1 python-openai-3 python-litellm python-clients node-openai-4 node-openai-7 node-clients node-24 python-langchain python-langchain-before node-ai-before"
+all="python-openai-1 python-openai-3 python-litellm python-clients node-openai-4 node-openai-7 node-clients node-24 python-langchain python-langchain-before python-responses node-ai-before"
 
 # What a bare Debian machine lacks is installed; elsewhere it is named.
 python=python3

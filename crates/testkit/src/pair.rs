@@ -38,6 +38,7 @@ pub struct Pair {
     provider: ProviderAt,
     provider_key: Option<String>,
     modes: Vec<&'static str>,
+    surface: String,
     extra: String,
 }
 
@@ -50,6 +51,7 @@ impl Pair {
             provider: ProviderAt::Simulated,
             provider_key: None,
             modes: vec!["unary", "stream"],
+            surface: "chat".into(),
             extra: String::new(),
         }
     }
@@ -72,6 +74,13 @@ impl Pair {
     #[must_use]
     pub fn modes(mut self, modes: &[&'static str]) -> Self {
         self.modes = modes.to_vec();
+        self
+    }
+
+    /// Is called by another surface than chat.
+    #[must_use]
+    pub fn surface(mut self, name: &str) -> Self {
+        name.clone_into(&mut self.surface);
         self
     }
 
@@ -129,12 +138,17 @@ impl Pair {
         let new = self.new.yaml(VERSIONS[0], marker, secrets)?;
         let rollback = self.rollback.yaml(VERSIONS[1], marker, secrets)?;
         let extra = &self.extra;
+        let surface = &self.surface;
+        let required = match surface.as_str() {
+            "responses" => "/output/0/content/0/text",
+            _ => "/choices/0/message/content",
+        };
         Ok(format!(
             "service: support-bot\nenvironment: test\n\
-             provider:\n  {provider}\n  surface: chat\n  modes: [{modes}]\n  key: {key}\n  live_calls: 200\n\
+             provider:\n  {provider}\n  surface: {surface}\n  modes: [{modes}]\n  key: {key}\n  live_calls: 200\n\
              model: {MODEL}\n\
              contract:\n  reviewed:\n    - {{ source: \"contract.md\", on: {today}, by: tests }}\n  \
-             required_fields: [/choices/0/message/content]\n\
+             required_fields: [{required}]\n\
              releases:\n  new:\n{new}  rollback:\n{rollback}\
              route: {{ switch: embedded, listen: \"127.0.0.1:{route_port}\", step: 50 }}\n\
              ledger: \"sqlite:.surestep/ledger.db\"\n{extra}"

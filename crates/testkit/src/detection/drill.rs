@@ -75,7 +75,7 @@ pub(crate) fn project(
         Side::New => Pair::new(changed, healthy),
         Side::Rollback => Pair::new(healthy, changed),
     };
-    pair.write()
+    pair.surface(manifest.surface(&row.release)).write()
 }
 
 /// The decision counts only together with the exit code that says the same.
@@ -105,7 +105,6 @@ fn release(
     let form = Form::named(form_name).unwrap_or(Form::Service);
     let mut release = match Stack::named(stack_name) {
         Some(known) => SdkRelease::new(known, form),
-        None if stack_name == "litellm" => SdkRelease::new(Stack::PythonLitellm, Form::Service),
         None => own(stack, &stack["forms"][form_name], side, change, folder, binaries)?,
     };
     let form_env = pairs(&stack["forms"][form_name]["env"]);

@@ -62,7 +62,8 @@ pub fn judge_by_llmock(
     std::fs::create_dir_all(folder)
         .map_err(|error| format!("cannot make {}: {error}", folder.display()))?;
     let mut waiting: BTreeMap<Release, &Row> = BTreeMap::new();
-    for row in rows {
+    // It is started as a provider of chat completions.
+    for row in rows.iter().filter(|row| manifest.surface(&row.release) == "chat") {
         for release in of(row) {
             waiting.entry(release).or_insert(row);
         }

@@ -152,11 +152,20 @@ impl Manifest {
         changed.map(named).collect()
     }
 
+    /// Returns the endpoint family that a release, written `stack/form`, calls.
+    pub(crate) fn surface(&self, release: &str) -> &str {
+        surface(self.stack(release))
+    }
+
     /// Returns the stack of a release that is written `stack/form`.
     pub(crate) fn stack(&self, release: &str) -> &Value {
         let (stack, _) = release.split_once('/').unwrap_or((release, ""));
         self.stacks.get(stack).unwrap_or(&Value::Null)
     }
+}
+
+fn surface(stack: &Value) -> &str {
+    stack["surface"].as_str().unwrap_or("chat")
 }
 
 fn row(
@@ -175,6 +184,10 @@ fn row(
         }
         about.push_str(&stack.to_string());
         about.push_str(&sources(&plain(&stack["folder"]))?);
+    }
+    let calls = |name: &str| stacks.get(name.split('/').next().unwrap_or_default()).map(surface);
+    if calls(&release) != calls(&other) {
+        return Err("a pair calls one surface".to_owned());
     }
     let side = match value["side"].as_str() {
         Some("rollback") => Side::Rollback,
@@ -263,4 +276,26 @@ pub(crate) fn plain(value: &Value) -> String {
 fn object(document: &Value, key: &str) -> Result<BTreeMap<String, Value>, String> {
     let fields = document[key].as_object().ok_or_else(|| format!("the manifest has no `{key}`"))?;
     Ok(fields.iter().map(|(key, value)| (key.clone(), value.clone())).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Reads a manifest with one healthy pair of two stacks, the second of which calls this surface.
+    fn pair_beside(surface: &str) -> Result<Manifest, String> {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let text = format!(
+            r#"{{"stacks": {{"a": {{"forms": {{"service": true}}}}, "b": {{"surface": "{surface}", "forms": {{"service": true}}}}}},
+                "classes": {{}}, "changes": {{}}, "rows": [{{"release": "a/service", "side": "new", "other": "b/service"}}]}}"#
+        );
+        std::fs::write(file.path(), text).unwrap();
+        Manifest::read(file.path())
+    }
+
+    #[test]
+    fn pair_calls_one_surface() {
+        assert_eq!(pair_beside("chat").unwrap().surface("b/service"), "chat");
+        assert!(pair_beside("responses").unwrap_err().contains("one surface"));
+    }
 }
