@@ -64,6 +64,8 @@ fn stream(plan: &mut Plan<'_>) {
     tolerated("tolerated-no-space", Variation::NoSpace, Expect::Answer);
     tolerated("tolerated-split-utf8", Variation::SplitUtf8, Expect::Answer);
     tolerated("tolerated-one-read", Variation::OneRead, Expect::Answer);
+    // Common readers of lines know more line ends than event streams have.
+    tolerated("tolerated-line-separators", Variation::LineSeparators, Expect::AnswerOrWarn);
     match surface {
         Surface::Chat => {
             tolerated("tolerated-usage-chunk", Variation::UsageChunk, Expect::Answer);

@@ -55,6 +55,8 @@ pub enum Variation {
     /// Only what the documentation requires: no fingerprint, tier, log probabilities, refusal, annotations or details of usage, and in chat streams no
     /// role; with an id of another form, and blanks in its JSON.
     Minimal,
+    /// Line separators in the text that JSON does not escape and that end no line of an event stream (streams).
+    LineSeparators,
     /// An answer of many pages.
     Long,
     /// The message in two output texts (responses).
@@ -68,6 +70,10 @@ pub enum Variation {
 /// How often the line of a long answer is said: as much as a model writes that is asked for a chapter, and more than what is commonly set aside for
 /// "a line" or "a reply" (64 KiB).
 const LONG_LINES: usize = 2_800;
+
+/// A text with U+2028, U+2029 and U+0085. RFC 8259 section 7 lets them stand as they are, and they end no line of an event stream (WHATWG HTML, section
+/// 9.2.6), but those of Unicode: `str.splitlines`, httpx's `iter_lines`, Node's `readline`.
+const SEPARATED: &str = " one\u{2028}two\u{2029}three\u{85}four";
 
 /// Fields that no reply needs to have (contracts.md sections 1.3, 1.4 and 2.2), and that compatible providers leave out.
 const OPTIONAL: [&str; 26] = [
@@ -119,7 +125,32 @@ pub(super) fn tolerated(variation: Variation, request: &RequestContext) -> Act {
 /// Returns the text that a variation delivers.
 fn text_of(variation: Variation, request: &RequestContext) -> String {
     let text = super::documented_text(&request.label);
-    let said = if variation == Variation::Long { long(&text) } else { text };
+    let said = match variation {
+        Variation::Long => long(&text),
+        Variation::LineSeparators => format!("{text}{SEPARATED}"),
+        Variation::ExtraFields
+        | Variation::ModelSnapshot
+        | Variation::ExtraEvents
+        | Variation::Reasoning
+        | Variation::Comments
+        | Variation::Crlf
+        | Variation::NoSpace
+        | Variation::SplitUtf8
+        | Variation::OneRead
+        | Variation::ByteByByte
+        | Variation::EventFields
+        | Variation::DataLines
+        | Variation::Bom
+        | Variation::FilterChunk
+        | Variation::UsageChunk
+        | Variation::UsageNull
+        | Variation::UsageAbsent
+        | Variation::LeadingSpace
+        | Variation::Minimal
+        | Variation::Parts
+        | Variation::Late
+        | Variation::Gzip => text,
+    };
     request.format.write(&said)
 }
 
@@ -156,7 +187,7 @@ fn unary(variation: Variation, request: &RequestContext) -> Act {
             return whole(200, headers, reply::gzip(document.to_string().as_bytes()));
         }
         // It is in the text, or in when it comes.
-        Variation::Long | Variation::Late => {}
+        Variation::LineSeparators | Variation::Long | Variation::Late => {}
         // Who does not ask for it gets none.
         Variation::Gzip => {}
         Variation::SplitUtf8 => {
@@ -233,6 +264,7 @@ fn stream(variation: Variation, request: &RequestContext) -> Act {
         | Variation::UsageChunk
         | Variation::UsageAbsent
         | Variation::LeadingSpace
+        | Variation::LineSeparators
         | Variation::Long
         | Variation::Late
         | Variation::Gzip => {}
@@ -284,6 +316,7 @@ fn frame(variation: Variation, events: &[StreamEvent]) -> Vec<Vec<u8>> {
             | Variation::UsageAbsent
             | Variation::LeadingSpace
             | Variation::Minimal
+            | Variation::LineSeparators
             | Variation::Long
             | Variation::Late
             | Variation::Parts
