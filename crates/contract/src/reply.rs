@@ -3,6 +3,7 @@
 //! Pure: the same context gives the same bytes. Whoever wants a deviation from the contract starts from these documents
 //! and changes them, so that a fault differs from a good reply in that one thing only.
 
+mod beside;
 mod chat;
 mod early;
 mod error;
@@ -14,6 +15,7 @@ mod wording;
 
 use std::io::Write as _;
 
+pub use beside::{embeddings, moderation};
 pub use early::{EarlyEnd, stream_ended_early, unary_ended_early};
 pub use error::{ErrorKind, ErrorReply, error};
 use flate2::Compression;

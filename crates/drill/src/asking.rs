@@ -65,12 +65,15 @@ impl Probing {
     }
 
     /// Whether it says nothing of the release, as others of ours were under way: the release had no room for it, or it waited among them
-    /// until nobody would have waited any longer. Whoever is asked behind one that left comes on top, and may be the one too many.
+    /// until there was no time left for its call. Whoever is asked behind one that left comes on top, and may be the one too many.
     ///
-    /// What was seen on a call stays, however long it took to come to it.
+    /// What was made of an answer stays, however long it took to come to the call.
     pub(crate) fn lacked_room(&self, has_waited: bool) -> bool {
-        let timed_out = self.outcome.as_ref().map(Outcome::kind) == Some(OutcomeKind::TimedOut);
-        self.was_turned_away() || self.is_broken_by_leaver() || (has_waited && timed_out)
+        let ran_out_of_time = matches!(
+            self.outcome.as_ref().map(Outcome::kind),
+            Some(OutcomeKind::TimedOut | OutcomeKind::Refused)
+        );
+        self.was_turned_away() || self.is_broken_by_leaver() || (has_waited && ran_out_of_time)
     }
 }
 
@@ -521,5 +524,10 @@ mod tests {
             let probing = probing(outcome.clone(), code);
             assert_eq!(probing.lacked_room(has_waited), expected, "{outcome:?} {code:?}");
         }
+        // One that is not to call at all: a refusal is what it was asked for, unless it came of the wait.
+        let mut probing = probing(refused(), None);
+        probing.probe.stimulus = Stimulus::UnknownCa;
+        assert!(!probing.lacked_room(false));
+        assert!(probing.lacked_room(true));
     }
 }

@@ -17,6 +17,8 @@ pub struct Calls {
     pub responses_stream: u64,
     /// Questions for the models.
     pub models: u64,
+    /// Moderations and embeddings.
+    pub beside: u64,
     /// Refused for their credential (401).
     pub unauthorized: u64,
     /// Refused for anything else.
@@ -33,6 +35,7 @@ impl Calls {
             + self.responses_unary
             + self.responses_stream
             + self.models
+            + self.beside
             + self.unauthorized
             + self.refused
     }
@@ -58,6 +61,10 @@ impl Counters {
 
     pub(crate) fn models(&self) {
         self.count(|calls| &mut calls.models);
+    }
+
+    pub(crate) fn beside(&self) {
+        self.count(|calls| &mut calls.beside);
     }
 
     pub(crate) fn refusal(&self, status: u16) {

@@ -31,6 +31,8 @@ enum Endpoint<'p> {
     Completion(Surface),
     Models,
     Model(&'p str),
+    /// What is called before an answer, and the document that answers a request to it.
+    Beside(fn(&[u8]) -> Value),
     WrongMethod,
     Unknown,
 }
@@ -47,9 +49,11 @@ impl Desk {
         let endpoint = endpoint(&head.method, head.uri.path());
         let surface = match &endpoint {
             Endpoint::Completion(surface) => *surface,
-            Endpoint::Models | Endpoint::Model(_) | Endpoint::WrongMethod | Endpoint::Unknown => {
-                Surface::Chat
-            }
+            Endpoint::Models
+            | Endpoint::Model(_)
+            | Endpoint::Beside(_)
+            | Endpoint::WrongMethod
+            | Endpoint::Unknown => Surface::Chat,
         };
         let ctx = ReplyContext {
             surface,
@@ -67,7 +71,10 @@ impl Desk {
         match endpoint {
             Endpoint::Unknown => return self.refuse(ErrorKind::WrongPath, &ctx),
             Endpoint::WrongMethod => return self.refuse(ErrorKind::WrongMethod, &ctx),
-            Endpoint::Completion(_) | Endpoint::Models | Endpoint::Model(_) => {}
+            Endpoint::Completion(_)
+            | Endpoint::Models
+            | Endpoint::Model(_)
+            | Endpoint::Beside(_) => {}
         }
         if let Err(kind) = self.authorize(&head.headers) {
             return self.refuse(kind, &ctx);
@@ -85,6 +92,7 @@ impl Desk {
                     self.refuse(ErrorKind::ModelNotFound, &ReplyContext { model: &id, ..ctx })
                 }
             }
+            Endpoint::Beside(document) => self.answer_beside(document, body, &ctx).await,
             Endpoint::Models | Endpoint::WrongMethod | Endpoint::Unknown => {
                 self.tell_models(&models::list(&self.config), &ctx)
             }
@@ -152,6 +160,23 @@ impl Desk {
         }
     }
 
+    async fn answer_beside(
+        &self,
+        document: fn(&[u8]) -> Value,
+        body: Incoming,
+        ctx: &ReplyContext<'_>,
+    ) -> Response<ReplyBody> {
+        match body::read(body, self.config.request_bytes_max).await {
+            RequestBody::Whole(bytes) => {
+                self.counters.beside();
+                let document = document(&bytes).to_string();
+                respond(200, &reply::unary_headers(ctx), body::at_once(document))
+            }
+            RequestBody::TooLong => self.refuse(ErrorKind::TooLarge, ctx),
+            RequestBody::Cut => self.refuse(ErrorKind::Fault(RequestFault::NotJson), ctx),
+        }
+    }
+
     fn tell_models(&self, document: &Value, ctx: &ReplyContext<'_>) -> Response<ReplyBody> {
         self.counters.models();
         respond(200, &reply::unary_headers(ctx), body::at_once(document.to_string()))
@@ -190,6 +215,8 @@ fn endpoint<'p>(method: &Method, path: &'p str) -> Endpoint<'p> {
     match path {
         "/v1/chat/completions" => allowed(Method::POST, Endpoint::Completion(Surface::Chat)),
         "/v1/responses" => allowed(Method::POST, Endpoint::Completion(Surface::Responses)),
+        "/v1/moderations" => allowed(Method::POST, Endpoint::Beside(reply::moderation)),
+        "/v1/embeddings" => allowed(Method::POST, Endpoint::Beside(reply::embeddings)),
         "/v1/models" => allowed(Method::GET, Endpoint::Models),
         _ => match path.strip_prefix("/v1/models/") {
             Some(encoded) if !encoded.is_empty() => allowed(Method::GET, Endpoint::Model(encoded)),

@@ -1,15 +1,13 @@
 //! What the tap answers by itself, beside the stimulus: every such answer says that it is surestep's.
 
 use bytes::Bytes;
+use contract::reply;
 use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use http::{Method, Response, StatusCode};
 use serde_json::{Value, json};
 
 /// Marks a response that no provider made.
 const MARK: HeaderName = HeaderName::from_static("x-surestep");
-
-/// A simulated embedding, of length one. Nobody may rely on how many numbers it has.
-const EMBEDDING: [f64; 4] = [0.5, -0.5, 0.5, -0.5];
 
 /// Paths beside the surface whose replies are documented here.
 const BESIDE: [&str; 3] = ["/v1/models", "/v1/moderations", "/v1/embeddings"];
@@ -21,9 +19,6 @@ pub(crate) fn is_beside(resource: &str) -> bool {
     })
 }
 
-/// Inputs of one simulated call that are answered: the documented limit is 2048.
-const INPUTS_MAX: usize = 2_048;
-
 /// Answers a path beside the surface in the simulated lane: as documented where services call it before they answer, else with the
 /// documented 404.
 pub(crate) fn beside(method: &Method, resource: &str, body: &[u8]) -> Response<Bytes> {
@@ -34,63 +29,13 @@ pub(crate) fn beside(method: &Method, resource: &str, body: &[u8]) -> Response<B
             answer(StatusCode::OK, "models", &model(id))
         }
         (&Method::POST, "/v1/moderations") => {
-            answer(StatusCode::OK, "moderations", &moderation(body))
+            answer(StatusCode::OK, "moderations", &reply::moderation(body))
         }
         (&Method::POST, "/v1/embeddings") => {
-            answer(StatusCode::OK, "embeddings", &embeddings(body))
+            answer(StatusCode::OK, "embeddings", &reply::embeddings(body))
         }
         _ => unknown_path(method, resource),
     }
-}
-
-/// What a service asked of a path beside the surface: its model, and how many inputs.
-fn request(body: &[u8]) -> (Value, usize) {
-    let request: Value = serde_json::from_slice(body).unwrap_or_default();
-    let model = request.get("model").filter(|model| model.is_string()).cloned();
-    let n_inputs = match request.get("input") {
-        // A list of numbers is one input, as tokens.
-        Some(Value::Array(inputs)) if !inputs.first().is_some_and(Value::is_number) => inputs.len(),
-        _ => 1,
-    };
-    (model.unwrap_or_else(|| "surestep-simulated".into()), n_inputs.clamp(1, INPUTS_MAX))
-}
-
-/// Nothing is flagged: the probe's prompt is harmless, and the service is to go on.
-fn moderation(body: &[u8]) -> Value {
-    const CATEGORIES: [&str; 13] = [
-        "harassment",
-        "harassment/threatening",
-        "hate",
-        "hate/threatening",
-        "illicit",
-        "illicit/violent",
-        "self-harm",
-        "self-harm/instructions",
-        "self-harm/intent",
-        "sexual",
-        "sexual/minors",
-        "violence",
-        "violence/graphic",
-    ];
-    let (model, n_inputs) = request(body);
-    let each = |value: Value| -> serde_json::Map<String, Value> {
-        CATEGORIES.iter().map(|name| ((*name).to_owned(), value.clone())).collect()
-    };
-    let result = json!({
-        "flagged": false,
-        "categories": each(json!(false)),
-        "category_scores": each(json!(0.000_01)),
-        "category_applied_input_types": each(json!(["text"])),
-    });
-    json!({ "id": "modr-surestep", "model": model, "results": vec![result; n_inputs] })
-}
-
-fn embeddings(body: &[u8]) -> Value {
-    let (model, n_inputs) = request(body);
-    let data: Vec<Value> = (0..n_inputs)
-        .map(|index| json!({ "object": "embedding", "index": index, "embedding": EMBEDDING }))
-        .collect();
-    json!({ "object": "list", "data": data, "model": model, "usage": { "prompt_tokens": 8, "total_tokens": 8 } })
 }
 
 fn model(id: &str) -> Value {

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use crate::support::{KEY, exchange, get, in_time, post, request, start, until};
+use crate::support::{KEY, exchange, get, in_time, post, post_as, request, start, until};
 
 const CHAT: &str = "/v1/chat/completions";
 const RESPONSES: &str = "/v1/responses";
@@ -127,6 +127,18 @@ async fn a_prompt_without_label_gets_a_sentence() {
 }
 
 #[tokio::test]
+async fn what_services_call_before_an_answer_is_answered() {
+    let provider = start(ProviderConfig::default()).await;
+    let asked = json!({ "model": "omni-moderation-latest", "input": "hello" });
+    let reply = post(&provider, "/v1/moderations", &asked).await;
+    assert_eq!((reply.status, reply.at("/results/0/flagged")), (200, json!(false)));
+    let reply = post(&provider, "/v1/embeddings", &asked).await;
+    assert_eq!((reply.status, reply.at("/data/0/object")), (200, json!("embedding")));
+    assert_eq!(post_as(&provider, "/v1/moderations", &[], b"{}").await.status, 401);
+    assert_eq!(provider.calls(), Calls { beside: 2, unauthorized: 1, ..Calls::default() });
+}
+
+#[tokio::test]
 async fn models_are_listed() {
     let models = vec!["gpt-5.4-mini".to_owned(), "org/other".to_owned()];
     let provider = start(ProviderConfig { models, ..Default::default() }).await;
@@ -178,6 +190,7 @@ async fn calls_are_counted_by_kind() {
         responses_unary: 1,
         responses_stream: 1,
         models: 1,
+        beside: 0,
         unauthorized: 1,
         refused: 1,
         streams_abandoned: 0,
