@@ -21,7 +21,7 @@ const BEFORE_LABEL: &str = "this label and nothing else: ";
 /// What people write and a careless client loses: letters of two and of three bytes, a quote, a backslash. Nothing of it
 /// changes when Unicode is normalised; no name, number or address is in it that a service may mask, and no apostrophe, so that
 /// it survives a shell's single quotes.
-const WRITTEN: &str = "(Written with care: naïve café, 文字, \"quotes\" and here\\there.)";
+const WRITTEN: &str = "(Written with care: naïve café, 文字, \"quotes\" and here\\there. And because questions of people are often longer than the places that were made for them, this one goes on for some words more: whoever keeps the first two hundred letters of it asks another one.)";
 
 /// How a prompt is worded.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -33,6 +33,8 @@ pub enum Wording {
     Written,
     /// The same on one line, for those who read a question up to the end of its line.
     WrittenOnOneLine,
+    /// One line of ASCII that begins as every other one of this wording: who keeps answers by the first words of a question mixes them up.
+    Alike,
 }
 
 impl Wording {
@@ -43,6 +45,7 @@ impl Wording {
             Self::Plain => instruction,
             Self::Written => format!("{instruction}\n{WRITTEN}"),
             Self::WrittenOnOneLine => format!("{instruction} {WRITTEN}"),
+            Self::Alike => format!("{INSTRUCTION}{BEFORE_LABEL}{label} [{marker}]"),
         }
     }
 }
@@ -85,7 +88,7 @@ impl QuestionSeen {
     pub fn read(wording: Wording, marker: &str, body: &[u8]) -> Self {
         let Ok(text) = simdutf8::basic::from_utf8(body) else { return Self::Unread };
         // Most clients write plain text as it is: then there is nothing to decode.
-        if wording == Wording::Plain && stands_in(wording, text) {
+        if matches!(wording, Wording::Plain | Wording::Alike) && stands_in(wording, text) {
             return Self::Whole;
         }
         let mut tape = Tape::unbounded();
@@ -116,7 +119,7 @@ fn stands_as_it_is(wording: Wording, text: &str) -> bool {
         LazyLock::new(|| [INSTRUCTION, BEFORE_LABEL.trim_end()].concat());
     let Some((_, behind)) = text.split_once(INSTRUCTED.as_str()) else { return false };
     match wording {
-        Wording::Plain => true,
+        Wording::Plain | Wording::Alike => true,
         Wording::Written | Wording::WrittenOnOneLine => {
             WRITTEN_FORMS.iter().any(|form| behind.contains(form.as_str()))
         }
@@ -152,7 +155,8 @@ mod tests {
 
     use super::*;
 
-    const WORDINGS: [Wording; 3] = [Wording::Plain, Wording::Written, Wording::WrittenOnOneLine];
+    const WORDINGS: [Wording; 4] =
+        [Wording::Plain, Wording::Written, Wording::WrittenOnOneLine, Wording::Alike];
 
     #[test]
     fn label_is_found_also_inside_json() {

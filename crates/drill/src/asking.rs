@@ -11,8 +11,8 @@ use judge::judging::{
 };
 use judge::logs::{LogContext, read};
 use judge::{
-    AnswerRelation, Observation, Outcome, OutcomeKind, Probe, Repeat, Role, Stimulus, relate,
-    telemetry,
+    AnswerRelation, Observation, Outcome, OutcomeKind, Probe, Repeat, Role, Stimulus, is_bare,
+    relate, telemetry,
 };
 use tokio::time::Instant;
 
@@ -47,6 +47,8 @@ pub(crate) struct Probing {
     /// `None` when the release could not be asked at all.
     pub(crate) outcome: Option<Outcome>,
     pub(crate) judged: Judged,
+    /// Whether the answer was the delivered text and nothing else; `None` where that does not stand in it.
+    pub(crate) is_bare: Option<bool>,
     /// Each ask, where there were several.
     pub(crate) repeats: Vec<Repeat>,
 }
@@ -114,7 +116,7 @@ pub(crate) async fn probe<T: Tap, R: Releases, C: ControlPort>(
 ) -> Probing {
     let began = Instant::now();
     let question = wording(&bench.settings.release(subject.role).run, probe);
-    let wording = question.unwrap_or_default();
+    let wording = question.unwrap_or_else(|| probe.wording());
     subject.port.arm(ArmedAsk {
         id: names.id,
         marker: names.marker.clone(),
@@ -162,6 +164,7 @@ pub(crate) async fn probe<T: Tap, R: Releases, C: ControlPort>(
     bench.live_calls.spend(&observation);
     let delivered: Vec<&str> = delivered.iter().map(contract::DeliveredText::expose).collect();
     let answer = relate(asked.answer.as_ref().map(Sensitive::expose), &delivered, &names.label);
+    let is_bare = is_bare(asked.answer.as_ref().map(Sensitive::expose), &delivered);
     let context = log_context(bench, subject.role, probe.mode, &observation);
     let logs = match &asked.logs {
         Some(own) => log_evidence(own, &asked, &context, &bench.scanner),
@@ -188,7 +191,7 @@ pub(crate) async fn probe<T: Tap, R: Releases, C: ControlPort>(
         machine,
     });
     let outcome = Some(asked.outcome);
-    Probing { probe: probe.clone(), observation, outcome, judged, repeats: Vec::new() }
+    Probing { probe: probe.clone(), observation, outcome, judged, is_bare, repeats: Vec::new() }
 }
 
 /// Waits until the release has called its provider and got into it; or gives up, since it does not call.
@@ -341,7 +344,7 @@ fn wording(run: &Run, probe: &Probe) -> Option<Wording> {
     let reads_lines = run.prompt_by(probe.mode) == Some(PromptBy::StandardInput);
     probe.question().map(|wording| match wording {
         Wording::Written if reads_lines => Wording::WrittenOnOneLine,
-        Wording::Plain | Wording::Written | Wording::WrittenOnOneLine => wording,
+        Wording::Plain | Wording::Written | Wording::WrittenOnOneLine | Wording::Alike => wording,
     })
 }
 
@@ -502,6 +505,7 @@ mod tests {
                 log_findings: Vec::new(),
                 logs_judged: false,
             },
+            is_bare: None,
             repeats: Vec::new(),
         }
     }

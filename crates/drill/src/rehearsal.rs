@@ -345,7 +345,9 @@ impl<T: Tap, R: Releases, C: ControlPort, S: TrafficSwitch> Steps<'_, T, R, C, S
         }
         let probes = plans.iter().find(|(role, _)| *role == Role::Rollback);
         let probes = plan::after_switch(probes.map_or(&[], |(_, probes)| probes));
-        findings.extend(self.smoke_again(&probes, path).await?);
+        let of_fresh_start = self.smoke_again(&probes, path).await?;
+        findings.extend(broken_by_new(&of_fresh_start));
+        findings.extend(of_fresh_start);
         self.step(7, "serve by rollback", findings, report).await?;
         self.done(proving, "asked").await
     }
@@ -558,6 +560,23 @@ fn ask_format(run: &Run) -> Option<&crate::settings::HttpAsk> {
         Run::Service(service) => Some(&service.ask),
         Run::Url { ask, .. } => Some(ask),
     }
+}
+
+/// What passed before `new` had run, and does not any more. (Traffic moves only where every gate has passed.)
+fn broken_by_new(findings: &[Finding]) -> Option<Finding> {
+    let is_broken =
+        |finding: &&Finding| finding.severity == Severity::Fail || finding.code == "not-observed";
+    let first = findings.iter().find(is_broken)?;
+    Some(
+        Finding::new(
+            Severity::Fail,
+            "rollback-broken-by-new",
+            "a fresh start of `rollback` that answers after `new` has run, as it did before",
+            format!("it passed in step 2, and in step 7, after `new` was ended: {}", first.code),
+            "What `new` did to something that both share has broken the way back: a schema or a state file, a moved or rotated key, a library, a cache, a port. Compare what `new` writes with what `rollback` reads; make the change readable for both, and move it in two releases. Until then nobody can go back by the route alone.",
+        )
+        .of_release(Role::Rollback),
+    )
 }
 
 fn switch_failed(error: &PortError) -> Finding {

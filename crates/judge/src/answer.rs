@@ -89,6 +89,17 @@ pub fn relate(answer: Option<&str>, delivered: &[&str], label: &str) -> AnswerRe
     }
 }
 
+/// Returns whether an answer is a delivered text and nothing else; `None` where no delivered text stands in it.
+pub fn is_bare(answer: Option<&str>, delivered: &[&str]) -> Option<bool> {
+    let answer = fold(answer?);
+    let delivered: Vec<String> =
+        delivered.iter().map(|text| fold(text)).filter(|text| !text.is_empty()).collect();
+    if delivered.contains(&answer) {
+        return Some(true);
+    }
+    delivered.iter().any(|text| answer.contains(text.as_str())).then_some(false)
+}
+
 /// Digits at the end of a label that count the asks of a run; those before them are the run's.
 const COUNTING_DIGITS: usize = 6;
 
@@ -189,6 +200,14 @@ mod tests {
     #[track_caller]
     fn check(answer: Option<&str>, delivered: &[&str], expected: AnswerRelation) {
         assert_eq!(relate(answer, delivered, "SSL-1"), expected);
+    }
+
+    #[test]
+    fn an_answer_is_bare_or_dressed_or_neither() {
+        assert_eq!(is_bare(Some("SSL-1 is\nit \n"), &["SSL-1 is it"]), Some(true));
+        assert_eq!(is_bare(Some("retrying ...\nSSL-1 is it"), &["", "SSL-1 is it"]), Some(false));
+        assert_eq!(is_bare(Some("no"), &["SSL-1 is it"]), None);
+        assert_eq!(is_bare(None, &["SSL-1 is it"]), None);
     }
 
     #[test]

@@ -26,7 +26,7 @@ pub mod telemetry;
 mod verdict;
 pub mod watching;
 
-pub use answer::{AnswerRelation, relate};
+pub use answer::{AnswerRelation, is_bare, relate};
 pub use attempts::gap;
 pub use fact::{Fact, Item, Phase, Planned, Probed, ReleaseIdentity, Repeat, Subject};
 pub use finding::{Deviation, Finding, Severity};

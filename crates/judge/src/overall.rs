@@ -3,6 +3,7 @@
 
 use contract::Mode;
 
+use crate::probe::HAPPY_UNICODE;
 use crate::{Finding, OutcomeKind, Severity, Verdict};
 
 /// One probe, as far as the whole is concerned.
@@ -18,6 +19,8 @@ pub struct Made {
     pub verdict: Verdict,
     /// The waits between its attempts, of one model, where no reply said how long to wait.
     pub gaps_ms: Vec<u64>,
+    /// Whether its answer was the delivered text and nothing else; `None` where that text does not stand in it.
+    pub is_bare: Option<bool>,
 }
 
 /// Probes of the two modes that are the same fault in another framing.
@@ -48,7 +51,32 @@ pub fn judge(made: &[Made]) -> Vec<Finding> {
     findings.extend(disparity(made));
     findings.extend(growth(made));
     findings.extend(jitter(made));
+    findings.extend(dressed(made));
     findings
+}
+
+/// Good replies become bare answers, and one that came after trouble has something beside it.
+fn dressed(made: &[Made]) -> Option<Finding> {
+    let is_good = |one: &&Made| one.probe == HAPPY_UNICODE || one.probe.starts_with("tolerated");
+    // What another model answers may well be called so.
+    let recovered = made.iter().filter(|one| one.probe.starts_with("overload-recovers"));
+    let mut dressed = recovered.filter(|one| one.is_bare == Some(false));
+    let first = dressed.find(|one| {
+        let same_mode = || made.iter().filter(|other| other.mode == one.mode).filter(is_good);
+        same_mode().any(|other| other.is_bare == Some(true))
+            && same_mode().all(|other| other.is_bare != Some(false))
+    })?;
+    Some(Finding {
+        mode: Some(first.mode),
+        probe: Some(first.probe.to_owned()),
+        ..Finding::new(
+            Severity::Fail,
+            "answer-damaged",
+            "the delivered text and nothing else, as after good replies",
+            "other text beside it, once there had been trouble",
+            "A note on the attempts is put out where the answer is. Write it to the log, or to standard error.",
+        )
+    })
 }
 
 /// The same trouble is handled in one mode and not in the other.
@@ -139,7 +167,7 @@ mod tests {
 
     fn made(probe: &'static str, mode: Mode, verdict: Verdict, gaps_ms: &[u64]) -> Made {
         let outcome = Some(OutcomeKind::Refused);
-        Made { probe, mode, outcome, verdict, gaps_ms: gaps_ms.to_vec() }
+        Made { probe, mode, outcome, verdict, gaps_ms: gaps_ms.to_vec(), is_bare: None }
     }
 
     #[track_caller]
@@ -176,6 +204,21 @@ mod tests {
         assert_eq!(found[0].code, "mode-disparity");
         assert!(found[0].seen.contains("shape-html: refused (pass) in unary mode"), "{found:?}");
         check(&[stream], &[]);
+    }
+
+    #[test]
+    fn what_stands_beside_an_answer_only_after_trouble_is_none_of_it() {
+        let answered =
+            |probe, is_bare| Made { is_bare, ..made(probe, Mode::Unary, Verdict::Pass, &[]) };
+        let good = answered("happy-unicode", Some(true));
+        let noted = answered("overload-recovers", Some(false));
+        check(&[good.clone(), noted.clone()], &["answer-damaged"]);
+        check(&[good.clone(), answered("overload-recovers", Some(true))], &[]);
+        // Where answers are dressed anyway, nobody can tell.
+        check(&[good.clone(), answered("tolerated-long", Some(false)), noted.clone()], &[]);
+        check(&[noted.clone()], &[]);
+        let of_stream = Made { mode: Mode::Stream, ..noted };
+        check(&[good, of_stream], &[]);
     }
 
     #[test]

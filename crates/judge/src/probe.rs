@@ -6,7 +6,7 @@ use contract::{Mode, Surface};
 use crate::{Lane, RequestType, Stimulus};
 
 /// The probe of what people write, in questions and in answers.
-const HAPPY_UNICODE: &str = "happy-unicode";
+pub(crate) const HAPPY_UNICODE: &str = "happy-unicode";
 
 /// One experiment: an ask, a stimulus at the tap, an expectation.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,6 +77,12 @@ impl Probe {
     pub fn question(&self) -> Option<Wording> {
         let wording = if self.id == HAPPY_UNICODE { Wording::Written } else { Wording::Plain };
         (self.group == "happy").then_some(wording)
+    }
+
+    /// Returns how its question is worded where that is not looked for. Good replies are asked for by questions that begin alike, one after the
+    /// other and together: what keeps answers by a part of the question shows in them.
+    pub fn wording(&self) -> Wording {
+        if self.group == "tolerated" { Wording::Alike } else { Wording::Plain }
     }
 
     /// Returns who answers.

@@ -42,6 +42,8 @@ pub enum Stimulus {
     Redirect(Redirect),
     /// Simulated: this error once, the documented reply from the second attempt on.
     RecoversOnSecond(ErrorKind),
+    /// Simulated: a reply that is cut in its middle, the documented one from the second attempt on.
+    CutOnce,
     /// Simulated: the primary model fails, and every other one answers as documented.
     PrimaryFails(Box<Primary>),
     /// Simulated: the reply never ends, for whoever leaves in its middle.
@@ -242,6 +244,11 @@ impl Stimulus {
                 (1, kind) => simulate::error(*kind, request),
                 _ => simulate::documented(request),
             },
+            Self::CutOnce if request.attempt > 1 => simulate::documented(request),
+            Self::CutOnce => match request.mode {
+                Mode::Unary => simulate::network(NetworkFault::CloseMidBody, request),
+                Mode::Stream => body::stream(StreamFault::CutMidEvent, request),
+            },
             Self::PrimaryFails(primary) => primary.act(request),
             Self::AskerLeaves => leaving::act(request),
             // The listener is closed for this one; should a call come through all the same, it breaks as early as possible.
@@ -284,6 +291,7 @@ impl Stimulus {
             | Self::RateLimited(_)
             | Self::Redirect(_)
             | Self::RecoversOnSecond(_)
+            | Self::CutOnce
             | Self::PrimaryFails(_)
             | Self::AskerLeaves
             | Self::Changed(_)
@@ -318,6 +326,7 @@ impl Stimulus {
             | Self::RateLimited(_)
             | Self::Redirect(_)
             | Self::RecoversOnSecond(_)
+            | Self::CutOnce
             | Self::AskerLeaves
             | Self::UnknownCa
             | Self::Refused

@@ -307,13 +307,14 @@ const UNARY: [(&str, &str); 7] = [
     ("tolerated-split-utf8", "200 json chunked whole"),
 ];
 
-const STREAM: [(&str, &str); 12] = [
+const STREAM: [(&str, &str); 13] = [
     ("request-redirect-308", "308 html length whole"),
     ("network-close-mid-body", "200 sse chunked fin"),
     ("network-reset-mid-body", "200 sse chunked reset"),
     ("network-stall-mid-body", "200 sse chunked silent"),
     ("stream-comments-only", "200 sse chunked ticking"),
     ("stream-cut-mid-event", "200 sse chunked fin"),
+    ("stream-cut-once", "200 sse chunked fin"),
     ("stream-html", "200 html length whole"),
     ("stream-json-error", "200 json length whole"),
     ("stream-plain-completion", "200 json length whole"),

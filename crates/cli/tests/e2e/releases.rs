@@ -132,7 +132,8 @@ fn state_that_is_written_at_the_end_of_new_is_found() {
     let plan = Plan { rollback: release("2.3.1", "reads-state"), ..Plan::with_new(new) };
     let project = plan.write();
     let drilled = project.drill(20);
-    assert_eq!(drilled.codes(Some("rollback")), ["release-exited"], "{drilled}");
+    let codes = drilled.codes(Some("rollback"));
+    assert_eq!(codes, ["rollback-broken-by-new", "release-exited"], "{drilled}");
 }
 
 #[test]

@@ -69,8 +69,8 @@ fn chat_stream_delivers_the_text_and_ends_as_documented() {
         .filter_map(|chunk| chunk.pointer("/choices/0/delta/content")?.as_str())
         .collect();
     assert!(
-        (4..=7).contains(&deltas.len()),
-        "the role's empty content and three to six pieces: {deltas:?}"
+        (6..=11).contains(&deltas.len()) && deltas.contains(&" ") && deltas.contains(&"\n"),
+        "the role's empty content, three to six pieces, and a blank and a line break out of them: {deltas:?}"
     );
     assert_eq!(deltas.concat(), TEXT);
     assert_eq!(at(&chunks[0], "/choices/0/delta/role"), "assistant");

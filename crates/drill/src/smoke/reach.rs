@@ -83,6 +83,7 @@ mod tests {
             observation: Observation { lost, ..Observation::default() },
             outcome: None,
             judged: Judged::default(),
+            is_bare: None,
             repeats: Vec::new(),
         }
     }

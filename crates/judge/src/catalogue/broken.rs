@@ -71,4 +71,14 @@ fn stream(plan: &mut Plan<'_>) {
     stream("stream-finish-content-filter", StreamFault::FinishContentFilter, Expect::Refusal);
     stream("stream-no-content", StreamFault::NoContent, Expect::Refusal);
     stream("stream-refusal", StreamFault::Refusal, Expect::Refusal);
+    if plan.context.max_attempts > 1 {
+        // Whoever asks for a stream again has to take back what was put out of the first one, or to refuse.
+        plan.add(
+            "stream-cut-once",
+            "stream",
+            Stimulus::CutOnce,
+            Expect::AnyOutcome,
+            Attempts::Policy,
+        );
+    }
 }

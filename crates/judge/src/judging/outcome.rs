@@ -2,8 +2,8 @@
 
 use super::{Case, ReleaseKind, fallback, is_good_reply, last_call};
 use crate::{
-    AnswerRelation, CrashKind, DONE_WITHOUT_FINISH, Expect, Finding, NetworkFault, Outcome,
-    OutcomeKind, Severity, ShapeFault, Stimulus, StreamFault, attempts,
+    AnswerRelation, CrashKind, DONE_WITHOUT_FINISH, Exchange, Expect, Finding, NetworkFault,
+    Outcome, OutcomeKind, Severity, ShapeFault, Stimulus, StreamFault, attempts,
 };
 
 /// Variations that these client libraries refuse by themselves, whatever the application does (contracts.md row 136). A library that names itself
@@ -30,8 +30,11 @@ pub(super) fn judge(case: &Case<'_>, findings: &mut Vec<Finding>) {
             }
             Expect::Refusal => findings.extend(answer_to_an_error(case, Severity::Fail)),
             Expect::RefusalOrWarn => tolerable_answer(case, findings),
-            // A slow reply may be taken or given up; but what is taken must be whole.
-            Expect::AnyOutcome => answer_to_a_good_reply(case, findings),
+            // A slow reply may be taken or given up, one that broke may be asked for again or not; but what is taken must be whole.
+            Expect::AnyOutcome if last_call(case).is_some_and(is_good_reply) => {
+                answer_to_a_good_reply(case, findings);
+            }
+            Expect::AnyOutcome => findings.extend(answer_to_an_error(case, Severity::Fail)),
             Expect::Nobody => {}
         },
         OutcomeKind::Refused if hides_an_error(case) => findings.push(hidden(case)),
@@ -236,6 +239,11 @@ fn of_another() -> Finding {
     )
 }
 
+/// Whether a call brought an error status, or nothing at all.
+fn is_error(call: &Exchange) -> bool {
+    call.response.as_ref().is_none_or(|response| response.status >= 400)
+}
+
 /// An error became an answer.
 fn answer_to_an_error(case: &Case<'_>, severity: Severity) -> Option<Finding> {
     let (code, seen, advice) = match case.answer {
@@ -252,6 +260,12 @@ fn answer_to_an_error(case: &Case<'_>, severity: Severity) -> Option<Finding> {
             // The provider recovered, or the release has found a good reply elsewhere: nothing was invented.
             return None;
         }
+        // The label stands in the question as well, and an error has no text.
+        AnswerRelation::Labelled if last_call(case).is_none_or(is_error) => (
+            "error-became-answer",
+            "text that the provider never delivered, with what was asked in it: the question itself, given back",
+            "An error was answered with the user's own text. Report it as an error: a status of 400 and up, a non-zero exit status, or an error event.",
+        ),
         AnswerRelation::Whole
         | AnswerRelation::Respaced
         | AnswerRelation::Repeated

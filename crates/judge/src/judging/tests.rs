@@ -233,6 +233,35 @@ fn gateway_that_passes_on_comments_for_ever_is_a_warning() {
 }
 
 #[test]
+fn a_stream_that_was_asked_for_again_is_whole_or_refused() {
+    let streamed = |attempt, at, completion| {
+        let mut call = call(attempt, at, 200);
+        call.request.stream = true;
+        if let Some(response) = &mut call.response {
+            response.judgement.completion = completion;
+        }
+        call
+    };
+    let cut = || streamed(1, 0, Completion::Truncated);
+    let check = |calls: Vec<Exchange>, outcome, answer, expected: &[(&str, Severity)]| {
+        let mut scene = scene("happy-live", calls, outcome, answer);
+        scene.probe = probe("stream-cut-once", Mode::Stream);
+        scene.check(expected);
+    };
+    let twice = || vec![cut(), streamed(2, 600, Completion::Complete)];
+    check(vec![cut()], refused(), A::Partial, &[]);
+    check(twice(), answered(), A::Whole, &[]);
+    check(twice(), answered(), A::Littered, &[("answer-damaged", Fail)]);
+    check(vec![cut()], answered(), A::Whole, &[("incomplete-reply-accepted", Fail)]);
+}
+
+#[test]
+fn a_question_that_comes_back_in_place_of_an_error_is_no_part_of_a_reply() {
+    scene("request-400", vec![call(1, 0, 400)], answered(), A::Labelled)
+        .check(&[("error-became-answer", Fail)]);
+}
+
+#[test]
 fn gateway_that_ends_a_broken_stream_with_done_hides_the_error() {
     let done = Outcome::Refused { elapsed_ms: 80, how: crate::DONE_WITHOUT_FINISH.to_owned() };
     let scene = |id: &'static str, kind| {

@@ -207,6 +207,11 @@ fn asks_mixed(call: &Exchange) -> Option<Finding> {
 
 /// Whether what was asked got to the provider. A service may make further calls about something else; one has to have it whole.
 fn question(case: &Case<'_>, calls: &[&Exchange]) -> Option<Finding> {
+    // Of helpers that have a model of their own nobody expects the question; the call that leads to the answer has to have it.
+    let leads_to_the_answer =
+        |call: &&&Exchange| call.request.model.as_ref() == Some(&case.policy.model);
+    let answering: Vec<&&Exchange> = calls.iter().filter(leads_to_the_answer).collect();
+    let calls = if answering.is_empty() { calls.iter().collect() } else { answering };
     let has = |seen| calls.iter().any(|call| call.request.question == seen);
     if has(QuestionSeen::Whole) || case.outcome.kind() != OutcomeKind::Answered {
         return None;

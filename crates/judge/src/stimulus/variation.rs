@@ -53,7 +53,7 @@ pub enum Variation {
     /// Blank lines before the JSON document.
     LeadingSpace,
     /// Only what the documentation requires: no fingerprint, tier, log probabilities, refusal, annotations or details of usage, and in chat streams no
-    /// role; with an id of another form, and blanks in its JSON.
+    /// role; with the finish reason beside the last words, an id of another form, and blanks in its JSON.
     Minimal,
     /// Line separators in the text that JSON does not escape and that end no line of an event stream (streams).
     LineSeparators,
@@ -218,6 +218,7 @@ fn stream(variation: Variation, request: &RequestContext) -> Act {
     let mut events = reply::stream(&context);
     match variation {
         Variation::Minimal => {
+            finish_with_the_last_words(&mut events);
             edit_each(&mut events, make_minimal);
             for event in &mut events {
                 if let Some(document) = event.json() {
@@ -275,6 +276,23 @@ fn stream(variation: Variation, request: &RequestContext) -> Act {
         answer.pieces.retain(|piece| matches!(piece, Piece::Bytes(_)));
     }
     Act::Answer(answer)
+}
+
+/// Lets the last chunk with text say why it is the last one, as Gemini's compatible endpoint and others do; OpenAI itself sends that apart.
+fn finish_with_the_last_words(events: &mut Vec<StreamEvent>) {
+    const REASON: &str = "/choices/0/finish_reason";
+    let has = |event: &StreamEvent, pointer| {
+        event.json().is_some_and(|chunk| chunk.pointer(pointer).is_some_and(Value::is_string))
+    };
+    let last_words = events.iter().rposition(|event| has(event, "/choices/0/delta/content"));
+    let finish = events.iter().rposition(|event| has(event, REASON));
+    if let (Some(last_words), Some(finish)) = (last_words, finish)
+        && last_words < finish
+        && let Some(reason) = events.remove(finish).json().and_then(|c| c.pointer(REASON).cloned())
+        && let Some(event) = events.get_mut(last_words)
+    {
+        edit_each(std::slice::from_mut(event), |chunk| set(chunk, REASON, Some(reason.clone())));
+    }
 }
 
 /// Frames events in the variation's way.

@@ -40,6 +40,15 @@ fn a_question_has_to_arrive_whole_in_one_of_the_calls() {
             severity.map(|severity| ("question-damaged", severity)).into_iter().collect();
         asked(2, questions).check(&expected);
     }
+    // With a model of its own a guard has the question, and the answer is another call's.
+    let mut guarded = asked(2, &[Whole, Damaged]);
+    guarded.exchanges[0].request.model = Some("guard".to_owned());
+    guarded.policy.models = vec!["guard".to_owned()];
+    guarded.check(&[("question-damaged", Fail)]);
+    let mut guarded = asked(2, &[Damaged, Whole]);
+    guarded.exchanges[0].request.model = Some("guard".to_owned());
+    guarded.policy.models = vec!["guard".to_owned()];
+    guarded.check(&[]);
     // Who refuses has its reason.
     let mut refusing = asked(1, &[Damaged]);
     (refusing.outcome, refusing.answer) = (refused(), A::None);
