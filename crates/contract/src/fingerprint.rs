@@ -12,32 +12,22 @@ pub(crate) struct Fingerprint {
 
 impl Fingerprint {
     pub(crate) fn add(&mut self, text: &[u8]) {
-        let mut bytes = text;
-        // Fill the word that was begun.
-        while !self.n_bytes.is_multiple_of(8)
-            && let Some((first, others)) = bytes.split_first()
-        {
-            self.byte(*first);
-            bytes = others;
+        let n_before = self.n_bytes % 8;
+        // What is left of earlier text comes first: a word is put together from it and the next eight bytes.
+        let (up, down) = (8 * n_before, 63 - 8 * n_before);
+        let (words, rest) = text.as_chunks();
+        for word in words {
+            let word = u64::from_le_bytes(*word);
+            self.word(self.rest | word << up);
+            self.rest = word >> 1 >> down;
         }
-        let mut words = bytes.chunks_exact(8);
-        for word in &mut words {
-            self.word(u64::from_le_bytes(word.try_into().unwrap_or_default()));
-            self.n_bytes += 8;
+        let word = little_endian(rest);
+        self.rest |= word << up;
+        if n_before + rest.len() as u64 >= 8 {
+            self.word(self.rest);
+            self.rest = word >> 1 >> down;
         }
-        for byte in words.remainder() {
-            self.byte(*byte);
-        }
-    }
-
-    fn byte(&mut self, byte: u8) {
-        let place = self.n_bytes % 8;
-        self.rest |= u64::from(byte) << (8 * place);
-        self.n_bytes += 1;
-        if place == 7 {
-            let word = std::mem::take(&mut self.rest);
-            self.word(word);
-        }
+        self.n_bytes += text.len() as u64;
     }
 
     fn word(&mut self, word: u64) {
@@ -63,5 +53,43 @@ impl Fingerprint {
 
     pub(crate) fn is_empty(self) -> bool {
         self.n_bytes == 0
+    }
+}
+
+/// Returns up to seven bytes as a number.
+fn little_endian(bytes: &[u8]) -> u64 {
+    if let (Some(first), Some(last)) = (bytes.first_chunk(), bytes.last_chunk()) {
+        // Where they overlap they say the same.
+        let last = u64::from(u32::from_le_bytes(*last));
+        return u64::from(u32::from_le_bytes(*first)) | last << (8 * (bytes.len() - 4));
+    }
+    bytes.iter().rev().fold(0, |number, byte| number << 8 | u64::from(*byte))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn cuts_make_no_difference(parts in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..20), 0..6)) {
+            let mut print = Fingerprint::default();
+            parts.iter().for_each(|part| print.add(part));
+            let mut by_bytes = Fingerprint::default();
+            let text = parts.concat();
+            text.iter().for_each(|byte| by_bytes.add(&[*byte]));
+            prop_assert_eq!(print, by_bytes);
+            prop_assert_eq!(print, Fingerprint::of(&text));
+        }
+
+        #[test]
+        fn one_byte_makes_a_difference(text in proptest::collection::vec(any::<u8>(), 1..40), at: proptest::sample::Index) {
+            let mut other = text.clone();
+            other[at.index(text.len())] ^= 1;
+            prop_assert_ne!(Fingerprint::of(&text), Fingerprint::of(&other));
+            prop_assert_ne!(Fingerprint::of(&text).mixed(), Fingerprint::of(&other).mixed());
+        }
     }
 }

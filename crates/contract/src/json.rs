@@ -11,7 +11,7 @@ mod template;
 use std::borrow::Cow;
 
 pub(crate) use frame::Frame;
-use parser::{Parser, plain_bytes};
+use parser::{NO_NODE, Parser, plain_bytes};
 pub(crate) use skeleton::Skeleton;
 pub(crate) use template::{Fit, Hole, Holes, Templates};
 
@@ -21,6 +21,9 @@ use crate::Kind;
 const DEPTH_MAX: u32 = 128;
 /// Most values and keys in one document: 16 bytes each, so a tape stays below 10 MiB.
 const NODES_MAX: usize = 500_000;
+
+/// Most values and keys for which there is room at once; a long text would take as much for nothing.
+const NODES_RESERVED_MAX: usize = 16 * 1024;
 
 /// Why a text is not one JSON document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,15 +72,44 @@ struct Node {
     tag: Tag,
     /// Of a key: a small hash of its name, which tells most keys apart.
     glance: u8,
+    /// Of a container: it has the keys and types of one that stands where it could stand, so that its shape adds nothing.
+    repeats: bool,
+}
+
+impl Node {
+    /// Returns what the document has in its span.
+    #[inline]
+    fn raw(self, document: &str) -> &str {
+        // Spans end at ASCII bytes, so they are never inside of a character.
+        document.get(self.start as usize..self.end as usize).unwrap_or_default()
+    }
+
+    /// Whether it is a string or a key, and says `text`.
+    #[inline]
+    fn is(self, document: &str, text: &str) -> bool {
+        match self.tag {
+            Tag::Text | Tag::Key => {
+                let raw = document.as_bytes().get(self.start as usize..self.end as usize);
+                raw.is_some_and(|raw| are_same(raw, text.as_bytes()))
+            }
+            Tag::TextEscaped | Tag::KeyEscaped => unescape(self.raw(document)) == text,
+            Tag::Null | Tag::Bool | Tag::Integer | Tag::Float | Tag::Array | Tag::Object => false,
+        }
+    }
 }
 
 /// The nodes of one document.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts, each set where it is met")]
 pub(crate) struct Tape {
     nodes: Vec<Node>,
     n_nodes_max: usize,
+    /// Whether elements of arrays are compared with those before them.
+    pub(crate) takes_shortcuts: bool,
     duplicate_key: bool,
     lone_surrogate: bool,
+    /// Some number is so long, or has an exponent, that it may be beyond a double.
+    has_large_number: bool,
     /// How many containers the innermost one is in.
     deepest: u32,
 }
@@ -87,8 +119,10 @@ impl Default for Tape {
         Self {
             nodes: Vec::new(),
             n_nodes_max: NODES_MAX,
+            takes_shortcuts: true,
             duplicate_key: false,
             lone_surrogate: false,
+            has_large_number: false,
             deepest: 0,
         }
     }
@@ -127,17 +161,17 @@ impl Tape {
             return Err(JsonFault::TooManyValues);
         }
         // Replies have a key or value for each ten bytes at most: mostly one allocation holds them.
-        self.nodes.reserve((bytes.len() / 8).min(4096));
+        self.nodes.reserve((bytes.len() / 8).min(NODES_RESERVED_MAX));
         let mut parser = Parser { text, bytes, tape: self };
         let start = parser.space(0);
         if parser.peek(start).is_none() {
             return Err(JsonFault::Empty);
         }
-        let end = parser.value(start, 0)?;
+        let end = parser.value(start, 0, NO_NODE)?;
         let end = parser.space(end);
         if parser.peek(end).is_some() {
             // One more value is enough to name the fault; more of them must not deepen the stack.
-            return Err(match parser.value(end, 0) {
+            return Err(match parser.value(end, 0, NO_NODE) {
                 Ok(_) => JsonFault::SecondDocument,
                 Err(_) => JsonFault::Trailing,
             });
@@ -147,13 +181,20 @@ impl Tape {
 
     /// Returns the document that was read from this text.
     pub(crate) fn document<'t>(&'t self, text: &'t str) -> Value<'t> {
-        Value { text, tape: self, index: 0 }
+        self.value(text, 0)
+    }
+
+    fn value<'t>(&'t self, text: &'t str, index: usize) -> Value<'t> {
+        const NOTHING: Node =
+            Node { start: 0, end: 0, next: u32::MAX, tag: Tag::Null, glance: 0, repeats: false };
+        Value { text, tape: self, index, node: self.nodes.get(index).unwrap_or(&NOTHING) }
     }
 
     fn clear(&mut self) {
         self.nodes.clear();
         self.duplicate_key = false;
         self.lone_surrogate = false;
+        self.has_large_number = false;
         self.deepest = 0;
     }
 
@@ -163,7 +204,7 @@ impl Tape {
             return Err(JsonFault::TooManyValues);
         }
         let next = self.n_nodes() + 1;
-        self.nodes.push(Node { start, end, next, tag, glance: 0 });
+        self.nodes.push(Node { start, end, next, tag, glance: 0, repeats: false });
         Ok(())
     }
 
@@ -179,39 +220,34 @@ pub(crate) struct Value<'t> {
     text: &'t str,
     tape: &'t Tape,
     index: usize,
+    node: &'t Node,
 }
 
 impl<'t> Value<'t> {
-    fn node(self) -> Node {
-        let nothing = Node { start: 0, end: 0, next: u32::MAX, tag: Tag::Null, glance: 0 };
-        self.tape.nodes.get(self.index).copied().unwrap_or(nothing)
-    }
-
+    #[inline]
     fn at(self, index: usize) -> Self {
-        Self { index, ..self }
+        self.tape.value(self.text, index)
     }
 
     fn raw(self) -> &'t str {
-        let node = self.node();
-        // Spans end at ASCII bytes, so they are never inside of a character.
-        self.text.get(node.start as usize..node.end as usize).unwrap_or_default()
+        self.node.raw(self.text)
     }
 
     fn raw_bytes(self) -> &'t [u8] {
-        let node = self.node();
+        let node = self.node;
         self.text.as_bytes().get(node.start as usize..node.end as usize).unwrap_or_default()
     }
 
     /// Returns where a string or an integer stands in the document, a string without its quotes.
     pub(crate) fn span(self) -> Option<std::ops::Range<usize>> {
-        let node = self.node();
+        let node = self.node;
         matches!(node.tag, Tag::Text | Tag::TextEscaped | Tag::Integer)
             .then_some(node.start as usize..node.end as usize)
     }
 
     /// Returns a key as it is written; keys with escapes are rare, and get their own copy.
     pub(crate) fn key(self) -> Cow<'t, str> {
-        if self.node().tag == Tag::Key {
+        if self.node.tag == Tag::Key {
             Cow::Borrowed(self.raw())
         } else {
             Cow::Owned(unescape(self.raw()))
@@ -220,7 +256,7 @@ impl<'t> Value<'t> {
 
     /// Returns a key as it is written, if it is written without escapes.
     pub(crate) fn plain_key(self) -> Option<&'t [u8]> {
-        (self.node().tag == Tag::Key).then(|| self.raw_bytes())
+        (self.node.tag == Tag::Key).then(|| self.raw_bytes())
     }
 
     /// Whether any object of the document has a key twice.
@@ -240,22 +276,18 @@ impl<'t> Value<'t> {
 
     /// Whether a parser takes the document that keeps numbers in doubles and strings in UTF-8, as `serde_json` does.
     pub(crate) fn is_strict(self) -> bool {
-        let is_infinite = |index: usize, node: &Node| {
-            matches!(node.tag, Tag::Integer | Tag::Float) && {
-                let number = self.at(index).raw();
-                // Others are too short to be that large.
-                (number.len() > 300 || number.bytes().any(|byte| matches!(byte, b'e' | b'E')))
-                    && number.parse().is_ok_and(f64::is_infinite)
-            }
+        let is_infinite = |node: &Node| {
+            matches!(node.tag, Tag::Integer | Tag::Float)
+                && node.raw(self.text).parse().is_ok_and(f64::is_infinite)
         };
         !self.tape.lone_surrogate
             && self.tape.deepest < DEPTH_MAX - 1
-            && !self.tape.nodes.iter().enumerate().any(|(index, node)| is_infinite(index, node))
+            && !(self.tape.has_large_number && self.tape.nodes.iter().any(is_infinite))
     }
 
     /// Returns the type.
     pub(crate) fn kind(self) -> Kind {
-        let node = self.node();
+        let node = self.node;
         match node.tag {
             Tag::Null => Kind::NULL,
             Tag::Bool => Kind::BOOL,
@@ -270,32 +302,32 @@ impl<'t> Value<'t> {
     }
 
     pub(crate) fn is_null(self) -> bool {
-        self.node().tag == Tag::Null
+        self.node.tag == Tag::Null
     }
 
     /// Whether it says that there is nothing: `null`, `false`, `0`, and what is empty.
     pub(crate) fn is_empty(self) -> bool {
-        match self.node().tag {
+        match self.node.tag {
             Tag::Null => true,
             Tag::Bool => self.raw() == "false",
             Tag::Integer => self.raw() == "0",
             Tag::Text | Tag::TextEscaped => self.raw().is_empty(),
-            Tag::Array | Tag::Object => self.node().next as usize == self.index + 1,
+            Tag::Array | Tag::Object => self.node.next as usize == self.index + 1,
             Tag::Float | Tag::Key | Tag::KeyEscaped => false,
         }
     }
 
     pub(crate) fn is_object(self) -> bool {
-        self.node().tag == Tag::Object
+        self.node.tag == Tag::Object
     }
 
     pub(crate) fn is_array(self) -> bool {
-        self.node().tag == Tag::Array
+        self.node.tag == Tag::Array
     }
 
     /// Returns the text of a string; halves of surrogate pairs become U+FFFD.
     pub(crate) fn text(self) -> Option<Cow<'t, str>> {
-        match self.node().tag {
+        match self.node.tag {
             Tag::Text => Some(Cow::Borrowed(self.raw())),
             Tag::TextEscaped => Some(Cow::Owned(unescape(self.raw()))),
             Tag::Key
@@ -309,6 +341,12 @@ impl<'t> Value<'t> {
         }
     }
 
+    /// Returns what stands between the quotes of a string, and whether that has escapes.
+    pub(crate) fn written(self) -> Option<(&'t str, bool)> {
+        let tag = self.node.tag;
+        matches!(tag, Tag::Text | Tag::TextEscaped).then(|| (self.raw(), tag == Tag::TextEscaped))
+    }
+
     /// Returns all texts of the document, wherever they stand; keys are none.
     pub(crate) fn texts(self) -> impl Iterator<Item = Cow<'t, str>> {
         (0..self.tape.nodes.len()).filter_map(move |index| self.at(index).text())
@@ -316,19 +354,25 @@ impl<'t> Value<'t> {
 
     /// Returns whether it is `true` or `false`.
     pub(crate) fn boolean(self) -> Option<bool> {
-        (self.node().tag == Tag::Bool).then(|| self.raw() == "true")
+        (self.node.tag == Tag::Bool).then(|| self.raw() == "true")
     }
 
     /// Returns a number, integer or not.
     pub(crate) fn number(self) -> Option<f64> {
-        matches!(self.node().tag, Tag::Integer | Tag::Float)
+        matches!(self.node.tag, Tag::Integer | Tag::Float)
             .then(|| self.raw().parse().ok())
             .flatten()
     }
 
     /// Returns an integer, if it is one and fits.
     pub(crate) fn integer(self) -> Option<i64> {
-        (self.node().tag == Tag::Integer).then(|| self.raw().parse().ok())?
+        let raw = (self.node.tag == Tag::Integer).then(|| self.raw())?;
+        // Counts and times are short, and no number of so few digits is beyond the type.
+        if raw.len() <= 18 && !raw.starts_with('-') {
+            let digit = |byte: u8| i64::from(byte.wrapping_sub(b'0'));
+            return Some(raw.bytes().fold(0, |number, byte| number * 10 + digit(byte)));
+        }
+        raw.parse().ok()
     }
 
     /// Returns the value of the last field named `key`, which is the one that most parsers take.
@@ -342,11 +386,11 @@ impl<'t> Value<'t> {
         if !self.is_object() {
             return None;
         }
-        let nodes = self.tape.nodes.get(..self.node().next as usize)?;
+        let nodes = self.tape.nodes.get(..self.node.next as usize)?;
         let mut index = self.index + 1;
         let mut found = None;
         while let Some(name) = nodes.get(index) {
-            if name.glance == glance && self.at(index).is(key) {
+            if name.glance == glance && name.is(self.text, key) {
                 found = Some(self.at(index + 1));
                 if !self.tape.duplicate_key {
                     break;
@@ -362,11 +406,11 @@ impl<'t> Value<'t> {
         let name = self.at(later);
         let mut index = self.index + 1;
         while index < later {
-            let node = self.at(index).node();
-            if node.glance == name.node().glance && self.at(index).key() == name.key() {
+            let key = self.at(index);
+            if key.node.glance == name.node.glance && key.key() == name.key() {
                 return true;
             }
-            index = node.next as usize;
+            index = key.node.next as usize;
         }
         false
     }
@@ -380,11 +424,11 @@ impl<'t> Value<'t> {
     /// Returns keys and values of an object, nothing for other types.
     pub(crate) fn fields(self) -> impl Iterator<Item = (Self, Self)> {
         let mut index = self.index + 1;
-        let end = if self.is_object() { self.node().next as usize } else { 0 };
+        let end = if self.is_object() { self.node.next as usize } else { 0 };
         std::iter::from_fn(move || {
             (index + 1 < end).then(|| {
                 let (key, value) = (self.at(index), self.at(index + 1));
-                index = key.node().next as usize;
+                index = key.node.next as usize;
                 (key, value)
             })
         })
@@ -393,23 +437,25 @@ impl<'t> Value<'t> {
     /// Returns the elements of an array, nothing for other types.
     pub(crate) fn items(self) -> impl Iterator<Item = Self> {
         let mut index = self.index + 1;
-        let end = if self.is_array() { self.node().next as usize } else { 0 };
+        let end = if self.is_array() { self.node.next as usize } else { 0 };
         std::iter::from_fn(move || {
             (index < end).then(|| {
                 let value = self.at(index);
-                index = value.node().next as usize;
+                index = value.node.next as usize;
                 value
             })
         })
     }
 
+    /// Whether an array or object has the keys and types of one before it, in the element before or in the same field of that: what
+    /// its shape says was said.
+    pub(crate) fn repeats(self) -> bool {
+        self.node.repeats
+    }
+
     /// Whether this string or key is `text`.
     pub(crate) fn is(self, text: &str) -> bool {
-        match self.node().tag {
-            Tag::Text | Tag::Key => self.raw_bytes() == text.as_bytes(),
-            Tag::TextEscaped | Tag::KeyEscaped => unescape(self.raw()) == text,
-            Tag::Null | Tag::Bool | Tag::Integer | Tag::Float | Tag::Array | Tag::Object => false,
-        }
+        self.node.is(self.text, text)
     }
 
     /// Returns types and keys in the order of the document.
@@ -423,12 +469,39 @@ impl<'t> Value<'t> {
     }
 }
 
+/// Compares names, which are short: without the call that comparing slices is.
+#[inline]
+pub(crate) fn are_same(one: &[u8], other: &[u8]) -> bool {
+    if one.len() != other.len() {
+        return false;
+    }
+    // Both ends of them overlap, and are all there is, up to sixteen bytes; of shorter ones, up to eight.
+    if let (Some(first), Some(last)) = (one.first_chunk::<8>(), one.last_chunk::<8>()) {
+        let ends = (other.first_chunk(), other.last_chunk());
+        return ends == (Some(first), Some(last)) && (one.len() <= 16 || one == other);
+    }
+    if let (Some(first), Some(last)) = (one.first_chunk::<4>(), one.last_chunk::<4>()) {
+        return (other.first_chunk(), other.last_chunk()) == (Some(first), Some(last));
+    }
+    one.iter().zip(other).all(|(one, other)| one == other)
+}
+
 /// Returns a small hash of a name, which tells most names apart.
 #[inline]
 const fn glance(name: &[u8]) -> u8 {
     let (Some(first), Some(last)) = (name.first(), name.last()) else { return 0 };
     let [length, ..] = name.len().to_le_bytes();
     first.wrapping_mul(31).wrapping_add(*last).wrapping_mul(31).wrapping_add(length)
+}
+
+/// A name at a glance.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Glance(u8);
+
+impl Glance {
+    pub(crate) const fn of(name: &str) -> Self {
+        Self(glance(name.as_bytes()))
+    }
 }
 
 /// A set of names, at a glance: whatever is not in it is told from most others that are.
@@ -449,7 +522,7 @@ impl Glances {
     /// Returns the names of the fields of an object.
     pub(crate) fn of_keys(object: Value<'_>) -> Self {
         let mut glances = Self([0; 2]);
-        object.fields().for_each(|(key, _)| glances.add(key.node().glance));
+        object.fields().for_each(|(key, _)| glances.add(key.node.glance));
         glances
     }
 
@@ -461,12 +534,12 @@ impl Glances {
 
     /// Whether a key may be one of the names.
     pub(crate) fn may_hold_key(self, key: Value<'_>) -> bool {
-        self.has(key.node().glance)
+        self.has(key.node.glance)
     }
 
     /// Whether a name may be one of them.
-    pub(crate) fn may_hold(self, name: &str) -> bool {
-        self.has(glance(name.as_bytes()))
+    pub(crate) fn may_hold(self, Glance(name): Glance) -> bool {
+        self.has(name)
     }
 
     fn has(self, glance: u8) -> bool {

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use crate::json::{Tape, Value};
 use crate::reply::AnswerFormat;
-use crate::smoke::label_asked;
+use crate::smoke::{label_asked, may_ask};
 use crate::{Kind, Shape, Surface};
 
 /// The facts of a request that the tap and the simulated provider act on.
@@ -126,18 +126,22 @@ fn prompt_field(surface: Surface) -> &'static str {
 /// of a content array, and, where a service wraps the question, escaped inside another document; the label itself needs no
 /// escape, so it is found there as well.
 fn last_label(value: Value<'_>) -> Option<String> {
-    if let Some(text) = value.text() {
-        return label_asked(&text).map(str::to_owned);
+    if let Some((written, has_escape)) = value.written() {
+        // Few texts ask for one: the others need not be unescaped to know that.
+        let text = if has_escape && !may_ask(written) { None } else { value.text() };
+        return text.and_then(|text| label_asked(&text).map(str::to_owned));
     }
-    let inner: Vec<_> = if value.is_array() { value.items().collect() } else { values(value) };
-    inner.into_iter().rev().find_map(last_label)
+    if value.is_array() {
+        return value.items().filter_map(last_label).last();
+    }
+    if !value.has_duplicate_key() {
+        return value.fields().filter_map(|(_, value)| last_label(value)).last();
+    }
+    values(value).into_iter().rev().find_map(last_label)
 }
 
-/// Returns the values of an object as most parsers have them: the last one of a key, at the place of the first.
+/// Returns the values of an object that has a key twice as most parsers have them: the last one of a key, at the place of the first.
 fn values(object: Value<'_>) -> Vec<Value<'_>> {
-    if !object.has_duplicate_key() {
-        return object.fields().map(|(_, value)| value).collect();
-    }
     let mut places = HashMap::new();
     let mut values = Vec::new();
     for (key, value) in object.fields() {
@@ -324,6 +328,40 @@ mod tests {
             assert_eq!(facts.fault != Some(RequestFault::NotJson), is_object, "{body}");
             assert_eq!(facts.shape.paths().is_empty(), !is_object, "{body}");
         }
+    }
+
+    #[test]
+    fn a_number_beyond_a_double_is_none_after_others_of_its_place() {
+        let read = |number: &str| {
+            let body = format!(
+                r#"{{"model":"m","messages":[{{"role":"user","content":"a"}}],"beyond_a_double":{number}}}"#
+            );
+            RequestFacts::read(Surface::Chat, body.as_bytes()).fault
+        };
+        for number in ["1.5", "2.5", "3e5", "4.5"] {
+            assert_eq!(read(number), None);
+            assert_eq!(read("1e999"), Some(RequestFault::NotJson));
+        }
+        for number in ["1", "2", "3", "4"] {
+            assert_eq!(read(number), None);
+            assert_eq!(read(&"9".repeat(400)), Some(RequestFault::NotJson));
+        }
+    }
+
+    #[test]
+    fn label_is_found_however_it_is_escaped() {
+        let asked = prompt("ssm-1", "SSL-22");
+        let label = |text: &str| {
+            let body = format!(r#"{{"messages":[{{"content":"{text}"}}]}}"#);
+            RequestFacts::read(Surface::Chat, body.as_bytes()).label
+        };
+        let written =
+            |text: &str| serde_json::to_string(text).unwrap().trim_matches('"').to_owned();
+        assert_eq!(label(&written(&format!("\"a\"\n{asked}"))).as_deref(), Some("SSL-22"));
+        let letters = asked.chars().map(|c| format!("\\u{:04x}", u32::from(c))).collect::<String>();
+        assert_eq!(label(&letters).as_deref(), Some("SSL-22"));
+        // The first letter is a part of a tabulator here.
+        assert_eq!(label(&written(&asked).replace("this label", r"\this label")), None);
     }
 
     #[test]

@@ -7,10 +7,12 @@ mod head;
 
 use std::borrow::Cow;
 use std::fmt;
+use std::sync::LazyLock;
 
 use body::Body;
 use encoding::Decoder;
 use head::Head;
+use memchr::memmem::Finder;
 
 use crate::error::ErrorParts;
 use crate::scene::Scene;
@@ -21,6 +23,9 @@ use crate::{
 
 /// Most bytes of delivered text that are kept, to compare with what a release answers.
 const TEXT_BYTES_MAX: usize = 256 * 1024;
+
+/// U+FFFD, which stands where a character was damaged; every text is searched for it.
+static REPLACEMENT: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\u{fffd}"));
 
 /// How the body of a response ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -189,7 +194,7 @@ impl ResponseJudge {
                 format_args!("an error of class {}, which no retry heals", facts.class.as_str()),
             );
         }
-        if scene.text.expose().contains(char::REPLACEMENT_CHARACTER) {
+        if REPLACEMENT.find(scene.text.expose().as_bytes()).is_some() {
             scene.report.add(
                 &rule::CONTENT_DAMAGED,
                 format_args!("content"),

@@ -63,6 +63,7 @@ impl Scene {
         bytes: &'t [u8],
         tape: &'t mut Tape,
     ) -> Result<Value<'t>, JsonFault> {
+        tape.takes_shortcuts = self.takes_shortcuts;
         let document = match simdutf8::basic::from_utf8(bytes) {
             Ok(text) if self.takes_shortcuts => {
                 if let Some(shape) = Shape::read_along(text, tape) {

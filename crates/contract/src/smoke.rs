@@ -55,9 +55,17 @@ pub fn prompt(marker: &str, label: &str) -> String {
     format!("[{marker}] {INSTRUCTION}{BEFORE_LABEL}{label}")
 }
 
+static BEFORE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(BEFORE_LABEL));
+
+/// Whether the text may ask for a label that is written so inside of a JSON string: what stands before a label needs no escape,
+/// and may have those that any letter can have.
+pub(crate) fn may_ask(written: &str) -> bool {
+    static ESCAPED: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("\\u"));
+    [&BEFORE, &ESCAPED].iter().any(|finder| finder.find(written.as_bytes()).is_some())
+}
+
 /// Returns the label that a prompt asks for.
 pub fn label_asked(text: &str) -> Option<&str> {
-    static BEFORE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(BEFORE_LABEL));
     // It does not overlap itself, so the last one met from the left is the last one.
     let before = BEFORE.find_iter(text.as_bytes()).last()?;
     let rest = text.get(before + BEFORE_LABEL.len()..)?;

@@ -79,12 +79,21 @@ pub(crate) struct SseReader {
     /// Some `id` field came before, in this event or an earlier one.
     has_id: bool,
     event_too_long: bool,
+    /// The name of the last event that was split off as a whole: the next one mostly has it too.
+    usual_name: String,
 }
 
 impl SseReader {
     /// Takes bytes and hands out what they complete.
     pub(crate) fn push(&mut self, mut bytes: &[u8], sink: &mut impl FnMut(SseItem<'_>)) {
         while let Some(&first) = bytes.first() {
+            if self.is_between_events()
+                && let Some((name, data, rest)) = usual_event(bytes, &mut self.usual_name)
+            {
+                sink(SseItem::Event { name, data, n_lines: 1 });
+                bytes = rest;
+                continue;
+            }
             if std::mem::take(&mut self.after_cr) && first == b'\n' {
                 bytes = bytes.get(1..).unwrap_or_default();
                 continue;
@@ -110,6 +119,18 @@ impl SseReader {
                 self.line.clear();
             }
         }
+    }
+
+    /// Whether nothing is kept of what came, nor does anything that came change how the next bytes are read.
+    fn is_between_events(&self) -> bool {
+        self.begun
+            && self.line.is_empty()
+            && self.n_lines == 0
+            && !self.line_too_long
+            && !self.event_too_long
+            && !self.after_cr
+            && !self.has_name
+            && !self.has_retry
     }
 
     /// Whether the stream began with a byte order mark.
@@ -211,6 +232,29 @@ impl SseReader {
     }
 }
 
+/// Splits off an event as most servers write it: one line of data, perhaps behind one with a name, all of it here. Returns its name, its
+/// data, and what follows. What is written otherwise is read line by line.
+fn usual_event<'n, 'b>(
+    bytes: &'b [u8],
+    usual_name: &'n mut String,
+) -> Option<(&'n str, &'b [u8], &'b [u8])> {
+    let (name, bytes) = match bytes.strip_prefix(b"event: ") {
+        Some(rest) => {
+            let (name, rest) = rest.split_at_checked(memchr2(b'\n', b'\r', rest)?)?;
+            if name != usual_name.as_bytes() {
+                let name = std::str::from_utf8(name).ok();
+                name.filter(|name| name.len() <= NAME_BYTES_MAX)?.clone_into(usual_name);
+            }
+            (usual_name.as_str(), rest.strip_prefix(b"\n")?)
+        }
+        None => ("", bytes),
+    };
+    let rest = bytes.strip_prefix(b"data: ")?;
+    let (data, rest) = rest.split_at_checked(memchr2(b'\n', b'\r', rest)?)?;
+    let rest = rest.strip_prefix(b"\n\n")?;
+    (data.len() <= EVENT_BYTES_MAX - b"data: ".len()).then_some((name, data, rest))
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -263,6 +307,16 @@ mod tests {
     }
 
     #[test]
+    fn a_long_name_is_cut_as_such() {
+        let name = "n".repeat(NAME_BYTES_MAX);
+        let event = |name: &str| format!("event: {name}\ndata: a\n\n");
+        let kept = format!("{name}=a");
+        let text =
+            format!("data: b\n\n{}{}{}", event(&name), event(&format!("{name}x")), event("é"));
+        check(&text, &["=b", &kept, &kept, "é=a"]);
+    }
+
+    #[test]
     fn what_the_end_cuts_is_reported() {
         check("data: a\n\ndata: b\n", &["=a", "tail =b"]);
         check("data: a\n\ndata: b", &["=a", "tail =b"]);
@@ -282,7 +336,7 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(300))]
         #[test]
-        fn chunk_boundaries_make_no_difference(text in "(data: ?[ab:]{0,3}|id: 1|event: e|: c|retry: 1|\u{feff}|\r|\n|\r\n|\n\n){0,12}", at in 0usize..64) {
+        fn chunk_boundaries_make_no_difference(text in "(data: ?[ab:é]{0,3}|data: [ab]\n\n|event: [ef]\ndata: [ab]\n\n|event: \ndata: é\n\n|id: 1|event: e|: c|retry: 1|\u{feff}|\r|\n|\r\n|\n\n){0,12}", at in 0usize..64) {
             let bytes = text.as_bytes();
             let (a, b) = bytes.split_at(at.min(bytes.len()));
             let singles: Vec<_> = bytes.chunks(1).collect();

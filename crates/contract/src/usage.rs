@@ -79,8 +79,9 @@ impl Counts {
             Surface::Chat => ("prompt_tokens_details", "completion_tokens_details"),
             Surface::Responses => ("input_tokens_details", "output_tokens_details"),
         };
-        let detail = |details: &str, name: &str| {
-            let count = usage.get(details).and_then(|details| details.get(name));
+        let (of_input, of_output) = (usage.get(of_input), usage.get(of_output));
+        let detail = |details: Option<Value<'_>>, name: &str| {
+            let count = details.and_then(|details| details.get(name));
             count.and_then(Value::integer).unwrap_or(0)
         };
         let reasoning = detail(of_output, "reasoning_tokens");

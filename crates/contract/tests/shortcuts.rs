@@ -195,6 +195,7 @@ const DOCUMENTS: &[&str] = &[
     r#"{"id":TEXT,"object":"response","created_at":NUMBER,"status":TEXT,"model":"m","output":[{"type":"message","role":"assistant","status":TEXT,"content":[{"type":TEXT,"text":TEXT}]}],"usage":{"input_tokens":NUMBER,"output_tokens":NUMBER,"total_tokens":NUMBER}}"#,
     r#"{"id":"a","object":"response","created_at":1,"status":"incomplete","incomplete_details":{"reason":TEXT},"model":"m","output":[{"type":TEXT,"call_id":TEXT,"name":TEXT,"arguments":TEXT}],"store":NUMBER}"#,
     r#"{"id":"a","id":TEXT,"choices":[], "odd key":NUMBER,"\u0061":TEXT}"#,
+    r#"{"id":"a","choices":[{"index":0,"message":{"content":TEXT},"finish_reason":"stop","logprobs":{"content":[{"token":TEXT,"logprob":NUMBER,"bytes":[97,NUMBER],"top_logprobs":[]},{"token":TEXT,"logprob":NUMBER,"bytes":[NUMBER,98]},{"token":TEXT,"logprob":NUMBER,"token":TEXT,"top_logprobs":[{}]}]}}]}"#,
     "[NUMBER,TEXT,{}]",
     "NUMBER",
 ];

@@ -21,13 +21,11 @@ pub(super) enum Content {
 impl Content {
     /// Takes more text.
     pub(super) fn add(&mut self, text: &str) {
-        let more = match text {
-            "" => return,
-            text if text.trim().is_empty() => Self::Blank,
-            _ => Self::Text,
-        };
-        if matches!(self, Self::Nothing) || matches!((&self, more), (Self::Blank, Self::Text)) {
-            *self = more;
+        match self {
+            Self::Text | Self::WrongType => {}
+            Self::Nothing | Self::Blank if text.is_empty() => {}
+            Self::Nothing | Self::Blank if text.trim().is_empty() => *self = Self::Blank,
+            Self::Nothing | Self::Blank => *self = Self::Text,
         }
     }
 }

@@ -3,6 +3,10 @@
 //! An answer may well speak of errors, explain one, or quote one. So a text counts as an error only where it is worded as the
 //! report of one: short, from its beginning, and without the words of an explanation.
 
+use std::sync::LazyLock;
+
+use memchr::memmem::Finder;
+
 use crate::Kind;
 use crate::json::Tape;
 
@@ -98,6 +102,11 @@ const LIMIT_STARTS: &[&str] = &[
     "your rate limit",
 ];
 
+/// How a report asks for patience.
+const LATER: &str = "please try again later";
+/// The limit of a router, by whose name it is reported anywhere in a text.
+const FREE_MODELS: &str = "free-models-per-day";
+
 /// What is busy where a report asks to try again later: a shop that is closed is none of it.
 const SERVICES: &[&str] =
     &["server", "service", "model", "system", "engine", "upstream", " api", "request", "provider"];
@@ -174,7 +183,7 @@ fn is_labelled(answer: &str) -> bool {
 
 /// Whether a text begins with the words of a report, and goes on like one.
 fn starts_like_a_report(answer: &str) -> bool {
-    STARTS.iter().filter_map(|start| answer.strip_prefix(start)).any(|rest| {
+    behind(answer, STARTS).any(|rest| {
         let is_sign = |c: char| !c.is_alphanumeric() && !c.is_whitespace() && c != '?';
         let word = rest.trim_start();
         rest.is_empty()
@@ -184,9 +193,20 @@ fn starts_like_a_report(answer: &str) -> bool {
     })
 }
 
+/// Returns what stands behind each of the words that a text begins with.
+fn behind<'a>(answer: &'a str, words: &[&str]) -> impl Iterator<Item = &'a str> {
+    // Most are told apart by their first byte.
+    let first = answer.as_bytes().first();
+    let may_begin = words.iter().filter(move |word| word.as_bytes().first() == first);
+    may_begin.filter_map(|word| answer.strip_prefix(*word))
+}
+
 fn is_error_text(answer: &str) -> bool {
+    // All short answers are searched for these.
+    static WAIT: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(LATER));
+    static FREE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(FREE_MODELS));
     let has = |words: &[&str]| words.iter().any(|word| answer.contains(word));
-    let starts = |words: &[&str]| words.iter().any(|word| answer.starts_with(word));
+    let starts = |words: &[&str]| behind(answer, words).next().is_some();
     // `error code: 524` is all that some edges say.
     let is_code = || {
         let code = answer.strip_prefix("error code:").map(str::trim);
@@ -194,7 +214,7 @@ fn is_error_text(answer: &str) -> bool {
     };
     let is_limit = || starts(LIMIT_STARTS) && has(&["rate limit", "rate-limit"]) && has(HITS);
     let is_asked_to_wait = || {
-        answer.contains("please try again later")
+        WAIT.find(answer.as_bytes()).is_some()
             && has(SERVICES)
             && (has(TROUBLES) || has(&["error", "busy", "failed", "capacity", "limit"]))
     };
@@ -203,7 +223,7 @@ fn is_error_text(answer: &str) -> bool {
         || is_code()
         || is_limit()
         || is_asked_to_wait()
-        || answer.contains("free-models-per-day");
+        || FREE.find(answer.as_bytes()).is_some();
     is_report && !has(EXPLAINS)
 }
 

@@ -17,7 +17,7 @@ pub(crate) struct Frame {
     /// What stands around the holes, one piece after the other.
     pieces: Vec<u8>,
     holes: Vec<Hole>,
-    /// Of the document that it was taken from. Those of holes give the type.
+    /// Of the document that it was taken from.
     nodes: Vec<Node>,
     deepest: u32,
 }
@@ -26,6 +26,7 @@ pub(crate) struct Frame {
 #[derive(Clone, Copy, Debug)]
 struct Hole {
     node: u32,
+    tag: Tag,
     /// Where the piece before it ends, and its value began and ended.
     piece_end: u32,
     end: u32,
@@ -56,7 +57,8 @@ impl Frame {
                 return None;
             }
             from = end as usize;
-            holes.push(Hole { node: index, piece_end: u32::try_from(pieces.len()).ok()?, end });
+            let piece_end = u32::try_from(pieces.len()).ok()?;
+            holes.push(Hole { node: index, tag: node.tag, piece_end, end });
         }
         pieces.extend_from_slice(text.get(from..)?);
         let is_kept = pieces.len() <= FRAME_BYTES_MAX && !tape.duplicate_key;
@@ -66,7 +68,7 @@ impl Frame {
     /// Fills the tape from a text, if that has this frame.
     pub(crate) fn read(&self, text: &str, tape: &mut Tape) -> Option<()> {
         tape.clear();
-        tape.nodes.reserve(self.nodes.len());
+        tape.nodes.extend_from_slice(&self.nodes);
         tape.deepest = self.deepest;
         let bytes = text.as_bytes();
         u32::try_from(bytes.len()).ok()?;
@@ -74,18 +76,9 @@ impl Frame {
         let mut place = Place { text: 0, piece: 0, node: 0, shift: 0 };
         for hole in &self.holes {
             place = self.piece(place, hole.piece_end, hole.node, &mut parser)?;
-            let end = parser.value(place.text, 0).ok()?;
-            let like = self.nodes.get(hole.node as usize)?;
-            let [found] = parser.tape.nodes.get(hole.node as usize..)? else { return None };
-            let is_text = |tag| matches!(tag, Tag::Text | Tag::TextEscaped);
-            let is_alike = if is_text(like.tag) {
-                is_text(found.tag) && found.end > found.start
-            } else {
-                found.tag == like.tag
-            };
-            if !is_alike {
-                return None;
-            }
+            let (tag, span, end) = parser.alike(place.text, hole.tag)?;
+            let node = parser.tape.nodes.get_mut(hole.node as usize)?;
+            (node.tag, node.start, node.end) = (tag, span.start, span.end);
             place.text = end;
             place.node += 1;
             place.shift = end.wrapping_sub(hole.end);
@@ -97,18 +90,17 @@ impl Frame {
     }
 
     /// Takes what is the same: the text of a piece, and the nodes in it, which only stand at another place.
+    #[inline]
     fn piece(&self, from: Place, end: u32, node: u32, parser: &mut Parser<'_>) -> Option<Place> {
         let piece = self.pieces.get(from.piece as usize..end as usize)?;
         let rest = parser.bytes.get(from.text as usize..)?;
         if !rest.starts_with(piece) {
             return None;
         }
-        let same = self.nodes.get(from.node as usize..node as usize)?;
-        parser.tape.nodes.extend(same.iter().map(|node| Node {
-            start: node.start.wrapping_add(from.shift),
-            end: node.end.wrapping_add(from.shift),
-            ..*node
-        }));
+        for node in parser.tape.nodes.get_mut(from.node as usize..node as usize)? {
+            node.start = node.start.wrapping_add(from.shift);
+            node.end = node.end.wrapping_add(from.shift);
+        }
         Some(Place { text: from.text + (end - from.piece), piece: end, node, shift: from.shift })
     }
 }

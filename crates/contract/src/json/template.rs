@@ -162,27 +162,31 @@ impl<T> Template<T> {
             rest = rest.strip_prefix(self.data.get(from..span.start)?)?;
             from = span.end;
             let end = match hole {
-                Hole::Text | Hole::Padding => {
+                Hole::Text => {
                     let (end, has_escape) = string_end(rest)?;
-                    // An empty string is of another kind.
-                    let text =
-                        std::str::from_utf8(rest.get(..end)?).ok().filter(|s| !s.is_empty())?;
-                    if *hole == Hole::Text {
-                        (inside.text, inside.has_escape) = (text, has_escape);
-                    }
+                    inside.text = std::str::from_utf8(rest.get(..end)?).ok()?;
+                    inside.has_escape = has_escape;
                     end
                 }
-                Hole::Number | Hole::Time => {
+                Hole::Padding => {
+                    let (end, _) = string_end(rest)?;
+                    let padding = rest.get(..end)?;
+                    let is_text = padding.is_ascii() || std::str::from_utf8(padding).is_ok();
+                    is_text.then_some(end)?
+                }
+                Hole::Number => {
                     let (end, number) = digits(rest)?;
-                    if *hole == Hole::Number {
-                        inside.number = Some(number);
-                    } else if end != span.len() || number == 0 {
-                        return None;
-                    }
+                    inside.number = Some(number);
                     end
+                }
+                // Mostly the same, and then nothing is counted.
+                Hole::Time if rest.starts_with(self.data.get(span.clone())?) => span.len(),
+                Hole::Time => {
+                    digits(rest).filter(|(end, number)| *end == span.len() && *number > 0)?.0
                 }
             };
-            rest = rest.get(end..)?;
+            // An empty string is of another kind, and no number is none.
+            rest = rest.get(end..).filter(|_| end > 0)?;
         }
         (rest == self.data.get(from..)? && name == self.name).then_some(inside)
     }

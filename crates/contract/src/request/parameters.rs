@@ -4,7 +4,7 @@
 //! sections 1 and 2. What is not listed here is not looked at: providers have parameters of their own.
 
 use super::RequestFault;
-use crate::json::{Glances, Value};
+use crate::json::{Glance, Glances, Value};
 use crate::{Kind, Surface};
 
 /// What a parameter may be. `null` and absence are always allowed.
@@ -23,53 +23,66 @@ enum Allowed {
 
 use Allowed::{Bool, Integer, List, Number, Object, Text, TextOrList, TextOrObject};
 
-const BOTH: [(&str, Allowed); 9] = [
-    ("stream", Bool),
-    ("stream_options", Object),
-    ("temperature", Number(0.0, 2.0)),
-    ("top_p", Number(0.0, 1.0)),
-    ("top_logprobs", Integer(0)),
-    ("tools", List),
-    ("tool_choice", TextOrObject),
-    ("user", Text),
-    ("metadata", Object),
+/// A parameter, and what it may be.
+struct Parameter {
+    name: &'static str,
+    glance: Glance,
+    allowed: Allowed,
+}
+
+impl Parameter {
+    const fn new(name: &'static str, allowed: Allowed) -> Self {
+        Self { name, glance: Glance::of(name), allowed }
+    }
+}
+
+const BOTH: [Parameter; 9] = [
+    Parameter::new("stream", Bool),
+    Parameter::new("stream_options", Object),
+    Parameter::new("temperature", Number(0.0, 2.0)),
+    Parameter::new("top_p", Number(0.0, 1.0)),
+    Parameter::new("top_logprobs", Integer(0)),
+    Parameter::new("tools", List),
+    Parameter::new("tool_choice", TextOrObject),
+    Parameter::new("user", Text),
+    Parameter::new("metadata", Object),
 ];
 
-const CHAT: [(&str, Allowed); 9] = [
-    ("max_tokens", Integer(1)),
-    ("max_completion_tokens", Integer(1)),
-    ("n", Integer(1)),
-    ("stop", TextOrList),
-    ("presence_penalty", Number(-2.0, 2.0)),
-    ("frequency_penalty", Number(-2.0, 2.0)),
-    ("logprobs", Bool),
-    ("seed", Integer(i64::MIN)),
-    ("response_format", Object),
+const CHAT: [Parameter; 9] = [
+    Parameter::new("max_tokens", Integer(1)),
+    Parameter::new("max_completion_tokens", Integer(1)),
+    Parameter::new("n", Integer(1)),
+    Parameter::new("stop", TextOrList),
+    Parameter::new("presence_penalty", Number(-2.0, 2.0)),
+    Parameter::new("frequency_penalty", Number(-2.0, 2.0)),
+    Parameter::new("logprobs", Bool),
+    Parameter::new("seed", Integer(i64::MIN)),
+    Parameter::new("response_format", Object),
 ];
 
-const RESPONSES: [(&str, Allowed); 5] = [
-    ("max_output_tokens", Integer(1)),
-    ("instructions", TextOrList),
-    ("text", Object),
-    ("reasoning", Object),
-    ("store", Bool),
+const RESPONSES: [Parameter; 5] = [
+    Parameter::new("max_output_tokens", Integer(1)),
+    Parameter::new("instructions", TextOrList),
+    Parameter::new("text", Object),
+    Parameter::new("reasoning", Object),
+    Parameter::new("store", Bool),
 ];
 
 const ROLES: [&str; 6] = ["developer", "system", "user", "assistant", "tool", "function"];
 
 /// Returns the first parameter that a documented provider would refuse.
 pub(super) fn fault(surface: Surface, fields: Value<'_>) -> Option<RequestFault> {
-    let own: &[(&'static str, Allowed)] = match surface {
+    let own: &[Parameter] = match surface {
         Surface::Chat => &CHAT,
         Surface::Responses => &RESPONSES,
     };
     // Of all parameters a request has a few.
     let given = Glances::of_keys(fields);
-    let may_be_given = |(name, _): &&(&str, Allowed)| given.may_hold(name);
-    if let Some(fault) = BOTH.iter().chain(own).filter(may_be_given).find_map(|(name, allowed)| {
-        let value = fields.get_some(name)?;
-        check(name, allowed, value)
-    }) {
+    let fault = |parameter: &Parameter| {
+        let value = given.may_hold(parameter.glance).then(|| fields.get_some(parameter.name))??;
+        check(parameter.name, &parameter.allowed, value)
+    };
+    if let Some(fault) = BOTH.iter().chain(own).find_map(fault) {
         return Some(fault);
     }
     match surface {

@@ -171,6 +171,7 @@ impl Grammar {
             return self.without_data(name, scene);
         }
         let Self { stream, tape, failed, .. } = self;
+        tape.takes_shortcuts = scene.takes_shortcuts;
         let fault = match tape.read(data) {
             Ok(value) if value.is_object() => {
                 scene.absorb(value, format_args!("event {number}"));

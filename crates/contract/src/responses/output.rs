@@ -196,8 +196,13 @@ impl Output {
                     };
                     self.has_text |= !text.trim().is_empty();
                     self.bytes += text.len() as u64;
-                    self.text.add(text.as_bytes());
-                    self.parts = self.parts.wrapping_add(Fingerprint::of(text.as_bytes()).mixed());
+                    let print = Fingerprint::of(text.as_bytes());
+                    self.parts = self.parts.wrapping_add(print.mixed());
+                    if self.text.is_empty() {
+                        self.text = print;
+                    } else {
+                        self.text.add(text.as_bytes());
+                    }
                     if deliver {
                         scene.text.take(text);
                     }

@@ -48,24 +48,32 @@ pub(super) fn read_along(text: &str, tape: &mut Tape) -> Option<Shape> {
         }
         memo.n_misses = MISSES_MAX;
     }
-    let tried: [_; TRIES_MAX] =
-        std::array::from_fn(|place| memo.shapes.get(place).map(|(_, shape)| shape.clone()));
-    drop(memo);
-    let found = tried.into_iter().flatten().enumerate().find(|(_, shape)| {
+    for place in 0..TRIES_MAX {
+        let Some(shape) = memo.shapes.get(place).map(|(_, shape)| shape.clone()) else { break };
+        let is_usual = place == 0 && memo.n_misses == 0;
+        // Nobody waits while a document is read.
+        drop(memo);
         let frame = shape.seen.frame.get().and_then(Option::as_ref);
-        frame.is_some_and(|frame| frame.read(text, tape).is_some())
-    });
-    let mut memo = self::memo();
-    let Some((place, shape)) = found else {
-        memo.n_misses += 1;
-        return None;
-    };
-    memo.n_misses = 0;
-    // Another document may have changed the order meanwhile; then this one stays where it is.
-    if memo.shapes.get(place).is_some_and(|(_, other)| Arc::ptr_eq(&other.seen, &shape.seen)) {
-        memo.touch(place);
+        let fits = frame.is_some_and(|frame| frame.read(text, tape).is_some());
+        if fits && is_usual {
+            return Some(shape);
+        }
+        memo = self::memo();
+        if fits {
+            memo.n_misses = 0;
+            // Another document may have changed the order meanwhile; then this one stays where it is.
+            if memo
+                .shapes
+                .get(place)
+                .is_some_and(|(_, other)| Arc::ptr_eq(&other.seen, &shape.seen))
+            {
+                memo.touch(place);
+            }
+            return Some(shape);
+        }
     }
-    Some(shape)
+    memo.n_misses += 1;
+    None
 }
 
 /// Returns the shape of a document that was read: an earlier one, if its structure is remembered.

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use super::{Kind, Shape, memo};
-use crate::json::{Skeleton, Value};
+use crate::json::{Skeleton, Value, are_same};
 
 /// Most distinct paths kept; a reply of any surface has a few hundred.
 const PATHS_MAX: usize = 4096;
@@ -113,7 +113,10 @@ impl ShapeTrie {
                     below.n_seen += 1;
                 }
                 if field.is_object() || field.is_array() {
-                    self.visit(child, field);
+                    // Of a long array most elements say the same.
+                    if !field.repeats() {
+                        self.visit(child, field);
+                    }
                 } else {
                     self.note(child, field.kind());
                 }
@@ -125,7 +128,9 @@ impl ShapeTrie {
             let mut kinds = Kind::NONE;
             for item in value.items() {
                 if item.is_object() || item.is_array() {
-                    self.visit(child, item);
+                    if !item.repeats() {
+                        self.visit(child, item);
+                    }
                 } else {
                     kinds = kinds | item.kind();
                 }
@@ -146,7 +151,7 @@ impl ShapeTrie {
         if let Some(name) = key.plain_key() {
             let next = self.after(parent, last);
             // A key that is written `[]` is folded, so that it is not taken for an element.
-            if next != NONE && self.name(next) == name && name != ELEMENT {
+            if next != NONE && are_same(self.name(next), name) && name != ELEMENT {
                 return Some(next);
             }
             if is_first && is_name(name) {

@@ -189,7 +189,7 @@ impl Items {
     }
 
     fn answer(&mut self, text: &str, scene: &mut Scene) {
-        self.facts.has_text |= !text.trim().is_empty();
+        self.facts.has_text = self.facts.has_text || !text.trim().is_empty();
         self.facts.text.add(text.as_bytes());
         scene.text.append(text);
     }
