@@ -216,7 +216,7 @@ mod tests {
         check(&[good.clone(), answered("overload-recovers", Some(true))], &[]);
         // Where answers are dressed anyway, nobody can tell.
         check(&[good.clone(), answered("tolerated-long", Some(false)), noted.clone()], &[]);
-        check(&[noted.clone()], &[]);
+        check(std::slice::from_ref(&noted), &[]);
         let of_stream = Made { mode: Mode::Stream, ..noted };
         check(&[good, of_stream], &[]);
     }
