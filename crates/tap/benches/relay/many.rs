@@ -234,7 +234,8 @@ async fn open(
             streams.spawn(stream_http1(connect(address).await, n));
             continue;
         }
-        let at = n % CONNECTIONS;
+        // The first one has the stream that nobody reads, and so room for one less.
+        let at = (n + 1) % CONNECTIONS;
         if connections.len() <= at {
             connections.push(connect_http2(address).await);
         }
