@@ -30,7 +30,7 @@ use crate::request_seen::{BodySeen, RequestHead, invalidate_credentials, request
 use crate::server::FingerprintFn;
 use crate::upstream::{Client, ReplyStream, SendBody, UpstreamError, remove_hop_by_hop};
 use crate::wire::{Ending, Shown, WireControl};
-use crate::{clock, guard};
+use crate::{clock, decoding, guard};
 
 /// What all exchanges of a port share.
 pub(crate) struct PortContext {
@@ -57,7 +57,16 @@ struct Arrived {
     /// The path as it is sent in reverse mode, where that is another one.
     path_in_reverse: Option<String>,
     resource: Resource,
+    /// What a compressed body stands for, where that can be undone. It is sent as it came.
+    undone: Option<Bytes>,
     wire: WireControl,
+}
+
+impl Arrived {
+    /// Returns what is looked at in place of a body.
+    fn looked<'b>(&'b self, body: &'b Bytes) -> &'b Bytes {
+        self.undone.as_ref().unwrap_or(body)
+    }
 }
 
 /// Serves one request.
@@ -88,7 +97,8 @@ pub(crate) async fn serve(
         }
     };
     // In a box, as it is handed on several times before the provider is called.
-    let arrived = Box::new(Arrived { started, parts, path_in_reverse, resource, wire });
+    let mut arrived =
+        Box::new(Arrived { started, parts, path_in_reverse, resource, undone: None, wire });
     if arrived.parts.method == Method::CONNECT {
         // The release takes this port for its proxy: it never gets to make a call here.
         port.asks.stray_connection();
@@ -104,10 +114,13 @@ pub(crate) async fn serve(
         return Err(Gone);
     };
     let (bytes, rest) = match reading {
-        Reading::Whole(bytes) => (bytes, None),
+        Reading::Whole(bytes) => {
+            arrived.undone = decoding::undo(&arrived.parts.headers, &bytes);
+            (bytes, None)
+        }
         Reading::Long(bytes, rest) => (bytes, Some(rest)),
     };
-    match (port.asks.owner(arrived.parts.uri.path(), &bytes), rest) {
+    match (port.asks.owner(arrived.parts.uri.path(), arrived.looked(&bytes)), rest) {
         (Owner::Ask { ask, .. }, _)
             if ask.armed.stimulus == Stimulus::UnknownCa
                 && arrived.wire.shown() != Shown::Unknown =>
@@ -145,12 +158,11 @@ fn send_body(parts: &request::Parts, bytes: Bytes) -> SendBody {
 fn read_call(
     ask: &Ask,
     surface: Surface,
-    parts: &request::Parts,
+    is_readable: bool,
     bytes: &Bytes,
 ) -> (RequestFacts, QuestionSeen) {
     let read = catch_unwind(AssertUnwindSafe(|| {
-        // What is compressed is not read here.
-        let asked = ask.armed.question.filter(|_| !is_encoded(parts));
+        let asked = ask.armed.question.filter(|_| is_readable);
         let marker = ask.armed.marker.as_str();
         let question = asked.map(|wording| QuestionSeen::read(wording, marker, bytes));
         (RequestFacts::read(surface, bytes), question.unwrap_or_default())
@@ -179,8 +191,9 @@ async fn of_ask(
         return Err(Gone);
     }
     let surface = called.unwrap_or(port.surface);
-    let (facts, question) =
-        called.map(|surface| read_call(ask, surface, &arrived.parts, &bytes)).unwrap_or_default();
+    let is_readable = arrived.undone.is_some() || !is_encoded(&arrived.parts);
+    let read = |surface| read_call(ask, surface, is_readable, arrived.looked(&bytes));
+    let (facts, question) = called.map(read).unwrap_or_default();
     let mode = if facts.stream { Mode::Stream } else { Mode::Unary };
     let head = RequestHead {
         method: &arrived.parts.method,

@@ -14,6 +14,7 @@ mod asks;
 mod ca;
 mod clock;
 pub mod control;
+mod decoding;
 mod exchange;
 mod forward;
 mod guard;
@@ -37,6 +38,7 @@ mod tunnel;
 pub mod upstream;
 mod watch;
 mod wire;
+mod zstd;
 
 pub use port::ListeningPort;
 pub use server::{FingerprintFn, TapConfig, TapServer};

@@ -68,6 +68,20 @@ pub(crate) const CONNECT_MAX: Duration = Duration::from_secs(10);
 /// request that meets that close could not be told from a provider's fault.
 pub(crate) const IDLE_MAX: Duration = Duration::from_secs(4);
 
+/// Longest time between a request and the end of its connection that may have been under way before the request: the way there and
+/// back. Later, somebody has had the request and left.
+pub(crate) const CROSSING_MAX: Duration = Duration::from_secs(1);
+
+/// What is kept of a request's body as it passes, so that it can be sent once more where its connection went away idle. It is as much
+/// as is buffered of a body; those of probes are kept whole.
+pub(crate) const REPLAY_MAX: usize = BODY_BUFFER_MAX;
+
+/// How long a head is waited for, on a connection of HTTP/2 that has served before, until the provider is asked whether it is there.
+pub(crate) const HEAD_WAIT_UNASKED: Duration = Duration::from_secs(1);
+
+/// Longest time that it may take to say so. Within it, TCP sends what was lost four times.
+pub(crate) const PONG_MAX: Duration = Duration::from_secs(3);
+
 /// Idle connections kept for one upstream: the concurrency of the benchmark twice over.
 pub(crate) const IDLE_LINKS_MAX: usize = 128;
 

@@ -18,6 +18,7 @@ use tokio::time::Instant;
 
 use crate::asks::{Ask, Slot};
 use crate::limits::DECODED_MAX;
+use crate::zstd::Zstd;
 use crate::{clock, response_seen};
 
 /// Records one exchange. Dropping it records that it broke off.
@@ -230,18 +231,15 @@ fn nothing_judged() -> Judgement {
 }
 
 /// Feeds a judge with the bytes of a body. The judge undoes gzip and deflate itself; Brotli is undone here, as Node's fetch
-/// asks for it and providers' edges like to use it.
+/// asks for it and providers' edges like to use it, and so is zstd, which httpx asks for where `zstandard` is installed (langsmith brings it).
 struct Feed {
     decoder: Option<Decoder>,
 }
 
-#[expect(
-    clippy::large_enum_variant,
-    reason = "nearly every body is plain; a box for it would be one more allocation each"
-)]
 enum Decoder {
     Plain(Sink),
     Brotli(Box<brotli_decompressor::DecompressorWriter<Sink>>),
+    Zstd(Box<Zstd>, Sink),
 }
 
 struct Sink {
@@ -291,13 +289,13 @@ impl Feed {
     }
 
     fn head(&mut self, status: StatusCode, headers: &HeaderMap) {
-        let is_brotli = headers
-            .get(CONTENT_ENCODING)
-            .is_some_and(|encoding| encoding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"br"));
+        let encoding = headers.get(CONTENT_ENCODING).map(|value| value.as_bytes().trim_ascii());
+        let is = |name: &[u8]| encoding.is_some_and(|named| named.eq_ignore_ascii_case(name));
+        let (is_brotli, is_zstd) = (is(b"br"), is(b"zstd"));
         self.step(|decoder| {
             if let Decoder::Plain(Sink { judge: Some(judge), .. }) = decoder {
-                let seen =
-                    headers.iter().filter(|(name, _)| !(is_brotli && *name == CONTENT_ENCODING));
+                let is_undone = |name| (is_brotli || is_zstd) && name == CONTENT_ENCODING;
+                let seen = headers.iter().filter(|(name, _)| !is_undone(*name));
                 judge.head(
                     status.as_u16(),
                     seen.map(|(name, value)| (name.as_str(), value.as_bytes())),
@@ -309,6 +307,8 @@ impl Feed {
             self.decoder = Some(Decoder::Brotli(Box::new(
                 brotli_decompressor::DecompressorWriter::new(sink, 4096),
             )));
+        } else if is_zstd && let Some(Decoder::Plain(sink)) = self.decoder.take() {
+            self.decoder = Some(Decoder::Zstd(Box::new(Zstd::new()), sink));
         }
     }
 
@@ -321,6 +321,7 @@ impl Feed {
                 Ok(())
             }
             Decoder::Brotli(decoder) => decoder.write_all(bytes),
+            Decoder::Zstd(decoder, sink) => decoder.push(bytes, sink),
         });
     }
 
@@ -328,13 +329,13 @@ impl Feed {
     fn finish(mut self, end: BodyEnd) -> Option<(Judgement, DeliveredText)> {
         self.step(|decoder| match (decoder, end) {
             (Decoder::Brotli(decoder), BodyEnd::Complete) => decoder.close(),
+            (Decoder::Zstd(decoder, _), BodyEnd::Complete) => decoder.finish(),
             // A cut body does not decode to its end, and that is no fault of the observation.
-            (Decoder::Brotli(_), BodyEnd::Cut | BodyEnd::ReaderLeft) | (Decoder::Plain(_), _) => {
-                Ok(())
-            }
+            (Decoder::Brotli(_) | Decoder::Zstd(..), BodyEnd::Cut | BodyEnd::ReaderLeft)
+            | (Decoder::Plain(_), _) => Ok(()),
         });
         let judge = match &mut self.decoder {
-            Some(Decoder::Plain(sink)) => sink.judge.take(),
+            Some(Decoder::Plain(sink) | Decoder::Zstd(_, sink)) => sink.judge.take(),
             Some(Decoder::Brotli(decoder)) => decoder.get_mut().judge.take(),
             None => None,
         };

@@ -24,12 +24,14 @@ use crate::http1::{self, Decoder, ResponseHead, SendFailure, Sending};
 use crate::limits::{HEAD_WAIT_MAX, IDLE_LINKS_MAX, IDLE_MAX};
 
 mod address;
+mod again;
 mod dial;
 mod multiplexed;
 mod send_body;
 
 pub use address::AddressError;
 pub(crate) use address::{Address, EgressProxy, Place, parse_place};
+use again::{Again, Failed, crosses};
 pub use dial::DialError;
 pub(crate) use dial::dial_other;
 use dial::{Dialer, Offer};
@@ -156,9 +158,12 @@ impl Client {
         while let Some(link) = self.checkout(now).await {
             match self.exchange(link, &parts, body, now, &mut interim).await {
                 Ok(response) => return Ok(response),
-                // The connection was closed while idle: nothing has been sent, so this is no second attempt.
-                Err(Failed { unsent: Some(unsent), .. }) => body = unsent,
-                Err(Failed { error, unsent: None }) => return Err(error),
+                Err(Failed { again: Again::Unseen(unseen), .. }) => body = unseen,
+                Err(Failed { again: Again::Lost(lost), .. }) => {
+                    body = lost;
+                    break;
+                }
+                Err(Failed { error, again: Again::Never }) => return Err(error),
             }
         }
         // Made seldom, and large.
@@ -198,13 +203,14 @@ impl Client {
         now: Instant,
         interim: &mut impl FnMut(&response::Parts),
     ) -> Result<Response<ReplyStream>, Failed> {
-        let mut sending = Some(Sending::start(parts, body));
+        let mut sending = Sending::start(parts, body);
+        let mut is_sent = false;
         let deadline = now + HEAD_WAIT_MAX;
         let responding = poll_fn(|cx| {
             let mut refused = None;
-            if let Some(request) = &mut sending {
-                match request.poll(&mut link.http, cx) {
-                    Poll::Ready(Ok(())) => sending = None,
+            if !is_sent {
+                match sending.poll(&mut link.http, cx) {
+                    Poll::Ready(Ok(())) => is_sent = true,
                     Poll::Pending => {}
                     Poll::Ready(Err(SendFailure::Body(error))) => {
                         return Poll::Ready(Err(UpstreamError::Request(error)));
@@ -229,18 +235,21 @@ impl Client {
             }
         });
         match responding.await {
-            Ok(head) => Ok(OneReply::start(head, link, sending.map(Box::new), self)),
-            Err(error) => {
-                let unsent = sending.and_then(|sending| sending.unsent()?.again());
-                Err(Failed { error, unsent })
+            Ok(head) => {
+                let rest = (!is_sent).then(|| Box::new(sending));
+                Ok(OneReply::start(head, link, rest, self))
             }
+            Err(error) if !sending.has_begun() => Err(Failed::unseen(error, sending.into_body())),
+            Err(error)
+                if link.has_served
+                    && link.http.has_said_nothing()
+                    && crosses(&error, clock::now().saturating_duration_since(now)) =>
+            {
+                Err(Failed::lost(error, sending.into_body()))
+            }
+            Err(error) => Err(Failed::for_good(error)),
         }
     }
-}
-
-struct Failed {
-    error: UpstreamError,
-    unsent: Option<SendBody>,
 }
 
 /// A connection to the provider.
@@ -249,12 +258,14 @@ struct Pooled {
     /// Ends the wait for a head. It lasts as long as the connection, and is moved only when it fires: a timer that is set for each
     /// exchange costs more than one that fires once in ten minutes for nothing.
     patience: Pin<Box<Sleep>>,
+    /// Whether a reply came over it before.
+    has_served: bool,
 }
 
 impl Pooled {
     fn new(io: dial::Stream) -> Box<Self> {
         let patience = Box::pin(sleep(HEAD_WAIT_MAX));
-        Box::new(Self { http: http1::Link::new(io), patience })
+        Box::new(Self { http: http1::Link::new(io), patience, has_served: false })
     }
 
     /// Waits for the deadline.
@@ -319,11 +330,12 @@ impl OneReply {
         if !self.decoder.is_done() {
             return;
         }
-        let Some(link) = self.link.take() else { return };
+        let Some(mut link) = self.link.take() else { return };
         let is_reusable = self.persists && self.sending.is_none() && link.http.is_at_rest();
         if is_reusable {
             let mut idle = self.client.idle();
             if idle.len() < IDLE_LINKS_MAX {
+                link.has_served = true;
                 idle.push((link, clock::now()));
             }
         }

@@ -3,7 +3,7 @@
 
 mod support;
 
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Write as _};
 use std::time::Duration;
 
 use drill::ports::{ArmedAsk, TapPort as _};
@@ -12,6 +12,7 @@ use support::{
     Provider, Raw, acting, address, answer, ask, chat_request, collect, only, open, open_alone,
     post, shared_ask, soon,
 };
+use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpStream;
 
 /// Answers with a status and an empty body.
@@ -300,4 +301,35 @@ async fn slow_reader_slows_only_itself() {
     assert_eq!((observation.exchanges.len(), observation.lost), (2, 0));
     soon("the provider's side to be closed", flood).await.unwrap();
     assert_eq!(Marker::new(1).as_str().len(), Marker::LEN);
+}
+
+#[tokio::test]
+async fn compressed_call_is_read_and_sent_as_it_came() {
+    let provider = Provider::start().await;
+    let port = open(provider.address).await;
+    port.arm(shared_ask(1, status(429)));
+    port.arm(shared_ask(2, Stimulus::Relay));
+    let plain = chat_request(2);
+    let (_, body) = plain.split_once("\r\n\r\n").unwrap();
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    gzip.write_all(body.as_bytes()).unwrap();
+    let body = gzip.finish().unwrap();
+    let head = format!(
+        "POST /v1/chat/completions HTTP/1.1\r\nHost: tap\r\nContent-Encoding: gzip\r\nContent-Length: {}\r\n\r\n",
+        body.len()
+    );
+    let mut client = Raw::connect(address(&port)).await;
+    client.send_bytes(&[head.as_bytes(), &body].concat()).await;
+    let mut upstream = provider.accept().await;
+    upstream.until("\r\n\r\n").await;
+    while upstream.unread.len() < body.len() {
+        soon("the body", upstream.stream.read_buf(&mut upstream.unread)).await.unwrap();
+    }
+    assert_eq!(upstream.unread, body);
+    upstream.send("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}").await;
+    client.message().await;
+    assert_eq!(collect(&port, 1).await.exchanges, []);
+    let seen = collect(&port, 2).await;
+    let request = &only(&seen).request;
+    assert_eq!((request.model.as_deref(), request.body_bytes), (Some("m"), body.len() as u64));
 }

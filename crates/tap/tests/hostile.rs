@@ -7,7 +7,8 @@ use drill::ports::TapPort as _;
 use drill::settings::Forward;
 use judge::Stimulus;
 use support::{
-    ForwardPort, Provider, Raw, ask, chat_request, dead_address, forward_spec, open, soon, upstream,
+    ForwardPort, Provider, Raw, ask, chat_request, dead_address, forward_spec, memory_kib, open,
+    soon, upstream,
 };
 use tap::ListeningPort;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -146,13 +147,6 @@ async fn garbage_in_place_of_tls_is_ended() {
     let mut client = proxy.secured("api.example.test").await.unwrap();
     client.send("GET /v1/models HTTP/1.1\r\nHost: api.example.test\r\n\r\n").await;
     assert!(client.message().await.0.starts_with("HTTP/1.1 502 "));
-}
-
-/// Returns the memory of this process, in KiB.
-fn memory_kib() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
-    line.trim().trim_end_matches(" kB").parse().unwrap()
 }
 
 #[tokio::test]

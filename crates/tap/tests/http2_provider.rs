@@ -10,12 +10,10 @@ use h2::Reason;
 use h2::server::SendResponse;
 use http::{Request, Response};
 use judge::{AskId, End, Marker, Stimulus};
-use support::secured::Secured;
+use support::secured::{Http2, Secured, driving};
 use support::streams::{Streams, chat, fields, post, read};
 use support::{PATIENCE, ask, collect, only, shared_ask, soon, spec};
 use tap::ListeningPort;
-use tokio::net::TcpStream;
-use tokio_rustls::server::TlsStream;
 
 const HOST: &str = "api.example.test";
 
@@ -25,28 +23,6 @@ async fn between() -> (Secured, ListeningPort, Streams) {
     let port = support::tap().open(spec(provider.upstream())).await.unwrap();
     let streams = Streams::connect(support::address(&port)).await;
     (provider, port, streams)
-}
-
-/// A provider's connection.
-type Http2 = h2::server::Connection<TlsStream<TcpStream>, Bytes>;
-
-/// Drives a provider's connection while something else is waited for.
-async fn driving<T>(connection: &mut Http2, work: impl Future<Output = T>) -> T {
-    let mut work = std::pin::pin!(work);
-    soon(
-        "the other side",
-        poll_fn(|cx| {
-            let work = work.as_mut().poll(cx);
-            if work.is_pending() {
-                assert!(
-                    !matches!(connection.poll_accept(cx), std::task::Poll::Ready(Some(Ok(_)))),
-                    "nothing more was asked for"
-                );
-            }
-            work
-        }),
-    )
-    .await
 }
 
 #[tokio::test]

@@ -10,4 +10,5 @@ mod secrets;
 mod self_test;
 mod support;
 mod tap;
+mod tap_http2;
 mod third_party;

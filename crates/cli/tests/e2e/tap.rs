@@ -8,11 +8,11 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 const SURESTEP: &str = env!("CARGO_BIN_EXE_surestep");
-const KEY: &str = "sk-tap-4f7Qw81LmZx93KpT77aa";
-const PROMPT: &str = "a prompt that nobody may keep";
+pub(crate) const KEY: &str = "sk-tap-4f7Qw81LmZx93KpT77aa";
+pub(crate) const PROMPT: &str = "a prompt that nobody may keep";
 
 /// Starts a tap at a free port; returns it with the base URL that it tells.
-fn start(arguments: &[&str]) -> (Child, String) {
+pub(crate) fn start(arguments: &[&str]) -> (Child, String) {
     start_with(Command::new(SURESTEP), arguments)
 }
 
@@ -30,6 +30,28 @@ fn start_with(mut command: Command, arguments: &[&str]) -> (Child, String) {
     (tap, base_url.to_owned())
 }
 
+/// Starts a tap that is a proxy for `api.example.test`; returns it with the variables that it tells.
+pub(crate) fn start_proxy(arguments: &[&str]) -> (Child, Vec<(String, String)>) {
+    let mut tap = Command::new(SURESTEP)
+        .args(["tap", "--format", "json", "--forward"])
+        .args(["--upstream", "https://api.example.test/v1"])
+        .args(arguments)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let greeting = BufReader::new(tap.stderr.as_mut().unwrap()).lines();
+    let variables = greeting
+        .map(Result::unwrap)
+        .take_while(|line| line != "ends with Ctrl-C")
+        .filter_map(|line| {
+            let (name, value) = line.trim().strip_prefix("export ")?.split_once('=')?;
+            Some((name.to_owned(), value.to_owned()))
+        })
+        .collect();
+    (tap, variables)
+}
+
 /// Asks as a shell script would; returns the status.
 fn curl(base_url: &str) -> String {
     let body = format!(r#"{{"model":"m","messages":[{{"role":"user","content":"{PROMPT}"}}]}}"#);
@@ -43,7 +65,7 @@ fn curl(base_url: &str) -> String {
 }
 
 /// Ends it as Ctrl-C does; returns the lines that it wrote, and its exit code.
-fn end(tap: Child) -> (Vec<Value>, Option<i32>, String) {
+pub(crate) fn end(tap: Child) -> (Vec<Value>, Option<i32>, String) {
     kill_process(Pid::from_child(&tap), Signal::INT).unwrap();
     let output = tap.wait_with_output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
@@ -139,24 +161,7 @@ fn a_client_of_another_make_chooses_http2_where_it_is_offered() {
         ("good+reset-at=9", &["--http2"], "2 200", BROKEN_STREAM),
         ("good+fin-at=9", &["--http2"], "2 200", BROKEN_STREAM),
     ] {
-        let upstream = ["--forward", "--upstream", "https://api.example.test/v1"];
-        let mut tap = Command::new(SURESTEP)
-            .args(["tap", "--format", "json", "--fault", fault])
-            .args(upstream)
-            .args(options)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let greeting = BufReader::new(tap.stderr.as_mut().unwrap()).lines();
-        let variables: Vec<(String, String)> = greeting
-            .map(Result::unwrap)
-            .take_while(|line| line != "ends with Ctrl-C")
-            .filter_map(|line| {
-                let (name, value) = line.trim().strip_prefix("export ")?.split_once('=')?;
-                Some((name.to_owned(), value.to_owned()))
-            })
-            .collect();
+        let (tap, variables) = start_proxy(&[&["--fault", fault], options].concat());
         assert_eq!(curl_by(&variables), (came.to_owned(), Some(code)), "{fault} {options:?}");
         let (lines, ..) = end(tap);
         assert_eq!(lines[0]["request"]["path"], "/v1/chat/completions", "{lines:?}");

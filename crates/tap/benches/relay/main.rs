@@ -1,6 +1,6 @@
 //! What a call through the fully observing tap costs, beside a direct call and other proxies, in one run.
 //!
-//! Run by `cargo bench -p tap`, with the words `unary`, `streams`, `delay` and `memory` for a part of it. Provider and load
+//! Run by `cargo bench -p tap`, with the words `unary`, `streams`, `delay`, `memory`, `certificate` and `many` for a part of it. Provider and load
 //! share core 0, the peer has core 1 to itself; each peer's own CPU time is read from the kernel, so that a busy machine
 //! disturbs it little. Peers take turns, and the best round of each counts.
 #![expect(
@@ -24,7 +24,9 @@ use peers::{HOST, Kind, Peer, memory_kib};
 use provider::{EVENTS, PACE, Wanted};
 use tap::{TapConfig, TapServer};
 
+mod certificate;
 mod load;
+mod many;
 mod peers;
 mod provider;
 
@@ -46,10 +48,11 @@ fn main() {
             serve_tap(arguments[1].parse().unwrap(), arguments.get(2).map(PathBuf::from));
         }
         Some("measure") => measure(&arguments[1..]),
+        Some("watch-tap") => many::watch_tap(arguments[1].parse().unwrap()),
         // Again, on core 0, and with as many files as the open streams need.
         _ => {
             let me = std::env::current_exe().unwrap();
-            let again = "ulimit -n 16384; exec taskset -c 0 \"$@\"";
+            let again = "ulimit -n $(ulimit -Hn); exec taskset -c 0 \"$@\"";
             let status = Command::new("sh")
                 .args(["-c", again, "sh"])
                 .arg(me)
@@ -72,21 +75,13 @@ fn serve_tap(provider: SocketAddr, trust_folder: Option<PathBuf>) {
         let fingerprint =
             |secret: &[u8]| Fingerprint::from_digest(&(secret.len() as u64).to_be_bytes());
         let mut tap = TapServer::new(TapConfig { fingerprint: Arc::new(fingerprint) });
-        let upstream = Upstream {
-            base_url: format!("http://{provider}/v1"),
-            connect_to: None,
-            ca: None,
-            proxy: None,
-        };
         let mut kind = PortKind::Reverse { listen: None };
         if let Some(folder) = trust_folder {
             tap = tap.with_trust_folder(folder.join("forward"));
             let rules = Forward::default();
             kind = PortKind::Forward { base_url: format!("https://{HOST}/v1"), rules };
         }
-        let (surface, profile) = (Surface::Chat, Profile::Openai);
-        let spec = OpenPort { role: Role::New, kind, upstream, surface, profile };
-        let port = tap.open(spec).await.unwrap();
+        let port = tap.open(spec(kind, provider)).await.unwrap();
         port.arm(ArmedAsk {
             id: AskId(1),
             marker: Marker::new(1),
@@ -108,9 +103,30 @@ fn serve_tap(provider: SocketAddr, trust_folder: Option<PathBuf>) {
     });
 }
 
+/// What a port of the tap is opened for.
+fn spec(kind: PortKind, provider: SocketAddr) -> OpenPort {
+    let upstream = Upstream {
+        base_url: format!("http://{provider}/v1"),
+        connect_to: None,
+        ca: None,
+        proxy: None,
+    };
+    let (surface, profile) = (Surface::Chat, Profile::Openai);
+    OpenPort { role: Role::New, kind, upstream, surface, profile }
+}
+
 fn measure(parts: &[String]) {
     let wants = |part: &str| parts.is_empty() || parts.iter().any(|wanted| wanted == part);
     let provider = provider::start();
+    if wants("many") {
+        many::measure(provider);
+    }
+    if wants("certificate") {
+        certificate::measure(provider);
+    }
+    if !["unary", "streams", "delay", "memory"].into_iter().any(wants) {
+        return;
+    }
     let peers: Vec<(Kind, Option<Peer>)> =
         Kind::ALL.into_iter().map(|kind| (kind, Peer::start(kind, provider))).collect();
     if wants("unary") {

@@ -6,6 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustls::client::Resumption;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
@@ -83,24 +84,61 @@ impl Drop for Peer {
 
 /// Connects to a peer, or to the provider itself.
 pub(crate) async fn connect(peer: Option<&Peer>, provider: SocketAddr) -> Box<dyn Duplex> {
-    let address = peer.map_or(provider, |peer| peer.address);
-    let mut tcp = TcpStream::connect(address).await.unwrap();
-    tcp.set_nodelay(true).unwrap();
-    let connector = match peer.map(|peer| &peer.way) {
-        None | Some(Way::Plain) => return Box::new(tcp),
-        Some(Way::Tls(connector)) => connector,
-        Some(Way::Proxy(connector)) => {
-            let wanted = format!("CONNECT {HOST}:443 HTTP/1.1\r\nhost: {HOST}:443\r\n\r\n");
-            tcp.write_all(wanted.as_bytes()).await.unwrap();
-            read_message(&mut tcp, &mut Vec::new()).await.unwrap();
-            connector
-        }
-    };
     let name = ServerName::try_from(HOST).unwrap();
-    Box::new(connector.connect(name, tcp).await.unwrap())
+    if let Some(peer) = peer
+        && let Way::Proxy(connector) = &peer.way
+    {
+        return Box::new(connector.connect(name, peer.tunnel().await).await.unwrap());
+    }
+    let tcp = TcpStream::connect(peer.map_or(provider, |peer| peer.address)).await.unwrap();
+    tcp.set_nodelay(true).unwrap();
+    match peer.map(|peer| &peer.way) {
+        None | Some(Way::Plain | Way::Proxy(_)) => Box::new(tcp),
+        Some(Way::Tls(connector)) => Box::new(connector.connect(name, tcp).await.unwrap()),
+    }
 }
 
 impl Peer {
+    /// Starts a tap that watches whatever passes, as `surestep tap` does.
+    pub(crate) fn watching(provider: SocketAddr) -> Self {
+        let mut command = on_core_1(&std::env::current_exe().unwrap());
+        command.args(["watch-tap", &provider.to_string()]);
+        Self::own(tempfile::tempdir().unwrap(), command)
+    }
+
+    /// Returns where it listens.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Returns the next line that it prints.
+    pub(crate) fn line(&mut self) -> String {
+        let mut line = String::new();
+        let output = self.process.stdout.as_mut().unwrap();
+        std::io::BufRead::read_line(&mut std::io::BufReader::new(output), &mut line).unwrap();
+        line
+    }
+
+    /// Begins TLS with a proxy for a host, and returns how long that took from the first byte of TLS on.
+    pub(crate) async fn handshake(&self, host: &str) -> Duration {
+        let Way::Proxy(connector) = &self.way else { panic!("it is no proxy") };
+        let tcp = self.tunnel().await;
+        let name = ServerName::try_from(host.to_owned()).unwrap();
+        let started = tokio::time::Instant::now();
+        connector.connect(name, tcp).await.unwrap();
+        started.elapsed()
+    }
+
+    /// Connects to the provider's host through a proxy.
+    async fn tunnel(&self) -> TcpStream {
+        let mut tcp = TcpStream::connect(self.address).await.unwrap();
+        tcp.set_nodelay(true).unwrap();
+        let wanted = format!("CONNECT {HOST}:443 HTTP/1.1\r\nhost: {HOST}:443\r\n\r\n");
+        tcp.write_all(wanted.as_bytes()).await.unwrap();
+        read_message(&mut tcp, &mut Vec::new()).await.unwrap();
+        tcp
+    }
+
     /// Starts one; `None` if it does not run here, as when it is not installed.
     pub(crate) fn start(kind: Kind, provider: SocketAddr) -> Option<Self> {
         let folder = tempfile::tempdir().unwrap();
@@ -120,6 +158,11 @@ impl Peer {
         if forward {
             command.arg(folder.path());
         }
+        Self::own(folder, command)
+    }
+
+    /// Starts one of ours, and reads where it listens.
+    fn own(folder: tempfile::TempDir, mut command: Command) -> Self {
         let mut process = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         let output = process.stdout.as_mut().unwrap();
@@ -285,10 +328,12 @@ fn trusting(file: &Path) -> TlsConnector {
         drop(roots.add(certificate.unwrap()));
     }
     let crypto = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let config = ClientConfig::builder_with_provider(crypto)
+    let mut config = ClientConfig::builder_with_provider(crypto)
         .with_safe_default_protocol_versions()
         .unwrap()
         .with_root_certificates(roots)
         .with_no_client_auth();
+    // Each handshake is a whole one.
+    config.resumption = Resumption::disabled();
     TlsConnector::from(Arc::new(config))
 }

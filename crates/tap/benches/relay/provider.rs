@@ -1,4 +1,4 @@
-//! The provider: answers at once, event by event, at a pace, or with a stream that stays open.
+//! The provider: answers at once, event by event, at a pace, with a stream that stays open, or with streams that go on together.
 
 use std::net::SocketAddr;
 use std::sync::LazyLock;
@@ -7,6 +7,7 @@ use std::time::Duration;
 use judge::Marker;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::runtime;
@@ -15,6 +16,16 @@ use crate::runtime;
 pub(crate) const EVENTS: usize = 100;
 /// Between two events of a paced stream.
 pub(crate) const PACE: Duration = Duration::from_millis(20);
+
+/// Events of one of many streams.
+pub(crate) const MANY_EVENTS: usize = 20;
+/// Between two of them.
+pub(crate) const MANY_PACE: Duration = Duration::from_millis(500);
+/// Events of a stream that goes on as fast as it is read: far more than what sockets and the tap hold of it.
+pub(crate) const FLOOD_EVENTS: usize = 200_000;
+
+/// Lets the streams go on that wait behind their first event: it counts how often that was done.
+pub(crate) static GO_ON: LazyLock<watch::Sender<u64>> = LazyLock::new(|| watch::channel(0).0);
 
 /// What the provider is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +38,10 @@ pub(crate) enum Wanted {
     Paced,
     /// A stream that stays open behind its first event.
     Held,
+    /// One of many streams, each with a text of its own, that go on when all of them are open.
+    Many,
+    /// A stream as fast as it is read.
+    Flood,
 }
 
 impl Wanted {
@@ -36,6 +51,8 @@ impl Wanted {
             Self::Unary | Self::Stream => "gpt-4o-mini",
             Self::Paced => "paced",
             Self::Held => "held",
+            Self::Many => "many",
+            Self::Flood => "flood",
         }
     }
 
@@ -44,6 +61,8 @@ impl Wanted {
         match () {
             () if has("\"model\":\"paced\"") => Self::Paced,
             () if has("\"model\":\"held\"") => Self::Held,
+            () if has("\"model\":\"many\"") => Self::Many,
+            () if has("\"model\":\"flood\"") => Self::Flood,
             () if has("\"stream\":true") => Self::Stream,
             () => Self::Unary,
         }
@@ -62,6 +81,29 @@ pub(crate) fn request(wanted: Wanted) -> String {
         "POST /v1/chat/completions HTTP/1.1\r\nhost: tap\r\nauthorization: Bearer sk-benchmark\r\nuser-agent: OpenAI/Python 3.54.0\r\naccept: application/json\r\ncontent-type: application/json\r\nx-stainless-lang: python\r\nx-stainless-package-version: 3.54.0\r\ncontent-length: {}\r\n\r\n{body}",
         body.len()
     )
+}
+
+/// The body of a request for stream `n` of many.
+pub(crate) fn numbered_body(wanted: Wanted, n: usize) -> String {
+    serde_json::json!({
+        "model": wanted.model(), "messages": [{ "role": "user", "content": format!("stream={n}.") }], "stream": true
+    })
+    .to_string()
+}
+
+/// Returns which of many streams a body asks for.
+fn number(body: &[u8]) -> usize {
+    let at = memchr::memmem::find(body, b"stream=").unwrap() + b"stream=".len();
+    let digits = body[at..].iter().take_while(|byte| byte.is_ascii_digit());
+    digits.fold(0, |number, byte| number * 10 + usize::from(byte - b'0'))
+}
+
+/// Event `index` of stream `n` of many.
+pub(crate) fn numbered_event(n: usize, index: usize) -> String {
+    if index + 1 == MANY_EVENTS {
+        return event("{}", "\"stop\"");
+    }
+    event(&format!("{{\"content\":\"{n}/{index} \"}}"), "null")
 }
 
 /// A chat completion of the size that the other measurements used.
@@ -83,7 +125,7 @@ fn reply() -> String {
 
 const STREAM_HEAD: &str = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nx-request-id: req_0123456789abcdef\r\ntransfer-encoding: chunked\r\n\r\n";
 
-fn chunk(content: &str) -> String {
+pub(crate) fn chunk(content: &str) -> String {
     framed(&format!("{{\"content\":\"{content}\"}}"), "null")
 }
 
@@ -92,10 +134,17 @@ fn last_chunk() -> String {
 }
 
 fn framed(delta: &str, finish: &str) -> String {
-    let event = format!(
-        "data: {{\"id\":\"chatcmpl-0123456789\",\"object\":\"chat.completion.chunk\",\"created\":1700000000,\"model\":\"gpt-4o-mini\",\"system_fingerprint\":\"fp_0123456789\",\"choices\":[{{\"index\":0,\"delta\":{delta},\"logprobs\":null,\"finish_reason\":{finish}}}]}}\n\n"
-    );
+    in_chunk(&event(delta, finish))
+}
+
+fn in_chunk(event: &str) -> String {
     format!("{:x}\r\n{event}\r\n", event.len())
+}
+
+fn event(delta: &str, finish: &str) -> String {
+    format!(
+        "data: {{\"id\":\"chatcmpl-0123456789\",\"object\":\"chat.completion.chunk\",\"created\":1700000000,\"model\":\"gpt-4o-mini\",\"system_fingerprint\":\"fp_0123456789\",\"choices\":[{{\"index\":0,\"delta\":{delta},\"logprobs\":null,\"finish_reason\":{finish}}}]}}\n\n"
+    )
 }
 
 /// Stands before the time in a paced event.
@@ -192,6 +241,15 @@ async fn serve(mut stream: TcpStream) {
                     tokio::time::sleep_until(due).await;
                 }
             }
+            Wanted::Many => {
+                many(&mut stream, number(&buffer[body..])).await;
+                continue;
+            }
+            Wanted::Flood => {
+                for _ in 1..FLOOD_EVENTS {
+                    stream.write_all(event.as_bytes()).await.unwrap_or(());
+                }
+            }
             Wanted::Held => {
                 stream.write_all(event.as_bytes()).await.unwrap_or(());
                 continue;
@@ -199,4 +257,21 @@ async fn serve(mut stream: TcpStream) {
         }
         stream.write_all(last.as_bytes()).await.unwrap_or(());
     }
+}
+
+/// One of many streams.
+#[expect(clippy::cast_precision_loss, reason = "a number below a thousand")]
+async fn many(stream: &mut TcpStream, n: usize) {
+    let mut go_on = GO_ON.subscribe();
+    let first = in_chunk(&numbered_event(n, 0));
+    stream.write_all(first.as_bytes()).await.unwrap_or(());
+    go_on.changed().await.unwrap();
+    // Spread over the time between two events.
+    let mut due = Instant::now() + MANY_PACE.mul_f64((n % 1000) as f64 / 1000.0);
+    for index in 1..MANY_EVENTS {
+        tokio::time::sleep_until(due).await;
+        due += MANY_PACE;
+        stream.write_all(in_chunk(&numbered_event(n, index)).as_bytes()).await.unwrap_or(());
+    }
+    stream.write_all(b"0\r\n\r\n").await.unwrap_or(());
 }

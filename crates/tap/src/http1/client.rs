@@ -40,6 +40,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
         self.input.is_empty()
     }
 
+    /// Returns whether nothing came since a request was begun.
+    pub(crate) fn has_said_nothing(&self) -> bool {
+        self.is_at_rest() && self.interims == 0
+    }
+
     /// Reads the head of the reply. Interim responses are told as they come.
     pub(crate) fn poll_head(
         &mut self,
@@ -123,7 +128,7 @@ pub(crate) enum SendFailure {
 /// A request on its way.
 #[derive(Debug)]
 pub(crate) struct Sending<B> {
-    body: Option<B>,
+    body: B,
     encoder: Encoder,
     output: Output,
     /// Whether the connection has taken any of it.
@@ -144,12 +149,17 @@ impl<B: Body<Data = Bytes, Error = WireError> + Unpin> Sending<B> {
         let mut output = Output::default();
         let added = Added { framing: added, connection: None };
         head::write_request(parts, added, output.end());
-        Self { body: Some(body), encoder: Encoder::new(framing), output, has_begun: false }
+        Self { body, encoder: Encoder::new(framing), output, has_begun: false }
     }
 
-    /// Returns the body, if the connection has taken nothing of the request.
-    pub(crate) fn unsent(self) -> Option<B> {
-        self.body.filter(|_| !self.has_begun)
+    /// Returns whether the connection has taken any of the request.
+    pub(crate) fn has_begun(&self) -> bool {
+        self.has_begun
+    }
+
+    /// Returns the body, as far as it was taken.
+    pub(crate) fn into_body(self) -> B {
+        self.body
     }
 
     /// Sends what can be sent.
@@ -165,10 +175,7 @@ impl<B: Body<Data = Bytes, Error = WireError> + Unpin> Sending<B> {
             self.has_begun |= self.output.len() < had;
             match flushed {
                 Poll::Ready(Ok(())) if is_waiting => return Poll::Pending,
-                Poll::Ready(Ok(())) if self.encoder.is_ended() => {
-                    self.body = None;
-                    return Poll::Ready(Ok(()));
-                }
+                Poll::Ready(Ok(())) if self.encoder.is_ended() => return Poll::Ready(Ok(())),
                 Poll::Ready(Ok(())) => {}
                 Poll::Ready(Err(error)) => {
                     return Poll::Ready(Err(SendFailure::Connection(error)));
@@ -180,9 +187,8 @@ impl<B: Body<Data = Bytes, Error = WireError> + Unpin> Sending<B> {
 
     /// Puts as much of the body behind the head as there is room for. Pending means that more is still to come.
     fn fill(&mut self, cx: &mut Context<'_>) -> Result<Poll<()>, WireError> {
-        let Some(body) = &mut self.body else { return Ok(Poll::Ready(())) };
         while !self.encoder.is_ended() && self.output.has_room() {
-            match Pin::new(&mut *body).poll_frame(cx) {
+            match Pin::new(&mut self.body).poll_frame(cx) {
                 Poll::Pending => return Ok(Poll::Pending),
                 Poll::Ready(None) => {
                     self.encoder.end(None, &mut self.output).map_err(too_short)?;

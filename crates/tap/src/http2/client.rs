@@ -1,12 +1,13 @@
 //! The side towards a provider: many calls at a time over a connection, which a task of its own drives until nobody has it any more.
 
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 
 use bytes::Bytes;
-use h2::Reason;
 use h2::client::{Builder, ResponseFuture, SendRequest};
+use h2::{Ping, PingPong, Reason};
 use http::{Response, StatusCode, request, response, uri};
 use http_body::{Body, Frame};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -26,13 +27,24 @@ use crate::limits::{
 #[derive(Clone)]
 pub(crate) struct Link {
     requests: SendRequest<Bytes>,
-    /// Held by each call under way, and by whoever keeps the connection. In it, when one of them let go last.
-    users: Arc<Mutex<Instant>>,
+    /// Held by each call under way, and by whoever keeps the connection.
+    users: Arc<Users>,
+}
+
+/// What those who use a connection know of it.
+struct Users {
+    /// When one of them let go last.
+    let_go: Mutex<Instant>,
+    n_calls: AtomicU64,
+    pings: Mutex<Option<PingPong>>,
+    n_pongs: AtomicU64,
+    /// Whether nobody answers at the other end.
+    is_dead: AtomicBool,
 }
 
 impl Drop for Link {
     fn drop(&mut self) {
-        *self.users.lock().unwrap_or_else(PoisonError::into_inner) = clock::now();
+        *self.users.let_go.lock().unwrap_or_else(PoisonError::into_inner) = clock::now();
     }
 }
 
@@ -41,7 +53,7 @@ pub(crate) async fn handshake<S>(io: S) -> Result<Link, WireError>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let (requests, connection) = Builder::new()
+    let (requests, mut connection) = Builder::new()
         .enable_push(false)
         .initial_max_send_streams(STREAMS_MAX as usize)
         .initial_window_size(STREAM_WINDOW)
@@ -54,29 +66,66 @@ where
         .handshake(io)
         .await
         .map_err(wire_error)?;
+    let users = Users {
+        let_go: Mutex::new(clock::now()),
+        n_calls: AtomicU64::new(0),
+        pings: Mutex::new(connection.ping_pong()),
+        n_pongs: AtomicU64::new(0),
+        is_dead: AtomicBool::new(false),
+    };
     tokio::spawn(async move {
         // How it ended each of its calls is told.
         drop(connection.await);
     });
-    Ok(Link { requests, users: Arc::new(Mutex::new(clock::now())) })
+    Ok(Link { requests, users: Arc::new(users) })
 }
 
 impl Link {
-    /// Returns whether calls can be made: the peer has not said that it takes none.
+    /// Returns whether calls can be made: the peer has not said that it takes none, and is there.
     pub(crate) fn is_open(&mut self, cx: &mut Context<'_>) -> bool {
-        !matches!(self.requests.poll_ready(cx), Poll::Ready(Err(_)))
+        !self.users.is_dead.load(Ordering::Acquire)
+            && !matches!(self.requests.poll_ready(cx), Poll::Ready(Err(_)))
     }
 
     /// Returns since when no call is under way, if none is.
     pub(crate) fn idle_since(&self) -> Option<Instant> {
         let is_idle = Arc::strong_count(&self.users) == 1;
-        is_idle.then(|| *self.users.lock().unwrap_or_else(PoisonError::into_inner))
+        is_idle.then(|| *self.users.let_go.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Returns whether the provider takes one more call beside those under way.
     pub(crate) fn has_room(&self) -> bool {
         let most = self.requests.current_max_send_streams().min(STREAMS_MAX as usize);
         Arc::strong_count(&self.users) <= most
+    }
+
+    /// Asks whether anybody is there. Returns how often it was said before.
+    pub(crate) fn ping(&self) -> u64 {
+        let n_pongs = self.n_pongs();
+        if let Some(pings) = &mut *self.pings() {
+            // It fails where another call has asked and got no answer yet, which answers this one, too.
+            drop(pings.send_ping(Ping::opaque()));
+        }
+        n_pongs
+    }
+
+    /// Returns how often it was said that somebody is there.
+    pub(crate) fn n_pongs(&self) -> u64 {
+        if let Some(pings) = &mut *self.pings()
+            && pings.poll_pong(&mut Context::from_waker(Waker::noop())).is_ready()
+        {
+            self.users.n_pongs.fetch_add(1, Ordering::AcqRel);
+        }
+        self.users.n_pongs.load(Ordering::Acquire)
+    }
+
+    fn pings(&self) -> std::sync::MutexGuard<'_, Option<PingPong>> {
+        self.users.pings.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Makes no further calls over the connection. Those under way stay on it, and end as it does.
+    pub(crate) fn give_up(&self) {
+        self.users.is_dead.store(true, Ordering::Release);
     }
 
     /// Begins a call. One that cannot be begun gives its body back.
@@ -100,7 +149,15 @@ impl Link {
         };
         let outlet = (!is_whole).then(|| Outlet::new(stream));
         let sending = Sending { body, outlet, is_said: is_whole };
-        Ok(Call { responding, sending, n_interims: 0, link: self })
+        let n_before = self.users.n_calls.fetch_add(1, Ordering::AcqRel);
+        // Whoever keeps the connection holds it, and this call.
+        let is_alone = Arc::strong_count(&self.users) <= 2;
+        let meets = match (n_before, is_alone) {
+            (0, _) => Meets::New,
+            (_, true) => Meets::Idle,
+            (_, false) => Meets::Others,
+        };
+        Ok(Call { responding, sending, n_interims: 0, meets, link: self })
     }
 }
 
@@ -128,10 +185,11 @@ impl From<h2::Error> for Refusal {
 }
 
 impl Refusal {
-    /// Returns whether the provider says that it has not looked at the request.
+    /// Returns whether the provider says that it has not looked at the request. A GOAWAY, whatever its reason, ends only the streams
+    /// beyond the last one that the provider has looked at; the others end with their connection.
     pub(crate) fn is_unprocessed(&self) -> bool {
-        let leaves = self.0.is_go_away() && self.0.reason() == Some(Reason::NO_ERROR);
-        self.0.is_remote() && (leaves || self.0.reason() == Some(Reason::REFUSED_STREAM))
+        let is_refused = self.0.reason() == Some(Reason::REFUSED_STREAM);
+        self.0.is_remote() && (self.0.is_go_away() || is_refused)
     }
 
     /// Says what it is.
@@ -145,10 +203,40 @@ pub(crate) struct Call<B> {
     responding: ResponseFuture,
     sending: Sending<B>,
     n_interims: usize,
+    meets: Meets,
     link: Link,
 }
 
+/// What a call found its connection to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Meets {
+    /// No call was made over it.
+    New,
+    /// Calls were made over it, and all of them are over.
+    Idle,
+    /// Calls are under way over it.
+    Others,
+}
+
 impl<B: Body<Data = Bytes, Error = WireError> + Unpin> Call<B> {
+    /// Returns what it goes over.
+    pub(crate) fn link(&self) -> &Link {
+        &self.link
+    }
+
+    /// Returns whether calls were made over its connection before it.
+    pub(crate) fn follows_others(&self) -> bool {
+        self.meets != Meets::New
+    }
+
+    /// Returns whether its connection, which has ended, can have been ended before the provider knew of it: it lay idle, and no GOAWAY
+    /// was said (one that does not name a call as looked at ends that call by itself).
+    pub(crate) fn may_have_crossed(&mut self) -> bool {
+        let ready = self.link.requests.poll_ready(&mut Context::from_waker(Waker::noop()));
+        let has_leave = matches!(ready, Poll::Ready(Err(error)) if error.is_go_away());
+        self.meets == Meets::Idle && !has_leave
+    }
+
     /// Sends what can be sent, and reads the head of the reply. Interim responses are told as they come.
     pub(crate) fn poll_head(
         &mut self,

@@ -320,3 +320,6 @@ impl Replying {
         Poll::Pending
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,21 +1,25 @@
 //! Calls that came in by HTTP/2 go out by HTTP/2, many over one connection, where the provider agrees to it; else by HTTP/1.1, like all
 //! the others.
 
+use std::future::Future as _;
+use std::io;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::task::Poll;
+use std::task::{Context, Poll, ready};
 
 use futures_util::future::poll_fn;
 use http::{Response, request, response};
 use tokio::sync::Semaphore;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, Sleep, sleep_until};
 
+use super::again::{Again, Failed, crosses};
 use super::dial::Offer;
-use super::{Client, Failed, Pooled, ReplyStream, SendBody, UpstreamError, remove_hop_by_hop};
+use super::{Client, Pooled, ReplyStream, SendBody, UpstreamError, remove_hop_by_hop};
 use crate::clock;
 use crate::http1::WireError;
 use crate::http2::{self, CallFailure, Link};
-use crate::limits::{HEAD_WAIT_MAX, IDLE_MAX, UNPROCESSED_MAX};
+use crate::limits::{HEAD_WAIT_MAX, HEAD_WAIT_UNASKED, IDLE_MAX, PONG_MAX, UNPROCESSED_MAX};
 
 /// The body of a reply that comes by HTTP/2.
 pub(super) type Reply = http2::Reply<SendBody>;
@@ -77,17 +81,24 @@ impl Client {
         interim: &mut impl FnMut(&response::Parts),
     ) -> Result<Response<ReplyStream>, UpstreamError> {
         let mut sent = 0;
+        let mut is_lost = false;
         loop {
             sent += 1;
             let now = clock::now();
-            let came = match Box::pin(self.way(now)).await? {
+            let way = if is_lost { self.dial_way().await } else { Box::pin(self.way(now)).await };
+            let came = match way? {
                 Way::Http2(link) => self.call(*link, parts, body, interim).await,
                 Way::Http1(link) => self.exchange(link, parts, body, now, interim).await,
             };
             match came {
                 Ok(response) => return Ok(response),
-                // Nobody has looked at it: this is no second attempt.
-                Err(Failed { unsent: Some(unsent), .. }) if sent < UNPROCESSED_MAX => body = unsent,
+                Err(Failed { again: Again::Unseen(unseen), .. }) if sent < UNPROCESSED_MAX => {
+                    body = unseen;
+                }
+                Err(Failed { again: Again::Lost(lost), .. }) if !is_lost => {
+                    is_lost = true;
+                    body = lost;
+                }
                 Err(failed) => return Err(failed.error),
             }
         }
@@ -146,35 +157,101 @@ impl Client {
         body: SendBody,
         interim: &mut impl FnMut(&response::Parts),
     ) -> Result<Response<ReplyStream>, Failed> {
-        let failed = |error| Failed { error, unsent: None };
         let authority = &self.0.address.uri_authority;
         let mut call = match link.call(parts, authority, body) {
             Ok(call) => call,
-            Err((failure, body)) => {
-                return Err(Failed { error: error_of(failure), unsent: body.again() });
-            }
+            Err((failure, body)) => return Err(Failed::unseen(error_of(failure), body)),
         };
         let mut pass_on = |mut parts: response::Parts| {
             remove_hop_by_hop(&mut parts.headers);
             interim(&parts);
         };
-        let mut patience = Box::pin(sleep_until(clock::now() + HEAD_WAIT_MAX));
+        let begun = clock::now();
+        let mut patience = Patience::new(call.follows_others(), begun);
         let responding = poll_fn(|cx| match call.poll_head(&mut pass_on, cx) {
-            Poll::Ready(came) => Poll::Ready(Some(came)),
-            Poll::Pending => patience.as_mut().poll(cx).map(|()| None),
+            Poll::Ready(came) => Poll::Ready(Ok(came)),
+            Poll::Pending => patience.poll(call.link(), cx).map(Err),
         });
         match responding.await {
-            Some(Ok(response)) => {
+            Ok(Ok(response)) => {
                 let (parts, inlet) = response.into_parts();
                 let reply = Box::new(call.reading(inlet));
                 Ok(Response::from_parts(parts, ReplyStream::many(reply)))
             }
-            Some(Err(CallFailure::Provider(refusal))) if refusal.is_unprocessed() => {
+            Ok(Err(CallFailure::Provider(refusal))) if refusal.is_unprocessed() => {
                 let error = UpstreamError::Broken(refusal.into_error());
-                Err(Failed { error, unsent: call.into_body().again() })
+                Err(Failed::unseen(error, call.into_body()))
             }
-            Some(Err(failure)) => Err(failed(error_of(failure))),
-            None => Err(failed(UpstreamError::Silent)),
+            Ok(Err(failure)) => {
+                let error = error_of(failure);
+                let after = clock::now().saturating_duration_since(begun);
+                Err(if call.may_have_crossed() && crosses(&error, after) {
+                    Failed::lost(error, call.into_body())
+                } else {
+                    Failed::for_good(error)
+                })
+            }
+            Err(OutOf::Time) => Err(Failed::for_good(UpstreamError::Silent)),
+            Err(OutOf::Reach) => {
+                let gone = io::Error::from(io::ErrorKind::TimedOut);
+                let error = UpstreamError::Broken(WireError::Broken(gone));
+                Err(Failed::lost(error, call.into_body()))
+            }
+        }
+    }
+}
+
+/// Waits for a head, and finds out meanwhile whether the provider is there at all: a connection may have died without a word while
+/// it lay idle, and with it would die every call that is made over it.
+struct Patience {
+    next: Check,
+    since: Instant,
+    timer: Pin<Box<Sleep>>,
+}
+
+/// What is done when the time has come.
+enum Check {
+    /// Ask whether anybody is there.
+    Ask,
+    /// Nobody is, unless it was said more often than this.
+    Hear { n_pongs: u64 },
+    /// It took too long.
+    GiveUp,
+}
+
+/// What there is no more of.
+enum OutOf {
+    Time,
+    Reach,
+}
+
+impl Patience {
+    /// Starts to wait. Of a connection that was made for the call it is known that somebody is there.
+    fn new(asks: bool, since: Instant) -> Self {
+        let (next, wait) =
+            if asks { (Check::Ask, HEAD_WAIT_UNASKED) } else { (Check::GiveUp, HEAD_WAIT_MAX) };
+        Self { next, since, timer: Box::pin(sleep_until(since + wait)) }
+    }
+
+    fn poll(&mut self, link: &Link, cx: &mut Context<'_>) -> Poll<OutOf> {
+        loop {
+            ready!(self.timer.as_mut().poll(cx));
+            let wait = match self.next {
+                Check::Ask => {
+                    self.next = Check::Hear { n_pongs: link.ping() };
+                    HEAD_WAIT_UNASKED + PONG_MAX
+                }
+                Check::Hear { n_pongs } if link.n_pongs() == n_pongs => {
+                    link.give_up();
+                    return Poll::Ready(OutOf::Reach);
+                }
+                Check::Hear { .. } => {
+                    self.next = Check::GiveUp;
+                    HEAD_WAIT_MAX
+                }
+                Check::GiveUp => return Poll::Ready(OutOf::Time),
+            };
+            self.timer.as_mut().reset(self.since + wait);
         }
     }
 }

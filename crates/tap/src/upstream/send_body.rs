@@ -8,6 +8,10 @@ use http_body::{Body, Frame, SizeHint};
 
 use crate::http1::WireError;
 use crate::incoming::Incoming;
+use crate::limits::REPLAY_MAX;
+
+/// Pieces of a body that are kept as it passes.
+const PIECES_MAX: usize = 64;
 
 /// The body of a request.
 #[derive(Debug)]
@@ -15,7 +19,7 @@ pub struct SendBody {
     first: Bytes,
     is_first_sent: bool,
     rest: Option<Incoming>,
-    is_rest_begun: bool,
+    taken: Taken,
     chunked: bool,
 }
 
@@ -26,7 +30,7 @@ impl SendBody {
             is_first_sent: bytes.is_empty(),
             first: bytes,
             rest: None,
-            is_rest_begun: false,
+            taken: Taken::Kept(Vec::new()),
             chunked: false,
         }
     }
@@ -43,8 +47,38 @@ impl SendBody {
 
     /// Begins anew, if what was taken of the body can be taken again.
     pub(super) fn again(self) -> Option<Self> {
-        let is_first_sent = self.first.is_empty();
-        (!self.is_rest_begun).then_some(Self { is_first_sent, ..self })
+        let Taken::Kept(mut pieces) = self.taken else { return None };
+        let first = if pieces.is_empty() {
+            self.first
+        } else {
+            pieces.insert(0, self.first);
+            pieces.concat().into()
+        };
+        let taken = Taken::Kept(Vec::new());
+        Some(Self { is_first_sent: first.is_empty(), first, taken, ..self })
+    }
+}
+
+/// What was taken of a body that is still to come.
+#[derive(Debug)]
+enum Taken {
+    /// All of it is kept, in these pieces.
+    Kept(Vec<Bytes>),
+    /// More than is kept, or fields behind it.
+    Gone,
+}
+
+impl Taken {
+    fn push(&mut self, frame: &Frame<Bytes>) {
+        let Self::Kept(pieces) = self else { return };
+        let n_kept: usize = pieces.iter().map(Bytes::len).sum();
+        match frame.data_ref() {
+            // Many small pieces would cost more than their bytes.
+            Some(piece) if n_kept + piece.len() <= REPLAY_MAX && pieces.len() < PIECES_MAX => {
+                pieces.push(piece.clone());
+            }
+            Some(_) | None => *self = Self::Gone,
+        }
     }
 }
 
@@ -63,7 +97,11 @@ impl Body for SendBody {
         }
         let Some(rest) = &mut this.rest else { return Poll::Ready(None) };
         let frame = std::task::ready!(Pin::new(rest).poll_frame(cx));
-        this.is_rest_begun = true;
+        match &frame {
+            Some(Ok(frame)) => this.taken.push(frame),
+            Some(Err(_)) => this.taken = Taken::Gone,
+            None => {}
+        }
         Poll::Ready(frame)
     }
 

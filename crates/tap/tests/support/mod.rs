@@ -7,6 +7,7 @@
     reason = "each test binary compiles this file and uses a part of it"
 )]
 
+pub mod frames;
 pub mod reply;
 pub mod secured;
 pub mod streams;
@@ -381,4 +382,11 @@ pub async fn collect(port: &ListeningPort, id: u64) -> Observation {
 pub fn only(observation: &Observation) -> &Exchange {
     assert_eq!((observation.exchanges.len(), observation.lost), (1, 0), "{observation:#?}");
     &observation.exchanges[0]
+}
+
+/// Returns the memory of this process, in KiB.
+pub fn memory_kib() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse().unwrap()
 }

@@ -2,8 +2,11 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::task::Poll;
 
+use bytes::Bytes;
 use drill::ports::Upstream;
+use futures_util::future::poll_fn;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::pki_types::PrivateKeyDer;
 use tokio::net::{TcpListener, TcpStream};
@@ -74,9 +77,31 @@ impl Secured {
     }
 
     /// Takes the next connection as one of HTTP/2.
-    pub async fn accept_http2(&self) -> h2::server::Connection<TlsStream<TcpStream>, bytes::Bytes> {
+    pub async fn accept_http2(&self) -> Http2 {
         let stream = self.accept().await;
         assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
         soon("HTTP/2", h2::server::handshake(stream)).await.unwrap()
     }
+}
+
+/// A provider's connection.
+pub type Http2 = h2::server::Connection<TlsStream<TcpStream>, Bytes>;
+
+/// Drives a provider's connection while something else is waited for.
+pub async fn driving<T>(connection: &mut Http2, work: impl Future<Output = T>) -> T {
+    let mut work = std::pin::pin!(work);
+    soon(
+        "the other side",
+        poll_fn(|cx| {
+            let work = work.as_mut().poll(cx);
+            if work.is_pending() {
+                assert!(
+                    !matches!(connection.poll_accept(cx), Poll::Ready(Some(Ok(_)))),
+                    "nothing more was asked for"
+                );
+            }
+            work
+        }),
+    )
+    .await
 }
