@@ -30,11 +30,14 @@ pub(super) fn judge(case: &Case<'_>, findings: &mut Vec<Finding>) {
             }
             Expect::Refusal => findings.extend(answer_to_an_error(case, Severity::Fail)),
             Expect::RefusalOrWarn => tolerable_answer(case, findings),
-            // A slow reply may be taken or given up, one that broke may be asked for again or not; but what is taken must be whole.
-            Expect::AnyOutcome if last_call(case).is_some_and(is_good_reply) => {
-                answer_to_a_good_reply(case, findings);
+            // A stream that broke may be asked for again or not; half of it is no answer.
+            Expect::AnyOutcome
+                if case.probe.group == "stream" && !last_call(case).is_some_and(is_good_reply) =>
+            {
+                findings.extend(answer_to_an_error(case, Severity::Fail));
             }
-            Expect::AnyOutcome => findings.extend(answer_to_an_error(case, Severity::Fail)),
+            // A slow reply may be taken or given up; but what is taken must be whole. (Who has all of it may leave before the tap is done with it.)
+            Expect::AnyOutcome => answer_to_a_good_reply(case, findings),
             Expect::Nobody => {}
         },
         OutcomeKind::Refused if hides_an_error(case) => findings.push(hidden(case)),
