@@ -572,7 +572,7 @@ fn broken_by_new(findings: &[Finding]) -> Option<Finding> {
             Severity::Fail,
             "rollback-broken-by-new",
             "a fresh start of `rollback` that answers after `new` has run, as it did before",
-            format!("it passed in step 2, and in step 7, after `new` was ended: {}", first.code),
+            format!("it passed in step 2; in step 7, when `new` had run and was ended: {}", first.code),
             "What `new` did to something that both share has broken the way back: a schema or a state file, a moved or rotated key, a library, a cache, a port. Compare what `new` writes with what `rollback` reads; make the change readable for both, and move it in two releases. Until then nobody can go back by the route alone.",
         )
         .of_release(Role::Rollback),

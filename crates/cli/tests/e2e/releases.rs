@@ -133,7 +133,7 @@ fn state_that_is_written_at_the_end_of_new_is_found() {
     let project = plan.write();
     let drilled = project.drill(20);
     let codes = drilled.codes(Some("rollback"));
-    assert_eq!(codes, ["rollback-broken-by-new", "release-exited"], "{drilled}");
+    assert_eq!(codes, ["release-exited", "rollback-broken-by-new"], "{drilled}");
 }
 
 #[test]

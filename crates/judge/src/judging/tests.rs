@@ -255,6 +255,18 @@ fn a_stream_that_was_asked_for_again_is_whole_or_refused() {
     check(vec![cut()], answered(), A::Whole, &[("incomplete-reply-accepted", Fail)]);
 }
 
+/// Who has all bytes of a slow reply leaves before the tap is done with it: that is no cut.
+#[test]
+fn a_slow_reply_is_judged_by_what_was_taken_of_it() {
+    let mut slow = call(1, 0, 200);
+    if let Some(response) = &mut slow.response {
+        response.judgement.completion = Completion::Truncated;
+    }
+    for (answer, expected) in [(A::Whole, &[][..]), (A::Labelled, &[("answer-damaged", Fail)])] {
+        scene("network-slow-drip", vec![slow.clone()], answered(), answer).check(expected);
+    }
+}
+
 #[test]
 fn a_question_that_comes_back_in_place_of_an_error_is_no_part_of_a_reply() {
     scene("request-400", vec![call(1, 0, 400)], answered(), A::Labelled)
