@@ -148,7 +148,7 @@ fn judge_probe(case: &Case<'_>, findings: &mut Vec<Finding>) {
     }
     let called = attempts::calls(&case.observation.exchanges).next().is_some();
     if let Outcome::Crashed { how, .. } = case.outcome {
-        findings.push(outcome::crashed(how, called));
+        findings.push(outcome::crashed(how, last_call(case)));
     }
     proxy::other_hosts(case, findings);
     if case.probe.stimulus == Stimulus::UnknownCa && proxy::unknown_ca(case, findings) {

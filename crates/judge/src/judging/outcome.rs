@@ -50,13 +50,18 @@ pub(super) fn judge(case: &Case<'_>, findings: &mut Vec<Finding>) {
 }
 
 /// Words a crash. One without a call is told once, and not as a call that is missing too.
-pub(super) fn crashed(how: &CrashKind, called: bool) -> Finding {
+pub(super) fn crashed(how: &CrashKind, last_call: Option<&Exchange>) -> Finding {
     let how = match how {
         CrashKind::Signal { number } => format!("ended by signal {number}"),
         CrashKind::Exited { status } => format!("the service's process ended with status {status}"),
         CrashKind::ConnectionLost => "the service closed the connection without a reply".to_owned(),
     };
-    let (seen, advice) = if called {
+    let (seen, advice) = if last_call.is_some_and(is_good_reply) {
+        (
+            format!("{how}, with a good reply in its hands"),
+            "The reply was good. Its form was not expected (an optional field, more than one chunk), or what came after it broke: a store, a file, a queue, a log that it writes to. Where both releases share state, `new` may have changed it already as it started: `surestep check --release rollback` on fresh state tells.",
+        )
+    } else if last_call.is_some() {
         (
             how,
             "Handle this reply as an error of the provider; a user, and everybody else the process serves, must not lose it.",
