@@ -17,7 +17,7 @@ use tokio::sync::mpsc;
 use crate::asks::Ask;
 
 /// Exchanges that wait for being told; what comes faster is counted as lost.
-const UNTOLD_MAX: usize = 4096;
+const UNTOLD_MAX: usize = 16_384;
 
 /// Calls that further attempts may belong to.
 const CALLS_MAX: usize = 1024;
