@@ -1,5 +1,4 @@
 //! Peers that mean harm: whatever they send or keep back, the tap holds little of it, ends them, and carries the streams beside them unharmed.
-#![expect(clippy::unwrap_used, reason = "a test fails by it")]
 
 mod support;
 
