@@ -103,7 +103,15 @@ impl Assistant {
         })?;
         let log = self.log;
         let idle = Instant::now() + IDLE_TIMEOUT;
-        Ok(Streamed { events, call, log, deadline, idle, said_something: false })
+        Ok(Streamed {
+            events,
+            call,
+            log,
+            deadline,
+            idle,
+            said_something: false,
+            is_finished: false,
+        })
     }
 
     fn request(&self, question: String, stream: bool) -> CreateChatCompletionRequest {
@@ -154,6 +162,7 @@ pub(crate) struct Streamed {
     deadline: Instant,
     idle: Instant,
     said_something: bool,
+    is_finished: bool,
 }
 
 impl Streamed {
@@ -170,6 +179,10 @@ impl Streamed {
 
     async fn piece(&mut self) -> Result<Option<String>, Failure> {
         loop {
+            if self.is_finished {
+                self.drain().await;
+                return if self.said_something { Ok(None) } else { Err(Failure("empty_answer")) };
+            }
             let patience = self.idle.min(self.deadline);
             let completion = match timeout_at(patience, self.events.next()).await {
                 Err(_elapsed) => return Err(Failure("too_slow")),
@@ -186,9 +199,9 @@ impl Streamed {
             }
             if let Some(reason) = choice.finish_reason {
                 finished(Some(&reason))?;
-                self.drain().await;
-                return if self.said_something { Ok(None) } else { Err(Failure("empty_answer")) };
+                self.is_finished = true;
             }
+            // Some providers say why they end beside the last words.
             if let Some(text) = choice.message.content.filter(|text| !text.is_empty()) {
                 self.said_something |= !text.trim().is_empty();
                 self.idle = Instant::now() + IDLE_TIMEOUT;

@@ -53,10 +53,12 @@ pub enum Variation {
     /// Blank lines before the JSON document.
     LeadingSpace,
     /// Only what the documentation requires: no fingerprint, tier, log probabilities, refusal, annotations or details of usage, and in chat streams no
-    /// role; with the finish reason beside the last words, an id of another form, and blanks in its JSON.
+    /// role; with an id of another form, and blanks in its JSON.
     Minimal,
     /// Line separators in the text that JSON does not escape and that end no line of an event stream (streams).
     LineSeparators,
+    /// The finish reason beside the last words (chat streams).
+    FinishWithWords,
     /// An answer of many pages.
     Long,
     /// The message in two output texts (responses).
@@ -142,6 +144,7 @@ fn text_of(variation: Variation, request: &RequestContext) -> String {
         | Variation::DataLines
         | Variation::Bom
         | Variation::FilterChunk
+        | Variation::FinishWithWords
         | Variation::UsageChunk
         | Variation::UsageNull
         | Variation::UsageAbsent
@@ -206,6 +209,7 @@ fn unary(variation: Variation, request: &RequestContext) -> Act {
         | Variation::EventFields
         | Variation::DataLines
         | Variation::FilterChunk
+        | Variation::FinishWithWords
         | Variation::UsageChunk => {}
     }
     whole(200, json_headers(request), format!("{lead}{document}").into_bytes())
@@ -218,7 +222,6 @@ fn stream(variation: Variation, request: &RequestContext) -> Act {
     let mut events = reply::stream(&context);
     match variation {
         Variation::Minimal => {
-            finish_with_the_last_words(&mut events);
             edit_each(&mut events, make_minimal);
             for event in &mut events {
                 if let Some(document) = event.json() {
@@ -238,6 +241,7 @@ fn stream(variation: Variation, request: &RequestContext) -> Act {
             }
         }),
         Variation::Reasoning => think_first(&mut events, request.surface),
+        Variation::FinishWithWords => finish_with_the_last_words(&mut events),
         Variation::ExtraEvents => events.insert(
             events.len() / 2,
             StreamEvent::named(
@@ -329,6 +333,7 @@ fn frame(variation: Variation, events: &[StreamEvent]) -> Vec<Vec<u8>> {
             | Variation::ExtraEvents
             | Variation::Reasoning
             | Variation::FilterChunk
+            | Variation::FinishWithWords
             | Variation::UsageChunk
             | Variation::UsageNull
             | Variation::UsageAbsent
