@@ -18,6 +18,9 @@ const CONTENT_MAX: u64 = 64 * 1024 * 1024;
 /// With more sources than this the folder is a whole repository, or a home: then only what the command names is read.
 const SOURCES_MAX: usize = 4_000;
 
+/// Nor is a folder one release's in which there is more than this, sources or not: the question is to be answered at once.
+const ENTRIES_MAX: usize = 40_000;
+
 /// How deep sources are looked for.
 const DEPTH_MAX: usize = 8;
 
@@ -98,7 +101,11 @@ fn sources(folder: &Path) -> Option<Vec<PathBuf>> {
     let walk = WalkDir::new(folder).max_depth(DEPTH_MAX).sort_by_file_name();
     let mut found = Vec::new();
     // What cannot be read has no content that could be told from another.
-    for entry in walk.into_iter().filter_entry(may_hold_sources).filter_map(Result::ok) {
+    let entries = walk.into_iter().filter_entry(may_hold_sources).filter_map(Result::ok);
+    for (n_before, entry) in entries.enumerate() {
+        if n_before == ENTRIES_MAX {
+            return None;
+        }
         if entry.file_type().is_file() && is_source(entry.path()) {
             if found.len() == SOURCES_MAX {
                 return None;
