@@ -326,6 +326,7 @@ impl Ask {
     /// Returns whether the ask has been ended.
     pub(crate) fn is_over(&self) -> bool {
         self.over.load(Ordering::Acquire)
+            || self.watch.as_ref().is_some_and(|watch| watch.is_over())
     }
 
     /// Enters an exchange. Whoever may be a user is never stopped.
@@ -342,6 +343,9 @@ impl Ask {
             if !recorded {
                 return (Slot(0), Admission::Stop { recorded });
             }
+        }
+        if let Some(watch) = &self.watch {
+            watch.began();
         }
         seen.exchanges += 1;
         let slot = Slot(seen.exchanges);

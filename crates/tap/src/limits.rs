@@ -88,6 +88,9 @@ pub(crate) const IDLE_LINKS_MAX: usize = 128;
 /// What a compressed body may decompress to for judging. A judge needs the beginning and the end; a bomb is not followed.
 pub(crate) const DECODED_MAX: u64 = 64 * 1024 * 1024;
 
+/// How long a tap that is ended waits for exchanges to end by themselves: for those whose last bytes are on their way.
+pub(crate) const ENDING_GRACE: Duration = Duration::from_millis(250);
+
 /// How long `collect` waits for exchanges that it has ended to report themselves.
 pub(crate) const ENDING_MAX: Duration = Duration::from_secs(2);
 

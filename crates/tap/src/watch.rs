@@ -5,16 +5,20 @@
 
 use std::collections::VecDeque;
 use std::hash::{BuildHasher as _, RandomState};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use contract::Completion;
 use drill::ports::ArmedAsk;
 use judge::fault::Script;
 use judge::{AskId, Exchange, Marker, Stimulus};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
+use tokio::time::timeout;
 
 use crate::asks::Ask;
+use crate::limits::{ENDING_GRACE, ENDING_MAX};
+use crate::port::ListeningPort;
 
 /// Exchanges that wait for being told; what comes faster is counted as lost.
 const UNTOLD_MAX: usize = 16_384;
@@ -37,6 +41,9 @@ pub struct Watch {
     state: Mutex<State>,
     told: mpsc::Sender<Watched>,
     lost: AtomicU64,
+    /// How many exchanges have begun and not been told yet.
+    under_way: watch::Sender<u64>,
+    over: AtomicBool,
     keyed: RandomState,
 }
 
@@ -59,8 +66,15 @@ impl Watch {
     pub(crate) fn new(script: Script) -> (Arc<Self>, mpsc::Receiver<Watched>) {
         let (told, receiver) = mpsc::channel(UNTOLD_MAX);
         let state = State { script, n_calls: 0, open: VecDeque::new() };
-        let (lost, keyed) = (AtomicU64::new(0), RandomState::new());
-        (Arc::new(Self { state: Mutex::new(state), told, lost, keyed }), receiver)
+        let watch = Self {
+            state: Mutex::new(state),
+            told,
+            lost: AtomicU64::new(0),
+            under_way: watch::Sender::new(0),
+            over: AtomicBool::new(false),
+            keyed: RandomState::new(),
+        };
+        (Arc::new(watch), receiver)
     }
 
     /// Does something else from the next call on. Attempts of a call that is under way follow the old script.
@@ -71,6 +85,33 @@ impl Watch {
     /// Returns how many exchanges passed untold, because nobody kept up with them.
     pub fn lost(&self) -> u64 {
         self.lost.load(Ordering::Relaxed)
+    }
+
+    /// Closes the port. When this returns each exchange has been told: one whose last bytes have just left as what it was, the
+    /// others as still open.
+    pub async fn end(&self, port: ListeningPort) {
+        self.settled(ENDING_GRACE).await;
+        self.over.store(true, Ordering::Release);
+        drop(port);
+        self.settled(ENDING_MAX).await;
+    }
+
+    async fn settled(&self, within: Duration) {
+        let mut under_way = self.under_way.subscribe();
+        match timeout(within, under_way.wait_for(|n| *n == 0)).await {
+            // What is under way after that is lost with the process.
+            Ok(_) | Err(_) => {}
+        }
+    }
+
+    /// Returns whether the end has come.
+    pub(crate) fn is_over(&self) -> bool {
+        self.over.load(Ordering::Acquire)
+    }
+
+    /// Takes note of an exchange that begins. It is told some time.
+    pub(crate) fn began(&self) {
+        self.under_way.send_modify(|n| *n += 1);
     }
 
     /// Returns the ask that stands for the call of this request.
@@ -114,5 +155,6 @@ impl Watch {
         if self.told.try_send(Watched { call: call.0, exchange }).is_err() {
             self.lost.fetch_add(1, Ordering::Relaxed);
         }
+        self.under_way.send_modify(|n| *n -= 1);
     }
 }

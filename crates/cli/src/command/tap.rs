@@ -63,25 +63,25 @@ pub(crate) async fn run(call: &Call, args: &TapArgs) -> Result<u8, Failure> {
     greet(args, &port.way());
     let paint = Paint::when(may_colour(&call.environment));
     let mut seen = Seen::default();
+    let mut take = |watched: Watched| {
+        answer(&match call.arguments.format {
+            Format::Json => line::json(&watched),
+            Format::Human | Format::Github => line::human(&watched, paint),
+        });
+        seen.take(watched);
+    };
     let stop = interrupted();
     tokio::pin!(stop);
     loop {
         tokio::select! {
             biased;
-            Some(watched) = told.recv() => {
-                answer(&match call.arguments.format {
-                    Format::Json => line::json(&watched),
-                    Format::Human | Format::Github => line::human(&watched, paint),
-                });
-                seen.take(watched);
-            }
+            Some(watched) = told.recv() => take(watched),
             () = &mut stop => break,
         }
     }
-    drop(port);
-    // What was still open when the end came is told now.
+    watch.end(port).await;
     while let Ok(watched) = told.try_recv() {
-        seen.take(watched);
+        take(watched);
     }
     if let Some(control) = control {
         control.abort();

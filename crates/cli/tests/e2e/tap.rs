@@ -92,6 +92,28 @@ fn a_client_is_watched_and_its_hasty_retry_is_found() {
 }
 
 #[test]
+fn a_call_that_is_open_at_the_end_is_told_as_open() {
+    let (tap, base_url) = start(&["--fault", "stream-silence"]);
+    let body = format!(
+        r#"{{"model":"m","stream":true,"messages":[{{"role":"user","content":"{PROMPT}"}}]}}"#
+    );
+    let mut asker = Command::new("curl")
+        .args(["-sN", "-d", &body, &format!("{base_url}/chat/completions")])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut first = String::new();
+    BufReader::new(asker.stdout.as_mut().unwrap()).read_line(&mut first).unwrap();
+    assert!(first.starts_with("data: "), "{first}");
+    let (lines, _, text) = end(tap);
+    assert!(!asker.wait().unwrap().success(), "its stream was cut");
+    assert_eq!(lines[0]["client_end"], "still_open", "{text}");
+    assert_eq!(lines[0]["response"]["status"], 200, "{text}");
+    let summary = &lines.last().unwrap()["summary"];
+    assert_eq!((&summary["exchanges"], &summary["lost"]), (&1.into(), &0.into()), "{text}");
+}
+
+#[test]
 fn as_many_files_may_be_open_as_the_system_allows() {
     let script = "ulimit -Sn 64; exec \"$@\"";
     let mut limited = Command::new("sh");
