@@ -18,10 +18,10 @@ const FIRST_WORDS: &str = "release check";
 /// Stands between the instruction and the label.
 const BEFORE_LABEL: &str = "this label and nothing else: ";
 
-/// What people write and a careless client loses: letters of two and of three bytes, a quote, a backslash. Nothing of it
-/// changes when Unicode is normalised; no name, number or address is in it that a service may mask, and no apostrophe, so that
-/// it survives a shell's single quotes.
-const WRITTEN: &str = "(Written with care: naïve café, 文字, \"quotes\" and here\\there. And because questions of people are often longer than the places that were made for them, this one goes on for some words more: whoever keeps the first two hundred letters of it asks another one.)";
+/// What people write and a careless client loses: letters of two, three and four bytes, a quote, a backslash, and what formats, templates, shells, forms
+/// and web pages give a meaning to. Nothing of it changes when Unicode is normalised; no name, number or address is in it that
+/// a service may mask, and no apostrophe, so that it survives a shell's single quotes.
+const WRITTEN: &str = "(Written with care: naïve café, 文字, 🙂, \"quotes\" and here\\there, a % b, %dd, c+d, R&D, x < y, {name} and ${HOME}. And because questions of people are often longer than the places that were made for them, this one goes on for some words more: whoever keeps the first two hundred letters of it asks another one.)";
 
 /// How a prompt is worded.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -134,27 +134,42 @@ fn stands_as_it_is(wording: Wording, text: &str) -> bool {
     }
 }
 
-/// What people write, as it is and as it stands inside of a JSON document, of one in that, or of HTML.
+/// What people write, as it is and as it stands inside of HTML, of a JSON document, or of one in that.
 static WRITTEN_FORMS: LazyLock<Vec<String>> = LazyLock::new(|| {
-    let mut forms =
-        vec![WRITTEN.to_owned(), WRITTEN.replace('"', "&quot;"), WRITTEN.replace('"', "&#34;")];
-    let in_ascii = |escape: fn(u32) -> String| -> String {
-        let escaped = |c: char| if c.is_ascii() { c.to_string() } else { escape(c.into()) };
-        in_json(WRITTEN).chars().map(escaped).collect()
-    };
-    let once = [
-        in_json(WRITTEN),
-        in_ascii(|code| format!("\\u{code:04x}")),
-        in_ascii(|code| format!("\\u{code:04X}")),
+    let json = in_json(WRITTEN);
+    let in_documents = [
+        escaped(&json, |c| !c.is_ascii(), |unit| format!("\\u{unit:04x}")),
+        escaped(&json, |c| !c.is_ascii(), |unit| format!("\\u{unit:04X}")),
+        // As Go writes it.
+        escaped(&json, |c| matches!(c, '<' | '>' | '&'), |unit| format!("\\u{unit:04x}")),
+        json,
     ];
-    forms.extend(once.iter().map(|form| in_json(form)));
-    forms.extend(once);
+    let in_html = WRITTEN.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+    let in_attributes = ["&quot;", "&#34;"].map(|quote| in_html.replace('"', quote));
+    let twice = in_documents.iter().map(|form| in_json(form));
+    let mut forms: Vec<String> = twice.collect();
+    forms.extend(in_documents);
+    forms.extend(in_attributes);
+    forms.extend([in_html, WRITTEN.to_owned()]);
     forms
 });
 
 /// Returns how a text stands in a JSON string.
 fn in_json(text: &str) -> String {
     text.replace('\\', "\\\\").replace('"', "\\\"")
+}
+
+/// Writes each character that is to be escaped by its UTF-16 code units.
+fn escaped(text: &str, is_to_be: fn(char) -> bool, unit: fn(u16) -> String) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for c in text.chars() {
+        if is_to_be(c) {
+            escaped.extend(c.encode_utf16(&mut [0; 2]).iter().map(|code| unit(*code)));
+        } else {
+            escaped.push(c);
+        }
+    }
+    escaped
 }
 
 #[cfg(test)]
@@ -195,10 +210,11 @@ mod tests {
     }
 
     fn ascii(document: &Value) -> String {
-        let text = document.to_string();
-        let escaped =
-            |c: char| if c.is_ascii() { c.to_string() } else { format!("\\u{:04X}", u32::from(c)) };
-        text.chars().map(escaped).collect()
+        escaped(&document.to_string(), |c| !c.is_ascii(), |unit| format!("\\u{unit:04X}"))
+    }
+
+    fn html(text: &str) -> String {
+        text.replace('&', "&amp;").replace('<', "&lt;")
     }
 
     #[test]
@@ -217,7 +233,9 @@ mod tests {
             |q| json!({ "input": json!({ "question": q }).to_string() }),
             |q| json!({ "input": ascii(&json!({ "question": q })) }),
             |q| json!({ "input": json!({ "body": json!({ "question": q }).to_string() }).to_string() }),
-            |q| json!({ "input": format!("<question>{}</question>", q.replace('"', "&quot;")) }),
+            |q| json!({ "input": json!({ "question": q }).to_string().replace('&', "\\u0026").replace('<', "\\u003c") }),
+            |q| json!({ "input": format!("<question>{}</question>", html(q)) }),
+            |q| json!({ "input": format!("<question>{}</question>", html(q).replace('"', "&quot;")) }),
         ];
         for body in bodies {
             check(QuestionSeen::Whole, |question| body(question).to_string());
@@ -263,6 +281,13 @@ mod tests {
             |q| q.replace('"', ""),
             |q| q.replace('\\', ""),
             |q| q.replace("\\t", "\t"),
+            |q| q.replace('🙂', "?"),
+            |q| q.replace("%dd", "%!d(MISSING)d"),
+            |q| q.replace("% b", ""),
+            |q| q.replace("c+d", "c d"),
+            |q| q.replace("{name}", ""),
+            |q| q.replace("${HOME}", "/home"),
+            |q| q.replace(" < y", ""),
             |q| q.chars().take(120).collect(),
         ];
         for wording in [Wording::Written, Wording::WrittenOnOneLine] {

@@ -136,7 +136,13 @@ pub fn planned(probes: &[Probe], role: Role, phase: Phase) -> Vec<Planned> {
         .collect()
 }
 
-/// Returns the probes that are made once more of `rollback` when `new` has run: the live happy path in each mode.
+/// What is asked of `rollback` beside the live happy path when `new` has run: what `new` left behind may be read on the way of an error only.
+const AFTER_SWITCH: [&str; 3] = ["overload-503", "shape-error-body", "stream-error-mid"];
+
+/// Returns the probes that are made once more of `rollback` when `new` has run: in each mode the live happy path and an error of either kind, by its
+/// status and in a reply that seems good.
 pub fn after_switch(probes: &[Probe]) -> Vec<Probe> {
-    probes.iter().filter(|probe| probe.id == catalogue::HAPPY_LIVE).cloned().collect()
+    let is_made =
+        |probe: &&Probe| probe.id == catalogue::HAPPY_LIVE || AFTER_SWITCH.contains(&probe.id);
+    probes.iter().filter(is_made).cloned().collect()
 }

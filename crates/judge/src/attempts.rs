@@ -158,7 +158,7 @@ fn judge_gaps(case: &Case<'_>, group: &[&Exchange], findings: &mut Vec<Finding>)
         Attempts::PolicyAfterFloor => Severity::Fail,
         Attempts::PolicyAfterFloorOrWarn => Severity::Warn,
         Attempts::One | Attempts::OneOrWarn | Attempts::Policy | Attempts::Recovers => {
-            judge_spacing(case, &gaps, findings);
+            judge_spacing(case, &pairs, &gaps, findings);
             return;
         }
     };
@@ -181,7 +181,12 @@ fn judge_gaps(case: &Case<'_>, group: &[&Exchange], findings: &mut Vec<Finding>)
     }
 }
 
-fn judge_spacing(case: &Case<'_>, gaps: &[u64], findings: &mut Vec<Finding>) {
+fn judge_spacing(
+    case: &Case<'_>,
+    pairs: &[(&Exchange, &Exchange)],
+    gaps: &[u64],
+    findings: &mut Vec<Finding>,
+) {
     let immediate = gaps.iter().filter(|gap| **gap < SPACED_MS).count();
     if immediate == 0 || case.probe.attempts == Attempts::One {
         return;
@@ -189,7 +194,8 @@ fn judge_spacing(case: &Case<'_>, gaps: &[u64], findings: &mut Vec<Finding>) {
     // openai-node reads a hint that names no time as none at all, and waits for as long.
     let is_misled = matches!(case.probe.stimulus, Stimulus::RateLimited(RetryAfter::Text(_)));
     // One immediate repetition is bounded; several in a row hit a provider that is already in trouble.
-    let severity = if immediate > 1 && !is_misled { Severity::Fail } else { Severity::Warn };
+    let is_bounded = immediate == 1 || is_misled || are_sent_anew(pairs, gaps);
+    let severity = if is_bounded { Severity::Warn } else { Severity::Fail };
     findings.push(Finding::new(
         severity,
         "retry-without-backoff",
@@ -197,4 +203,16 @@ fn judge_spacing(case: &Case<'_>, gaps: &[u64], findings: &mut Vec<Finding>) {
         format!("gaps of {gaps:?} ms"),
         "Wait before each further attempt, longer each time, with jitter.",
     ));
+}
+
+/// Whether each immediate repetition is that of an HTTP client which sends a request once more when its connection broke before a reply, below a
+/// policy that waits: Deno's `fetch` does.
+fn are_sent_anew(pairs: &[(&Exchange, &Exchange)], gaps: &[u64]) -> bool {
+    let mut was_immediate = false;
+    pairs.iter().zip(gaps).all(|((before, _), gap)| {
+        let is_immediate = *gap < SPACED_MS;
+        let is_right = !is_immediate || (!was_immediate && before.response.is_none());
+        was_immediate = is_immediate;
+        is_right
+    })
 }

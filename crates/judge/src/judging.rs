@@ -107,6 +107,14 @@ impl Machine {
         self.cpu_wait_ms.is_some_and(|waited| waited.saturating_mul(2) >= policy.deadline_ms)
             || self.lag_ms.saturating_mul(4) >= policy.deadline_ms
     }
+
+    /// Returns whether a refusal says more of the machine than of the release: it took long, and half of that time was spent waiting for a processor. A
+    /// deadline of the release's own is met so.
+    fn kept_from_answering(self, elapsed_ms: u64) -> bool {
+        const LONG_MS: u64 = 1_000;
+        elapsed_ms >= LONG_MS
+            && self.cpu_wait_ms.is_some_and(|waited| waited.saturating_mul(2) >= elapsed_ms)
+    }
 }
 
 /// What a probe amounts to.

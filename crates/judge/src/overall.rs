@@ -3,6 +3,7 @@
 
 use contract::Mode;
 
+use crate::attempts::SPACED_MS;
 use crate::probe::HAPPY_UNICODE;
 use crate::{Finding, OutcomeKind, Severity, Verdict};
 
@@ -49,6 +50,7 @@ const JITTER_MIN_MS: u64 = 8;
 pub fn judge(made: &[Made]) -> Vec<Finding> {
     let mut findings = Vec::new();
     findings.extend(disparity(made));
+    findings.extend(hasty(made));
     findings.extend(growth(made));
     findings.extend(jitter(made));
     findings.extend(dressed(made));
@@ -116,6 +118,27 @@ fn disparity(made: &[Made]) -> Option<Finding> {
 fn word(one: &Made) -> String {
     let outcome = one.outcome.map_or("not asked", OutcomeKind::as_str);
     format!("{outcome} ({})", one.verdict.as_str())
+}
+
+/// Most waits of those who wait several times are none. A busy machine makes single ones of them longer.
+fn hasty(made: &[Made]) -> Option<Finding> {
+    let asks: Vec<&Made> = made.iter().filter(|one| one.gaps_ms.len() > 1).collect();
+    if asks.len() < GROWTH_ASKS_MIN {
+        return None;
+    }
+    let mut waits: Vec<u64> = asks.iter().flat_map(|one| one.gaps_ms.iter().copied()).collect();
+    let (n_waits, n_asks) = (waits.len(), asks.len());
+    let (_, median, _) = waits.select_nth_unstable(n_waits / 2);
+    if *median >= SPACED_MS {
+        return None;
+    }
+    Some(Finding::new(
+        Severity::Fail,
+        "retry-without-backoff",
+        format!("{SPACED_MS} ms and more between attempts, growing"),
+        format!("{median} ms in the middle of {n_waits} waits of {n_asks} asks"),
+        "Wait before each further attempt, longer each time, with jitter.",
+    ))
 }
 
 /// The last wait is no longer than the first, over all asks that waited twice.
@@ -229,6 +252,17 @@ mod tests {
         check(&waits(&[&[500, 400], &[300, 900], &[400, 800]]), &[]);
         check(&waits(&[&[200, 200], &[210, 200]]), &[]);
         check(&waits(&[&[200], &[300], &[]]), &[]);
+    }
+
+    #[test]
+    fn most_waits_of_those_who_wait_several_times_are_some() {
+        let none_on_a_busy_machine: [&[u64]; 4] = [&[22, 68], &[118, 25], &[44, 74], &[27, 31]];
+        let found = judge(&waits(&none_on_a_busy_machine));
+        assert!(found.iter().any(|finding| finding.code == "retry-without-backoff"), "{found:?}");
+        check(&waits(&[&[60, 90], &[49, 110], &[55, 120]]), &[]);
+        check(&waits(&[&[10, 20], &[10, 20]]), &[]);
+        // One repetition at once is bounded.
+        check(&waits(&[&[3], &[20], &[5], &[1]]), &[]);
     }
 
     #[test]

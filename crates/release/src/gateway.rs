@@ -110,9 +110,10 @@ fn has_error(document: &Value) -> bool {
     document.get("error").is_some_and(|error| !error.is_null())
 }
 
-/// Says how an answer that ended for this reason falls short. `tool_calls` and unknown reasons do not.
+/// Says how an answer that ended for this reason falls short. `tool_calls` and unknown reasons do not; the last three are those of providers whose
+/// engine gave up (contracts.md row 47).
 fn incomplete(finish_reason: &str) -> Option<String> {
-    matches!(finish_reason, "length" | "content_filter")
+    matches!(finish_reason, "length" | "content_filter" | "abort" | "error" | "network_error")
         .then(|| format!("finish_reason {finish_reason}"))
 }
 

@@ -15,6 +15,8 @@ pub enum EarlyEnd {
     TokenLimit,
     /// The content filter.
     ContentFilter,
+    /// The provider's engine, in the middle of it: `finish_reason: "abort"` as vLLM says (contracts.md row 47), or a response that `failed`.
+    Abort,
 }
 
 impl EarlyEnd {
@@ -22,13 +24,15 @@ impl EarlyEnd {
         match self {
             Self::TokenLimit => "length",
             Self::ContentFilter => "content_filter",
+            Self::Abort => "abort",
         }
     }
 
-    fn reason(self) -> &'static str {
+    /// The terminal event of a response.
+    fn event(self) -> &'static str {
         match self {
-            Self::TokenLimit => "max_output_tokens",
-            Self::ContentFilter => "content_filter",
+            Self::TokenLimit | Self::ContentFilter => "response.incomplete",
+            Self::Abort => "response.failed",
         }
     }
 }
@@ -38,7 +42,7 @@ pub fn unary_ended_early(ctx: &ReplyContext<'_>, end: EarlyEnd) -> Value {
     let mut document = unary(ctx);
     match ctx.surface {
         Surface::Chat => finish(&mut document, end),
-        Surface::Responses => incomplete(&mut document, end),
+        Surface::Responses => end_response(&mut document, end),
     }
     document
 }
@@ -58,10 +62,10 @@ fn ended_early(event: StreamEvent, end: EarlyEnd) -> StreamEvent {
         None => finish(&mut data, end),
         Some("response.output_item.done") => put(&mut data, "/item/status", "incomplete".into()),
         Some("response.completed") => {
-            name = Some("response.incomplete".to_owned());
-            put(&mut data, "/type", "response.incomplete".into());
+            name = Some(end.event().to_owned());
+            put(&mut data, "/type", end.event().into());
             if let Some(response) = data.get_mut("response") {
-                incomplete(response, end);
+                end_response(response, end);
             }
         }
         Some(_) => {}
@@ -75,10 +79,22 @@ fn finish(document: &mut Value, end: EarlyEnd) {
     }
 }
 
-fn incomplete(response: &mut Value, end: EarlyEnd) {
-    put(response, "/status", "incomplete".into());
+fn end_response(response: &mut Value, end: EarlyEnd) {
+    let (status, field, why) = match end {
+        EarlyEnd::TokenLimit => {
+            ("incomplete", "/incomplete_details", json!({ "reason": "max_output_tokens" }))
+        }
+        EarlyEnd::ContentFilter => {
+            ("incomplete", "/incomplete_details", json!({ "reason": "content_filter" }))
+        }
+        EarlyEnd::Abort => {
+            let message = "The server had an error processing your request.";
+            ("failed", "/error", json!({ "code": "server_error", "message": message }))
+        }
+    };
+    put(response, "/status", status.into());
     put(response, "/completed_at", Value::Null);
-    put(response, "/incomplete_details", json!({ "reason": end.reason() }));
+    put(response, field, why);
     put(response, "/output/0/status", "incomplete".into());
 }
 

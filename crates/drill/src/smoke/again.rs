@@ -58,6 +58,8 @@ impl<T: Tap, R: Releases, C: ControlPort> Context<'_, T, R, C> {
             self.search_logs(&fresh.running, probings);
             (cleared, made) = self.find_culprits(fresh, manner, callers, bystanders, made).await;
         }
+        // An ask that was given up before it was made shows nothing.
+        made.retain(|probing| probing.outcome.is_some());
         for probing in probings {
             let of_this = |other: &Probing| other.probe == probing.probe;
             if let Some(at) = cleared.iter().position(of_this) {

@@ -14,6 +14,7 @@ pub(super) fn add(plan: &mut Plan<'_>) {
 }
 
 fn shape(plan: &mut Plan<'_>) {
+    let surface = plan.context.surface;
     let mut shape = |id, fault, expect| {
         plan.add(id, "shape", Stimulus::Shape(fault), expect, Attempts::Policy);
     };
@@ -34,6 +35,10 @@ fn shape(plan: &mut Plan<'_>) {
     shape("shape-finish-null", ShapeFault::FinishNull, Expect::Refusal);
     shape("shape-finish-length", ShapeFault::FinishLength, Expect::Refusal);
     shape("shape-finish-content-filter", ShapeFault::FinishContentFilter, Expect::Refusal);
+    match surface {
+        Surface::Chat => shape("shape-finish-abort", ShapeFault::FinishAbort, Expect::Refusal),
+        Surface::Responses => shape("shape-failed", ShapeFault::FinishAbort, Expect::Refusal),
+    }
     shape("shape-refusal", ShapeFault::Refusal, Expect::Refusal);
 }
 
@@ -61,8 +66,9 @@ fn stream(plan: &mut Plan<'_>) {
     stream("stream-error-mid", StreamFault::ErrorMid, Expect::Refusal);
     stream("stream-error-flat", StreamFault::ErrorFlat, Expect::Refusal);
     stream("stream-error-nested", StreamFault::ErrorNested, Expect::Refusal);
-    if surface == Surface::Responses {
-        stream("stream-failed", StreamFault::Failed, Expect::Refusal);
+    match surface {
+        Surface::Chat => stream("stream-finish-abort", StreamFault::FinishAbort, Expect::Refusal),
+        Surface::Responses => stream("stream-failed", StreamFault::Failed, Expect::Refusal),
     }
     stream("stream-silence", StreamFault::Silence, Expect::Refusal);
     stream("stream-silence-comments", StreamFault::SilenceWithComments, Expect::Refusal);

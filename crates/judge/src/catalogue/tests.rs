@@ -123,7 +123,7 @@ fn each_variation_is_another_reply_than_the_documented_one() {
             let request = request(surface, mode, "m-1", 1);
             let reply = |stimulus: &Stimulus| {
                 let Act::Answer(answer) = stimulus.act(&request) else { return None };
-                Some((answer.headers, answer.pieces, stimulus.head_after(1)))
+                Some((answer.headers, answer.pieces, answer.end, stimulus.head_after(1)))
             };
             let documented = reply(&Stimulus::Documented);
             for probe in plan(Depth::Thorough, mode, &context(surface)) {

@@ -6,9 +6,15 @@ use crate::{
     Outcome, OutcomeKind, Severity, ShapeFault, Stimulus, StreamFault, attempts,
 };
 
-/// Variations that these client libraries refuse by themselves, whatever the application does (contracts.md row 136). A library that names itself
-/// otherwise takes them: there it is the application's own parser.
-const REFUSED_BY_LIBRARIES: [(&str, &[&str]); 1] = [("tolerated-extra-events", &["openai-node "])];
+/// Variations that these client libraries refuse by themselves, whatever the application does (contracts.md row 136), as do those which name
+/// themselves by nothing. A library that names itself otherwise takes them: there it is the application's own parser.
+const REFUSED_BY_LIBRARIES: [(&str, &[&str]); 4] = [
+    ("tolerated-extra-events", &["openai-node "]),
+    // async-openai reads chunks into types, and does not name itself (contracts.md rows 44 and 128).
+    ("tolerated-usage-empty", &[]),
+    ("tolerated-finish-empty", &[]),
+    ("tolerated-cost-chunk", &[]),
+];
 
 /// Judges the outcome. Crashes are reported by the caller already.
 pub(super) fn judge(case: &Case<'_>, findings: &mut Vec<Finding>) {
@@ -41,11 +47,24 @@ pub(super) fn judge(case: &Case<'_>, findings: &mut Vec<Finding>) {
             Expect::Nobody => {}
         },
         OutcomeKind::Refused if hides_an_error(case) => findings.push(hidden(case)),
+        OutcomeKind::Refused
+            if wants_an_answer(case)
+                && case.machine.kept_from_answering(case.outcome.elapsed_ms()) =>
+        {
+            findings.push(starved(case));
+        }
         OutcomeKind::Refused => match case.probe.expect {
             Expect::Answer => findings.push(refused(case, Severity::Fail)),
             Expect::AnswerOrWarn => findings.push(refused(case, severity_of_refusal(case))),
             Expect::Refusal | Expect::RefusalOrWarn | Expect::AnyOutcome | Expect::Nobody => {}
         },
+    }
+}
+
+fn wants_an_answer(case: &Case<'_>) -> bool {
+    match case.probe.expect {
+        Expect::Answer | Expect::AnswerOrWarn => true,
+        Expect::Refusal | Expect::RefusalOrWarn | Expect::AnyOutcome | Expect::Nobody => false,
     }
 }
 
@@ -102,11 +121,12 @@ fn starved(case: &Case<'_>) -> Finding {
         "machine-starved",
         "a machine on which the release gets to run",
         format!(
-            "no outcome after {} ms{waited}; surestep itself ran {} ms late",
+            "{} after {} ms{waited}; surestep itself ran {} ms late",
+            if case.outcome.kind() == OutcomeKind::TimedOut { "no outcome" } else { "refused" },
             case.outcome.elapsed_ms(),
             case.machine.lag_ms
         ),
-        "This machine was too busy to tell a hang from a lack of processors. Run again with fewer probes at once (`--jobs 1`), with less beside it, or on more processors.",
+        "This machine was too busy to tell the release's fault from a lack of processors. Run again with fewer probes at once (`--jobs 1`), with less beside it, or on more processors.",
     )
 }
 

@@ -7,7 +7,10 @@ use crate::{Finding, Outcome, OutcomeKind, Severity, Verdict};
 
 /// Codes of what may be otherwise the next time, although the outcome itself says nothing of the kind.
 const UNSURE: &[&str] =
-    &["not-observed", "observation-lost", "stimulus-not-applied", BROKEN_BY_LEAVER];
+    &["not-observed", "observation-lost", "stimulus-not-applied", STARVED, BROKEN_BY_LEAVER];
+
+/// The code of an ask in which the release did not get to run: it shows nothing of the release.
+const STARVED: &str = "machine-starved";
 
 /// Returns whether one ask is too little to go by: it blocks, and for a reason that may have to do with the moment.
 pub fn is_worth_another(outcome: Option<&Outcome>, judged: &Judged) -> bool {
@@ -26,8 +29,14 @@ pub fn is_worth_another(outcome: Option<&Outcome>, judged: &Judged) -> bool {
 /// Says what several asks of one probe amount to.
 ///
 /// What every ask shows stands. When each of them failed, every failure stands, even if they differ. When they do not agree
-/// whether the probe failed, the probe is flaky: ambiguous, whatever came last.
+/// whether the probe failed, the probe is flaky: ambiguous, whatever came last. An ask for which the machine had no time counts only where there is
+/// no other one.
 pub fn settle(asks: &[(Option<OutcomeKind>, Judged)]) -> Judged {
+    let is_starved = |(_, judged): &&(_, Judged)| {
+        blocking(judged).into_iter().map(|(code, _)| code).eq([STARVED])
+    };
+    let shown: Vec<_> = asks.iter().filter(|ask| !is_starved(ask)).cloned().collect();
+    let asks = if shown.is_empty() { asks } else { &shown };
     let Some((_, first)) = asks.first() else { return Judged::default() };
     if asks.len() == 1 {
         return first.clone();
@@ -153,7 +162,16 @@ mod tests {
     fn a_failure_that_does_not_come_back_is_flaky_and_never_a_pass() {
         check(&[&[("hung", Fail)], &[]], &[("flaky", Ambiguous)]);
         check(&[&[], &[("crashed", Fail)]], &[("flaky", Ambiguous)]);
-        check(&[&[("hung", Fail)], &[("machine-starved", Ambiguous)]], &[("flaky", Ambiguous)]);
+    }
+
+    #[test]
+    fn an_ask_for_which_the_machine_had_no_time_shows_nothing() {
+        let starved = (STARVED, Ambiguous);
+        check(&[&[starved], &[]], &[]);
+        check(&[&[starved], &[("hung", Fail)]], &[("hung", Fail)]);
+        check(&[&[("hung", Fail)], &[starved]], &[("hung", Fail)]);
+        check(&[&[starved], &[starved]], &[starved]);
+        check(&[&[starved, ("extra-calls", Fail)], &[]], &[("flaky", Ambiguous)]);
     }
 
     #[test]

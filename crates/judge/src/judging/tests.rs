@@ -462,6 +462,22 @@ fn attempts_within_the_policy_pass_when_spaced() {
     scene("overload-503", hasty_once, refused(), A::None).check(&[("retry-without-backoff", Warn)]);
 }
 
+/// Deno's `fetch` sends a request anew when its connection broke before a reply, also one that its caller will send again by itself.
+#[test]
+fn a_request_that_the_http_client_sends_anew_is_no_hasty_retry() {
+    let broken = |attempt, at| Exchange { ended_ms: at, response: None, ..call(attempt, at, 503) };
+    let anew = vec![broken(1, 0), broken(2, 5), broken(3, 500), broken(4, 505)];
+    let wide = |calls| Scene {
+        policy: Policy { max_attempts: 6, ..policy() },
+        ..scene("network-reset-before-headers", calls, refused(), A::None)
+    };
+    wide(anew).check(&[("retry-without-backoff", Warn)]);
+    let twice = vec![broken(1, 0), broken(2, 5), broken(3, 10), broken(4, 500)];
+    wide(twice).check(&[("retry-without-backoff", Fail)]);
+    let replied = vec![broken(1, 0), call(2, 5, 503), call(3, 10, 503)];
+    wide(replied).check(&[("retry-without-backoff", Fail)]);
+}
+
 #[test]
 fn attempts_that_are_left_open_are_spaced_by_their_beginnings() {
     let open = |attempt, at| Exchange { ended_ms: 9_000, response: None, ..call(attempt, at, 503) };

@@ -43,6 +43,8 @@ pub enum ShapeFault {
     FinishLength,
     /// Ended by the content filter.
     FinishContentFilter,
+    /// Ended by the provider's engine.
+    FinishAbort,
     /// The model's refusal in place of content.
     Refusal,
 }
@@ -88,6 +90,8 @@ pub enum StreamFault {
     FinishLength,
     /// Ended by the content filter.
     FinishContentFilter,
+    /// Ended by the provider's engine (chat).
+    FinishAbort,
     /// No text at all, ended as documented.
     NoContent,
     /// `response.failed` as the terminal event (responses).
@@ -162,6 +166,7 @@ pub(super) fn shape(fault: ShapeFault, request: &RequestContext) -> Act {
         ShapeFault::FinishContentFilter => {
             document = reply::unary_ended_early(&half, EarlyEnd::ContentFilter);
         }
+        ShapeFault::FinishAbort => document = reply::unary_ended_early(&half, EarlyEnd::Abort),
         ShapeFault::Refusal if chat => {
             set(&mut document, content, Some(Value::Null));
             set(&mut document, "/choices/0/message/refusal", Some(json!(REFUSAL)));
@@ -197,6 +202,7 @@ fn as_stream(fault: ShapeFault) -> StreamFault {
         ShapeFault::FinishNull => StreamFault::NoFinishReason,
         ShapeFault::FinishLength => StreamFault::FinishLength,
         ShapeFault::FinishContentFilter => StreamFault::FinishContentFilter,
+        ShapeFault::FinishAbort => StreamFault::FinishAbort,
         ShapeFault::EmptyBody
         | ShapeFault::ChoicesMissing
         | ShapeFault::ChoicesNull
@@ -272,6 +278,7 @@ pub(super) fn stream(fault: StreamFault, request: &RequestContext) -> Act {
         StreamFault::FinishContentFilter => {
             ended(ended_early(request, EarlyEnd::ContentFilter), None)
         }
+        StreamFault::FinishAbort => ended(ended_early(request, EarlyEnd::Abort), None),
         StreamFault::NoContent => no_content(request),
         StreamFault::Refusal => refusal(request),
         StreamFault::Failed => {

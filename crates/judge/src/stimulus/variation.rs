@@ -1,6 +1,7 @@
 //! Legal variations of the documented reply.
 
 use std::io;
+use std::time::Duration;
 
 use contract::reply::{self, StreamEvent};
 use contract::{Mode, Surface};
@@ -46,6 +47,14 @@ pub enum Variation {
     FilterChunk,
     /// A usage chunk with empty choices (chat streams).
     UsageChunk,
+    /// `usage: {}` in each chunk, as MiniMax sends it (chat streams).
+    UsageEmpty,
+    /// `finish_reason: ""` until there is one (chat streams).
+    FinishEmpty,
+    /// A last chunk that says what the call cost and has no id, object, time or model (chat streams).
+    CostChunk,
+    /// Everything, its end included, and then a connection that stays open.
+    HeldOpen,
     /// `usage: null`.
     UsageNull,
     /// No `usage`.
@@ -59,6 +68,8 @@ pub enum Variation {
     LineSeparators,
     /// The finish reason beside the last words (chat streams).
     FinishWithWords,
+    /// The role beside the first words (chat streams).
+    RoleWithWords,
     /// An answer of many pages.
     Long,
     /// The message in two output texts (responses).
@@ -76,6 +87,9 @@ const LONG_LINES: usize = 2_800;
 /// A text with U+2028, U+2029 and U+0085. RFC 8259 section 7 lets them stand as they are, and they end no line of an event stream (WHATWG HTML, section
 /// 9.2.6), but those of Unicode: `str.splitlines`, httpx's `iter_lines`, Node's `readline`.
 const SEPARATED: &str = " one\u{2028}two\u{2029}three\u{85}four";
+
+/// Where a chunk says why a choice ended.
+const FINISH_REASON: &str = "/choices/0/finish_reason";
 
 /// Fields that no reply needs to have (contracts.md sections 1.3, 1.4 and 2.2), and that compatible providers leave out.
 const OPTIONAL: [&str; 26] = [
@@ -176,7 +190,8 @@ fn unary(variation: Variation, request: &RequestContext) -> Act {
         Variation::SplitUtf8 => {
             let mut chunks = Vec::new();
             split_inside_character(document.to_string().as_bytes(), &mut chunks);
-            let answer = pieces_answer(request, chunks, AnswerEnd::Complete);
+            let mut answer = pieces_answer(request, chunks, AnswerEnd::Complete);
+            wait_inside_characters(&mut answer);
             return Act::Answer(Answer { headers: json_headers(request), ..answer });
         }
         // These vary the framing of a stream; a unary reply has none.
@@ -190,7 +205,12 @@ fn unary(variation: Variation, request: &RequestContext) -> Act {
         | Variation::DataLines
         | Variation::FilterChunk
         | Variation::FinishWithWords
-        | Variation::UsageChunk => {}
+        | Variation::RoleWithWords
+        | Variation::UsageChunk
+        | Variation::UsageEmpty
+        | Variation::FinishEmpty
+        | Variation::CostChunk
+        | Variation::HeldOpen => {}
     }
     whole(200, json_headers(request), format!("{lead}{document}").into_bytes())
 }
@@ -222,6 +242,7 @@ fn stream(variation: Variation, request: &RequestContext) -> Act {
         }),
         Variation::Reasoning => think_first(&mut events, request.surface),
         Variation::FinishWithWords => finish_with_the_last_words(&mut events),
+        Variation::RoleWithWords => say_the_role_with_the_first_words(&mut events),
         Variation::ExtraEvents => events.insert(
             events.len() / 2,
             StreamEvent::named(
@@ -237,6 +258,21 @@ fn stream(variation: Variation, request: &RequestContext) -> Act {
                 .to_string(),
             ),
         ),
+        Variation::UsageEmpty => edit_each(&mut events, |chunk| {
+            if chunk.get("usage").is_none_or(Value::is_null) {
+                set(chunk, "/usage", Some(json!({})));
+            }
+        }),
+        Variation::FinishEmpty => edit_each(&mut events, |chunk| {
+            if chunk.pointer(FINISH_REASON).is_some_and(Value::is_null) {
+                set(chunk, FINISH_REASON, Some(json!("")));
+            }
+        }),
+        Variation::CostChunk => {
+            let cost = json!({"choices": [], "cost": "0.00001"}).to_string();
+            // Before `[DONE]`.
+            events.insert(events.len().saturating_sub(1), StreamEvent::unnamed(cost));
+        }
         Variation::Comments
         | Variation::Crlf
         | Variation::NoSpace
@@ -246,6 +282,7 @@ fn stream(variation: Variation, request: &RequestContext) -> Act {
         | Variation::EventFields
         | Variation::DataLines
         | Variation::Bom
+        | Variation::HeldOpen
         | Variation::UsageChunk
         | Variation::UsageAbsent
         | Variation::LeadingSpace
@@ -254,7 +291,11 @@ fn stream(variation: Variation, request: &RequestContext) -> Act {
         | Variation::Late
         | Variation::Gzip => {}
     }
-    let mut answer = pieces_answer(request, frame(variation, &events), AnswerEnd::Complete);
+    let end = if variation == Variation::HeldOpen { AnswerEnd::Hold } else { AnswerEnd::Complete };
+    let mut answer = pieces_answer(request, frame(variation, &events), end);
+    if variation == Variation::SplitUtf8 {
+        wait_inside_characters(&mut answer);
+    }
     if variation == Variation::ByteByByte {
         // A wait behind each byte would make a slow reply of it, which is another probe.
         answer.pieces.retain(|piece| matches!(piece, Piece::Bytes(_)));
@@ -264,18 +305,39 @@ fn stream(variation: Variation, request: &RequestContext) -> Act {
 
 /// Lets the last chunk with text say why it is the last one, as Gemini's compatible endpoint and others do; OpenAI itself sends that apart.
 fn finish_with_the_last_words(events: &mut Vec<StreamEvent>) {
-    const REASON: &str = "/choices/0/finish_reason";
     let has = |event: &StreamEvent, pointer| {
         event.json().is_some_and(|chunk| chunk.pointer(pointer).is_some_and(Value::is_string))
     };
     let last_words = events.iter().rposition(|event| has(event, "/choices/0/delta/content"));
-    let finish = events.iter().rposition(|event| has(event, REASON));
+    let finish = events.iter().rposition(|event| has(event, FINISH_REASON));
     if let (Some(last_words), Some(finish)) = (last_words, finish)
         && last_words < finish
-        && let Some(reason) = events.remove(finish).json().and_then(|c| c.pointer(REASON).cloned())
+        && let Some(reason) =
+            events.remove(finish).json().and_then(|c| c.pointer(FINISH_REASON).cloned())
         && let Some(event) = events.get_mut(last_words)
     {
-        edit_each(std::slice::from_mut(event), |chunk| set(chunk, REASON, Some(reason.clone())));
+        edit_each(std::slice::from_mut(event), |chunk| {
+            set(chunk, FINISH_REASON, Some(reason.clone()))
+        });
+    }
+}
+
+/// Lets the first chunk have the first words too, as compatible providers do; OpenAI itself names the role apart.
+fn say_the_role_with_the_first_words(events: &mut Vec<StreamEvent>) {
+    const CONTENT: &str = "/choices/0/delta/content";
+    let words_of = |event: &StreamEvent| {
+        let chunk = event.json()?;
+        chunk
+            .pointer(CONTENT)
+            .filter(|words| words.as_str().is_some_and(|w| !w.is_empty()))
+            .cloned()
+    };
+    if let Some(at) = events.iter().position(|event| words_of(event).is_some())
+        && at > 0
+        && let Some(words) = words_of(&events.remove(at))
+        && let Some(first) = events.first_mut()
+    {
+        edit_each(std::slice::from_mut(first), |chunk| set(chunk, CONTENT, Some(words.clone())));
     }
 }
 
@@ -314,7 +376,12 @@ fn frame(variation: Variation, events: &[StreamEvent]) -> Vec<Vec<u8>> {
             | Variation::Reasoning
             | Variation::FilterChunk
             | Variation::FinishWithWords
+            | Variation::RoleWithWords
             | Variation::UsageChunk
+            | Variation::UsageEmpty
+            | Variation::FinishEmpty
+            | Variation::CostChunk
+            | Variation::HeldOpen
             | Variation::UsageNull
             | Variation::UsageAbsent
             | Variation::LeadingSpace
@@ -441,6 +508,21 @@ fn split_inside_character(bytes: &[u8], chunks: &mut Vec<Vec<u8>>) {
         }
     }
     chunks.push(chunk);
+}
+
+/// How long the rest of a character lets its reader wait: one that is busy meanwhile would read both parts at once.
+const REST_AFTER: Duration = Duration::from_millis(30);
+
+/// Waits longer behind pieces that end inside a character.
+fn wait_inside_characters(answer: &mut Answer) {
+    let mut is_inside = false;
+    for piece in &mut answer.pieces {
+        match piece {
+            Piece::Bytes(bytes) => is_inside = bytes.last().is_some_and(|byte| *byte >= 0xc0),
+            Piece::Pause(pause) if is_inside => *pause = REST_AFTER,
+            Piece::Pause(_) | Piece::Repeat { .. } => {}
+        }
+    }
 }
 
 /// Leaves them out of a completion, a chunk or a response, and names a completion as other providers do; other events of a response have nothing

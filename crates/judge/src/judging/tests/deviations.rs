@@ -55,6 +55,24 @@ fn finding_about_something_else_than_the_reply_names_none() {
     assert!(breaks("provider-reply-off-contract"));
 }
 
+/// Of async-openai (which does not name itself) it is the library that refuses a chunk that lacks what the documentation has.
+#[test]
+fn refusing_an_odd_chunk_is_the_applications_fault_unless_its_library_does_so() {
+    for id in ["tolerated-usage-empty", "tolerated-finish-empty", "tolerated-cost-chunk"] {
+        for (client, severity) in
+            [(Some("openai-node 7.57.0"), Severity::Fail), (None, Severity::Warn)]
+        {
+            let mut call = streamed(call(1, 0, 200));
+            call.request.client = client.map(str::to_owned);
+            let context = PlanContext::widest(Surface::Chat);
+            let plan = catalogue::default_plan(Mode::Stream, &context);
+            let probe = plan.into_iter().find(|probe| probe.id == id).unwrap();
+            let scene = Scene { probe, ..scene("request-400", vec![call], refused(), A::None) };
+            scene.check(&[("tolerated-variation-refused", severity)]);
+        }
+    }
+}
+
 /// Of openai-node and async-openai (which does not name itself) it is the library that refuses an unknown event.
 #[test]
 fn refusing_an_unknown_event_is_the_applications_fault_unless_its_library_does_so() {

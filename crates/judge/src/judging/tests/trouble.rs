@@ -167,6 +167,25 @@ fn a_call_beside_the_surface_is_no_attempt_at_it() {
 }
 
 #[test]
+fn a_late_refusal_on_a_machine_without_time_says_nothing_of_the_release() {
+    let late = |id, elapsed_ms, waited| Scene {
+        machine: Machine { cpu_wait_ms: Some(waited), lag_ms: 0 },
+        ..scene(
+            id,
+            vec![call(1, 0, 200)],
+            Outcome::Refused { elapsed_ms, how: "status 502".to_owned() },
+            A::None,
+        )
+    };
+    late("tolerated-leading-space", 6_000, 3_000).check(&[("machine-starved", Ambiguous)]);
+    late("tolerated-leading-space", 6_000, 2_900).check(&[("tolerated-variation-refused", Fail)]);
+    // What takes no time is no time-out.
+    late("tolerated-leading-space", 900, 900).check(&[("tolerated-variation-refused", Fail)]);
+    // Here a refusal is right, and not attempts that go beyond the policy.
+    late("overload-500", 6_000, 6_000).check(&[]);
+}
+
+#[test]
 fn a_hang_on_a_machine_without_time_says_nothing_of_the_release() {
     let hung = |cpu_wait_ms, lag_ms| Scene {
         machine: Machine { cpu_wait_ms, lag_ms },
