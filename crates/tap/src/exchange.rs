@@ -205,7 +205,8 @@ async fn of_ask(
     };
     let (model, include_usage) = (facts.model.clone(), facts.include_usage);
     let format = facts.format.clone();
-    let body = BodySeen { facts, bytes: &bytes, markers, question };
+    let looked = arrived.looked(&bytes);
+    let body = BodySeen { facts, n_bytes: bytes.len(), looked, markers, question };
     let seen = request_seen(&head, body, &*port.fingerprint);
     let judged_as = JudgedAs { surface, mode, profile: port.profile };
     let mut recorder = Recorder::new(ask.clone(), slot, arrived.started, seen, judged_as);
@@ -239,7 +240,8 @@ async fn of_ask(
     let documented = !live || (is_beside && !ask.armed.stimulus.is_live());
     if called.is_none() && !follows && documented {
         recorder.answered_by(AnsweredBy::Guard);
-        let answer = guard::beside(&arrived.parts.method, &arrived.resource.resource, &bytes);
+        let looked = arrived.looked(&bytes);
+        let answer = guard::beside(&arrived.parts.method, &arrived.resource.resource, looked);
         return Ok(ReplyBody::whole(answer, arrived.wire, Some(recorder)));
     }
     let act = match act {
