@@ -265,6 +265,15 @@ fn a_slow_reply_is_judged_by_what_was_taken_of_it() {
     for (answer, expected) in [(A::Whole, &[][..]), (A::Labelled, &[("answer-damaged", Fail)])] {
         scene("network-slow-drip", vec![slow.clone()], answered(), answer).check(expected);
     }
+    // A stream shows by itself when it is whole: all that was delivered of it may still be half.
+    slow.request.stream = true;
+    let mut streamed = scene("network-slow-drip", vec![slow], answered(), A::Whole);
+    streamed.probe = probe("network-slow-drip", Mode::Stream);
+    streamed.check(&[("incomplete-reply-accepted", Fail)]);
+    if let Some(response) = &mut streamed.exchanges[0].response {
+        response.judgement.completion = Completion::Complete;
+    }
+    streamed.check(&[]);
 }
 
 #[test]
