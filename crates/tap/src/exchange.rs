@@ -57,7 +57,8 @@ struct Arrived {
     /// The path as it is sent in reverse mode, where that is another one.
     path_in_reverse: Option<String>,
     resource: Resource,
-    /// What a compressed body stands for, where that can be undone. It is sent as it came.
+    /// What a compressed body stands for, where that can be undone. It is sent as it came, and this is let go of before: a kilobyte may stand
+    /// for megabytes, and a reply may take minutes.
     undone: Option<Bytes>,
     wire: WireControl,
 }
@@ -134,6 +135,7 @@ pub(crate) async fn serve(
             Ok(relay(&port, arrived, SendBody::long(bytes, rest), None, false).await)
         }
         (Owner::User, None) => {
+            arrived.undone = None;
             let body = send_body(&arrived.parts, bytes);
             Ok(relay(&port, arrived, body, None, false).await)
         }
@@ -176,7 +178,7 @@ fn read_call(
 /// Enters an exchange in its ask, and does what the ask's stimulus says.
 async fn of_ask(
     port: &PortContext,
-    arrived: Box<Arrived>,
+    mut arrived: Box<Arrived>,
     bytes: Bytes,
     ask: &Arc<Ask>,
     markers: MarkersSeen,
@@ -244,6 +246,7 @@ async fn of_ask(
         let answer = guard::beside(&arrived.parts.method, &arrived.resource.resource, looked);
         return Ok(ReplyBody::whole(answer, arrived.wire, Some(recorder)));
     }
+    arrived.undone = None;
     let act = match act {
         Act::RelayInvalidCredential | Act::RelayEdited(_) if called.is_none() => Act::Relay,
         act => act,
