@@ -5,6 +5,8 @@ mod parameters;
 use std::borrow::Cow;
 use std::collections::HashMap;
 
+pub use parameters::token_limits;
+
 use crate::json::{Tape, Value};
 use crate::reply::AnswerFormat;
 use crate::smoke::{label_asked, may_ask};

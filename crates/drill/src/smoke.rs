@@ -128,6 +128,7 @@ pub(crate) async fn smoke_running<T: Tap, R: Releases, C: ControlPort>(
     };
     ctx.search_logs(&alive.running, &mut probings);
     ctx.unwatched().again(alive, manner, &mut probings).await;
+    probings.iter().filter(|probing| reach.takes_untold(probing)).for_each(|one| ctx.tell(one));
     probings
 }
 
@@ -356,11 +357,14 @@ impl<T: Tap, R: Releases, C: ControlPort> Context<'_, T, R, C> {
         probing
     }
 
-    /// Tells those who watch. What found the service gone is asked again, and told then.
+    /// Tells those who watch. What found the service gone is asked again, and told in the end.
     fn report(&self, probing: &Probing) {
-        if self.reach.is_bystander(probing) {
-            return;
+        if !self.reach.holds_back(probing) {
+            self.tell(probing);
         }
+    }
+
+    fn tell(&self, probing: &Probing) {
         let findings: Vec<Finding> =
             probing.judged.findings.iter().chain(&probing.judged.log_findings).cloned().collect();
         self.bench.progress.event(Event::ProbeEnded {

@@ -1,6 +1,6 @@
 //! The token limit of a request: an answer that is longer ends there, as real providers end it.
 
-use contract::Surface;
+use contract::{Surface, token_limits};
 use serde_json::Value;
 
 /// Characters of a token. What is asked for here is a label of random digits, which tokenizers cut short; a text of words has about four.
@@ -14,11 +14,7 @@ impl TokenLimit {
     /// Reads the limit that a request sets, by the names of its surface.
     pub(crate) fn read(surface: Surface, body: &[u8]) -> Option<Self> {
         let request: Value = serde_json::from_slice(body).ok()?;
-        let names: &[&str] = match surface {
-            Surface::Chat => &["max_completion_tokens", "max_tokens"],
-            Surface::Responses => &["max_output_tokens"],
-        };
-        names.iter().find_map(|name| request.get(name)?.as_u64()).map(Self)
+        token_limits(surface).iter().find_map(|name| request.get(name)?.as_u64()).map(Self)
     }
 
     /// Returns as much of an answer as the limit allows.

@@ -57,7 +57,8 @@ struct Arrived {
     /// The path as it is sent in reverse mode, where that is another one.
     path_in_reverse: Option<String>,
     resource: Resource,
-    /// What a compressed body stands for, where that can be undone. It is sent as it came.
+    /// What a compressed body stands for, where that can be undone. It is sent as it came, and this is let go of before: a kilobyte may stand
+    /// for megabytes, and a reply may take minutes.
     undone: Option<Bytes>,
     wire: WireControl,
 }
@@ -134,6 +135,7 @@ pub(crate) async fn serve(
             Ok(relay(&port, arrived, SendBody::long(bytes, rest), None, false).await)
         }
         (Owner::User, None) => {
+            arrived.undone = None;
             let body = send_body(&arrived.parts, bytes);
             Ok(relay(&port, arrived, body, None, false).await)
         }
@@ -176,7 +178,7 @@ fn read_call(
 /// Enters an exchange in its ask, and does what the ask's stimulus says.
 async fn of_ask(
     port: &PortContext,
-    arrived: Box<Arrived>,
+    mut arrived: Box<Arrived>,
     bytes: Bytes,
     ask: &Arc<Ask>,
     markers: MarkersSeen,
@@ -205,7 +207,8 @@ async fn of_ask(
     };
     let (model, include_usage) = (facts.model.clone(), facts.include_usage);
     let format = facts.format.clone();
-    let body = BodySeen { facts, bytes: &bytes, markers, question };
+    let looked = arrived.looked(&bytes);
+    let body = BodySeen { facts, n_bytes: bytes.len(), looked, markers, question };
     let seen = request_seen(&head, body, &*port.fingerprint);
     let judged_as = JudgedAs { surface, mode, profile: port.profile };
     let mut recorder = Recorder::new(ask.clone(), slot, arrived.started, seen, judged_as);
@@ -239,9 +242,11 @@ async fn of_ask(
     let documented = !live || (is_beside && !ask.armed.stimulus.is_live());
     if called.is_none() && !follows && documented {
         recorder.answered_by(AnsweredBy::Guard);
-        let answer = guard::beside(&arrived.parts.method, &arrived.resource.resource, &bytes);
+        let looked = arrived.looked(&bytes);
+        let answer = guard::beside(&arrived.parts.method, &arrived.resource.resource, looked);
         return Ok(ReplyBody::whole(answer, arrived.wire, Some(recorder)));
     }
+    arrived.undone = None;
     let act = match act {
         Act::RelayInvalidCredential | Act::RelayEdited(_) if called.is_none() => Act::Relay,
         act => act,

@@ -49,7 +49,9 @@ pub(crate) struct RequestHead<'r> {
 #[derive(Debug)]
 pub(crate) struct BodySeen<'b> {
     pub(crate) facts: RequestFacts,
-    pub(crate) bytes: &'b [u8],
+    pub(crate) n_bytes: usize,
+    /// What it stands for, where it is compressed.
+    pub(crate) looked: &'b [u8],
     pub(crate) markers: MarkersSeen,
     pub(crate) question: QuestionSeen,
 }
@@ -61,11 +63,11 @@ pub(crate) fn request_seen(
     fingerprint: &(dyn Fn(&[u8]) -> Fingerprint + Send + Sync),
 ) -> RequestSeen {
     let (auth, credential) = credential(head.headers);
-    let BodySeen { facts, bytes, markers, question } = body;
+    let BodySeen { facts, n_bytes, looked, markers, question } = body;
     RequestSeen {
         method: head.method.as_str().to_owned(),
         path: bounded(head.path),
-        exposure: exposure(head, bytes, credential),
+        exposure: exposure(head, looked, credential),
         resource: bounded(&head.resource.resource),
         host: head.host.to_owned(),
         header_names: header_names(head.headers),
@@ -80,7 +82,7 @@ pub(crate) fn request_seen(
         carries_marker: markers.own,
         question,
         other_asks: markers.others,
-        body_bytes: bytes.len() as u64,
+        body_bytes: n_bytes as u64,
     }
 }
 

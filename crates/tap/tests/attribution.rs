@@ -311,11 +311,12 @@ async fn compressed_call_is_read_and_sent_as_it_came() {
     port.arm(shared_ask(2, Stimulus::Relay));
     let plain = chat_request(2);
     let (_, body) = plain.split_once("\r\n\r\n").unwrap();
+    let body = body.replacen('{', r#"{"user":"sk-in-the-body","#, 1);
     let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     gzip.write_all(body.as_bytes()).unwrap();
     let body = gzip.finish().unwrap();
     let head = format!(
-        "POST /v1/chat/completions HTTP/1.1\r\nHost: tap\r\nContent-Encoding: gzip\r\nContent-Length: {}\r\n\r\n",
+        "POST /v1/chat/completions HTTP/1.1\r\nHost: tap\r\nAuthorization: Bearer sk-in-the-body\r\nContent-Encoding: gzip\r\nContent-Length: {}\r\n\r\n",
         body.len()
     );
     let mut client = Raw::connect(address(&port)).await;
@@ -332,4 +333,5 @@ async fn compressed_call_is_read_and_sent_as_it_came() {
     let seen = collect(&port, 2).await;
     let request = &only(&seen).request;
     assert_eq!((request.model.as_deref(), request.body_bytes), (Some("m"), body.len() as u64));
+    assert_eq!(request.exposure, judge::Exposure::Body);
 }

@@ -2,7 +2,7 @@
 
 mod support;
 
-use contract::reply::ErrorKind;
+use contract::reply::{self, ErrorKind};
 use drill::ports::TapPort as _;
 use judge::{AnsweredBy, End, Guarded, Marker, Redirect, Stimulus};
 use serde_json::Value;
@@ -60,6 +60,21 @@ async fn what_services_call_beside_the_surface_is_answered_as_documented() {
         (status.as_str(), &error["error"]["type"]),
         ("404", &"invalid_request_error".into())
     );
+}
+
+#[tokio::test]
+async fn what_is_asked_beside_the_surface_may_be_compressed() {
+    let port = open_alone().await;
+    port.arm(ask(1, Stimulus::Documented));
+    let body = reply::gzip(br#"{"model":"e","input":["a","b","c"]}"#);
+    let head = format!(
+        "POST /v1/embeddings HTTP/1.1\r\nHost: tap\r\nContent-Encoding: gzip\r\nContent-Length: {}\r\n\r\n",
+        body.len()
+    );
+    let mut client = Raw::connect(address(&port)).await;
+    client.send_bytes(&[head.as_bytes(), &body].concat()).await;
+    let embedded: Value = serde_json::from_str(&client.message().await.1).unwrap();
+    assert_eq!(embedded["data"].as_array().map(Vec::len), Some(3));
 }
 
 #[tokio::test]

@@ -68,6 +68,14 @@ const RESPONSES: [Parameter; 5] = [
     Parameter::new("store", Bool),
 ];
 
+/// Returns the names of the parameters that limit the tokens of an answer, the one that counts first.
+pub fn token_limits(surface: Surface) -> &'static [&'static str] {
+    match surface {
+        Surface::Chat => &["max_completion_tokens", "max_tokens"],
+        Surface::Responses => &["max_output_tokens"],
+    }
+}
+
 const ROLES: [&str; 6] = ["developer", "system", "user", "assistant", "tool", "function"];
 
 /// Returns the first parameter that a documented provider would refuse.

@@ -64,7 +64,6 @@ impl<T: Tap, R: Releases, C: ControlPort> Context<'_, T, R, C> {
             let of_this = |other: &Probing| other.probe == probing.probe;
             if let Some(at) = cleared.iter().position(of_this) {
                 *probing = cleared.swap_remove(at);
-                self.report(probing);
             } else if let Some(at) = made.iter().position(of_this) {
                 add(probing, made.swap_remove(at), self.bench.settings.gates.strict);
             }

@@ -3,7 +3,9 @@
 //! A release of which nothing arrives is given up: a hundred more asks would each wait out their time, and say the same.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use contract::Mode;
 use judge::{Finding, Severity, Stimulus};
 
 use super::again::has_crashed;
@@ -18,6 +20,8 @@ pub(super) struct Reach {
     has_reached: AtomicBool,
     in_vain: AtomicU32,
     crashes: AtomicU32,
+    /// Whose result nobody was told yet.
+    untold: Mutex<Vec<(&'static str, Mode)>>,
 }
 
 impl Reach {
@@ -38,11 +42,28 @@ impl Reach {
         }
     }
 
-    /// Whether an ask found the service gone, as another one had ended it.
-    pub(super) fn is_bystander(&self, probing: &Probing) -> bool {
-        has_crashed(probing)
+    /// Whether an ask found the service gone, as another one had ended it. It is asked again, so that nobody is told of it before
+    /// [`Self::takes_untold`].
+    pub(super) fn holds_back(&self, probing: &Probing) -> bool {
+        let is_bystander = has_crashed(probing)
             && probing.observation.exchanges.is_empty()
-            && self.crashes.load(Ordering::Relaxed) > 1
+            && self.crashes.load(Ordering::Relaxed) > 1;
+        if is_bystander {
+            self.untold().push((probing.probe.id, probing.probe.mode));
+        }
+        is_bystander
+    }
+
+    /// Whether it was held back what became of a probe. It is not any more.
+    pub(super) fn takes_untold(&self, probing: &Probing) -> bool {
+        let mut untold = self.untold();
+        let held = (probing.probe.id, probing.probe.mode);
+        let found = untold.iter().position(|probe| *probe == held);
+        found.map(|at| untold.swap_remove(at)).is_some()
+    }
+
+    fn untold(&self) -> MutexGuard<'_, Vec<(&'static str, Mode)>> {
+        self.untold.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether anything came.
@@ -63,16 +84,16 @@ pub(super) fn given_up() -> Finding {
         "not-observed",
         "a call at the tap",
         format!("not asked: nothing had reached the tap in the {ASKS_IN_VAIN} asks before it"),
-        "See the first ask that was not observed: its causes are this one's.",
+        "See the asks that were made: what kept them from calling would keep this one.",
     )
 }
 
 #[cfg(test)]
 mod tests {
-    use contract::{Mode, Surface};
+    use contract::Surface;
     use judge::catalogue::default_plan;
     use judge::judging::Judged;
-    use judge::{Observation, PlanContext};
+    use judge::{CrashKind, Observation, Outcome, PlanContext};
 
     use super::*;
 
@@ -98,5 +119,19 @@ mod tests {
         assert!(reach.is_given_up());
         reach.note(&probing(1));
         assert!(!reach.is_given_up(), "something came, late");
+    }
+
+    #[test]
+    fn a_crash_without_a_call_is_told_at_once_or_in_the_end_and_once() {
+        let reach = Reach::default();
+        let how = CrashKind::Signal { number: 11 };
+        let outcome = Some(Outcome::Crashed { elapsed_ms: 1, how });
+        let crashed = Probing { outcome, ..probing(0) };
+        for is_held_back in [false, true] {
+            reach.note(&crashed);
+            assert_eq!(reach.holds_back(&crashed), is_held_back);
+            assert_eq!(reach.takes_untold(&crashed), is_held_back);
+            assert!(!reach.takes_untold(&crashed));
+        }
     }
 }

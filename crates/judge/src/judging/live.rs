@@ -1,6 +1,6 @@
 //! Whose trouble it is when a live call goes wrong: the release's, or the provider's and the network's.
 
-use contract::{Completion, ContractVerdict, ErrorClass};
+use contract::{Completion, ContractVerdict, ErrorClass, Kind};
 
 use super::{Case, is_from_provider, is_good_reply, last_call};
 use crate::{AnsweredBy, End, Exchange, Expect, Finding, OutcomeKind, Severity, attempts};
@@ -235,6 +235,7 @@ fn off_contract(case: &Case<'_>, call: &Exchange) -> Option<Trouble> {
     }
     if judgement.completion == Completion::LengthLimit
         && matches!(case.control, Some(Control::Good))
+        && sets_limit(case, call)
     {
         return Some(limited_by_itself(taken));
     }
@@ -248,6 +249,12 @@ fn off_contract(case: &Case<'_>, call: &Exchange) -> Option<Trouble> {
         ),
         "The provider does not keep to the contract of this surface. `surestep contract judge` explains a saved reply; correct `provider.surface`, or ask the provider.",
     ))
+}
+
+/// Whether the request limits the tokens of its answer. Where it does not, the model's own limit has ended it.
+fn sets_limit(case: &Case<'_>, call: &Exchange) -> bool {
+    let names = contract::token_limits(case.policy.surface);
+    names.iter().any(|name| call.request.shape.kind_at(&format!("/{name}")) == Kind::INTEGER)
 }
 
 /// The answer to the smoke prompt is one word; surestep's own call, which sets no limit, gets it.

@@ -36,13 +36,15 @@ pub(super) fn judge(case: &Case<'_>, findings: &mut Vec<Finding>) {
             }
             Expect::Refusal => findings.extend(answer_to_an_error(case, Severity::Fail)),
             Expect::RefusalOrWarn => tolerable_answer(case, findings),
-            // A stream that broke may be asked for again or not; half of it is no answer.
+            // What is slow may be taken or given up, and what broke may be asked for again; but half of a stream is no answer, though it be all
+            // that was delivered by then.
             Expect::AnyOutcome
-                if case.probe.group == "stream" && !last_call(case).is_some_and(is_good_reply) =>
+                if last_call(case)
+                    .is_none_or(|call| call.request.stream && !is_good_reply(call)) =>
             {
                 findings.extend(answer_to_an_error(case, Severity::Fail));
             }
-            // A slow reply may be taken or given up; but what is taken must be whole. (Who has all of it may leave before the tap is done with it.)
+            // Of a unary reply only the whole can be read. (Who has all of it may leave before the tap is done with it.)
             Expect::AnyOutcome => answer_to_a_good_reply(case, findings),
             Expect::Nobody => {}
         },

@@ -265,6 +265,15 @@ fn a_slow_reply_is_judged_by_what_was_taken_of_it() {
     for (answer, expected) in [(A::Whole, &[][..]), (A::Labelled, &[("answer-damaged", Fail)])] {
         scene("network-slow-drip", vec![slow.clone()], answered(), answer).check(expected);
     }
+    // A stream shows by itself when it is whole: all that was delivered of it may still be half.
+    slow.request.stream = true;
+    let mut streamed = scene("network-slow-drip", vec![slow], answered(), A::Whole);
+    streamed.probe = probe("network-slow-drip", Mode::Stream);
+    streamed.check(&[("incomplete-reply-accepted", Fail)]);
+    if let Some(response) = &mut streamed.exchanges[0].response {
+        response.judgement.completion = Completion::Complete;
+    }
+    streamed.check(&[]);
 }
 
 #[test]
@@ -761,14 +770,19 @@ fn answer_that_ended_early_is_no_good_reply() {
         let mut limited = scene("happy-live", vec![live.clone()], refused(), A::None);
         limited.control = None;
         limited.check(&[("provider-reply-off-contract", Ambiguous)]);
-        // Where surestep's own call, without a limit, was answered whole, the limit is the release's.
-        let mut limited = scene("happy-live", vec![live], refused(), A::None);
-        limited.control = Some(Control::Good);
-        limited.check(&[if completion == Completion::LengthLimit {
-            ("token-limit-too-small", Fail)
-        } else {
-            ("provider-reply-off-contract", Ambiguous)
-        }]);
+        // Where surestep's own call, without a limit, was answered whole, a limit that the release sets is too small; where it sets none,
+        // the model's own one has ended the answer.
+        for (request, own) in [(r#"{"max_tokens":1}"#, true), (r#"{"max_tokens":null}"#, false)] {
+            let mut live = live.clone();
+            live.request.shape = Shape::of(request.as_bytes()).unwrap();
+            let mut limited = scene("happy-live", vec![live], refused(), A::None);
+            limited.control = Some(Control::Good);
+            limited.check(&[if own && completion == Completion::LengthLimit {
+                ("token-limit-too-small", Fail)
+            } else {
+                ("provider-reply-off-contract", Ambiguous)
+            }]);
+        }
     }
 }
 
