@@ -32,6 +32,13 @@ pub(super) struct Output {
     is_unmeasured: bool,
 }
 
+/// Whether an item is a call that a program of the provider made: it is whole, and in progress until the client answers.
+fn is_awaited(item: Value<'_>) -> bool {
+    let kind = item.get("caller").and_then(|caller| caller.get("type"));
+    kind.is_some_and(|kind| kind.is("program"))
+        && item.get("type").is_some_and(|kind| kind.is("function_call"))
+}
+
 impl Output {
     /// Reads the items. With `deliver`, their text counts as delivered.
     pub(super) fn read(output: Value<'_>, at: &str, deliver: bool, scene: &mut Scene) -> Self {
@@ -85,6 +92,7 @@ impl Output {
         };
         match item.get("status").and_then(Value::text).as_deref() {
             Some("completed") => self.is_proven = true,
+            Some("in_progress") if is_awaited(item) => {}
             Some("in_progress" | "incomplete") => self.has_unfinished = true,
             // Not all items have one, and tools have words of their own.
             Some(_) | None => {}
