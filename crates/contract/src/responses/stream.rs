@@ -359,6 +359,11 @@ impl ResponsesStream {
             }
             Calls::None | Calls::Told(_) | Calls::Unknown => {}
         }
+        let ((before, n_before), (now, n_now)) = (delivered.names, facts.names);
+        if n_before == n_now && before != now {
+            let what = "another name of a call than before";
+            scene.report.add(&rule::TERMINAL_DIFFERS, place, format_args!("{what}"));
+        }
         check_usage(response, facts.measure().max(delivered.measure()), scene);
         judge_output(&facts, at, scene)
     }
