@@ -210,6 +210,13 @@ impl Items {
 
     fn added(&mut self, number: u64, output_index: i64, event: Value<'_>, scene: &mut Scene) {
         let item = event.get_some("item").filter(|item| item.is_object());
+        if item.is_none() {
+            scene.report.add(
+                &rule::ITEM_NOT_ADDED,
+                format_args!("event {number} /item"),
+                format_args!("{}", seen(event.get("item"))),
+            );
+        }
         let id = item
             .and_then(|item| item.get("id"))
             .and_then(Value::text)
