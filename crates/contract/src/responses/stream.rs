@@ -310,7 +310,15 @@ impl ResponsesStream {
         at: &str,
         scene: &mut Scene,
     ) -> Completion {
-        let output = response.get_some("output").filter(|output| output.is_array());
+        let output = response.get_some("output");
+        if let Some(other) = output.filter(|output| !output.is_array()) {
+            scene.report.add(
+                &rule::OUTPUT_MISSING,
+                format_args!("{at}/output"),
+                format_args!("{}", other.kind()),
+            );
+            return Completion::Truncated;
+        }
         let is_repeated = output.is_some_and(|output| output.items().next().is_some());
         let has_delivered = self.items.has_delivered();
         let delivered = self.items.finish(scene);

@@ -363,8 +363,9 @@ impl Items {
         });
         let Some(text) = found.and_then(Value::text) else {
             // A gateway that leaves the final text out has at least delivered the deltas.
+            let is_other = found.is_some_and(|found| !found.is_null() && field == "text");
             return scene.report.add(
-                &rule::DONE_TEXT_MISSING,
+                if is_other { &rule::DONE_DIFFERS } else { &rule::DONE_TEXT_MISSING },
                 format_args!("event {number} /{field}"),
                 format_args!("{}", seen(found)),
             );
