@@ -416,7 +416,11 @@ impl Items {
                         format_args!("another id"),
                     );
                 }
-                if differ(known.call_id, print_of(item, "call_id")) {
+                // Searches for tools are known to get theirs when they are done.
+                let is_call = item
+                    .get("type")
+                    .is_some_and(|kind| CALLS.iter().any(|(what, _)| kind.is(what_calls(what))));
+                if is_call && differ(known.call_id, print_of(item, "call_id")) {
                     scene.report.add(
                         &rule::ITEM_ID_CHANGED,
                         format_args!("event {number} /item/call_id"),
