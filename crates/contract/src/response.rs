@@ -123,7 +123,7 @@ impl ResponseJudge {
     ) {
         self.head = Head::read(status, headers, &mut self.scene.report);
         self.n_head_findings = self.scene.report.count();
-        self.decoder = Decoder::new(&self.head.encoding, &mut self.scene.report);
+        self.decoder = Decoder::new(&self.head.encoding);
         self.body = Body::new(self.surface, self.mode, self.head.is_event_stream());
         if !self.head.is_success() {
             // The grammar of an answer is not asked of an error.

@@ -607,9 +607,14 @@ fn misleading_heads() {
             "encoding-false",
         ),
         (
-            format!("HTTP/1.1 200 OK\r\n{json}Content-Encoding: br\r\n\r\n{good}"),
+            format!("HTTP/1.1 200 OK\r\n{json}Content-Encoding: br\r\n\r\n\u{b}\u{2}{good}"),
             Hold,
             "encoding-unread",
+        ),
+        (
+            format!("HTTP/1.1 200 OK\r\n{json}Content-Encoding: br\r\n\r\n{good}"),
+            Hold,
+            "encoding-false",
         ),
         (
             format!("HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n{good}"),

@@ -12,7 +12,7 @@ use contract::{
     BodyEnd, ContractVerdict, Dump, Judgement, Mode, Profile, ResponseJudge, Surface, judge_dump,
 };
 use flate2::Compression;
-use flate2::write::{GzEncoder, ZlibEncoder};
+use flate2::write::{DeflateEncoder, GzEncoder, ZlibEncoder};
 
 const MACROS: &str = include_str!("crafted/macros.txt");
 const CASES: &[(&str, &str)] = &[
@@ -122,6 +122,11 @@ fn saved(text: &str, how: &[&str]) -> Vec<u8> {
     }
     if has("deflate") {
         let mut encoder = ZlibEncoder::new(Vec::new(), Compression::fast());
+        encoder.write_all(&body).unwrap();
+        body = encoder.finish().unwrap();
+    }
+    if has("deflate-raw") {
+        let mut encoder = DeflateEncoder::new(Vec::new(), Compression::fast());
         encoder.write_all(&body).unwrap();
         body = encoder.finish().unwrap();
     }

@@ -237,7 +237,14 @@ pub(super) const MEDIA: &[&str] = &["audio", "images"];
 pub(super) const STRUCTURED_THOUGHTS: &[&str] =
     &["reasoning_details", "thinking_blocks", "thinking"];
 
-/// Whether a value holds audio or images.
+/// Whether a value holds audio or images. Some write all fields of a reply, and leave those that are not used empty.
 pub(super) fn is_media(value: Value<'_>) -> bool {
-    (value.is_object() || value.is_array()) && !value.is_empty()
+    (value.is_object() && value.fields().any(|(_, value)| !value.is_empty()))
+        || (value.is_array() && !value.is_empty())
+}
+
+/// Whether a `function_call` calls anything: some write all fields of a reply, and leave those that are not used empty.
+pub(super) fn is_call(call: Value<'_>) -> bool {
+    let is_there = |key| call.get(key).is_some_and(|value| !value.is_empty());
+    call.is_object() && (is_there("name") || is_there("arguments"))
 }

@@ -9,7 +9,8 @@ use repeat::{Part, repeatable};
 use tools::ToolCalls;
 
 use super::choice::{
-    Choice, Content, End, MEDIA, STRUCTURED_THOUGHTS, check_created, check_role, is_media, worse,
+    Choice, Content, End, MEDIA, STRUCTURED_THOUGHTS, check_created, check_role, is_call, is_media,
+    worse,
 };
 use crate::json::{Fit, Templates, Value};
 use crate::scene::{Scene, seen, seen_word};
@@ -490,7 +491,7 @@ impl ChoiceState {
                     self.facts.has_tool_calls = true;
                     self.delivered_bytes += self.tools.delta(number, call, scene);
                 }
-            } else if key.is("function_call") && value.is_object() {
+            } else if key.is("function_call") && is_call(value) {
                 has_more = true;
                 self.facts.has_tool_calls = true;
                 let call = self.function_call.get_or_insert_default();

@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use super::choice::{
-    Choice, Content, MEDIA, STRUCTURED_THOUGHTS, check_created, check_role, is_media, worse,
+    Choice, Content, MEDIA, STRUCTURED_THOUGHTS, check_created, check_role, is_call, is_media,
+    worse,
 };
 use crate::json::Value;
 use crate::scene::{Scene, foreign_document, seen, seen_word};
@@ -189,7 +190,7 @@ fn read_message(message: Value<'_>, place: usize, facts: &mut Choice, scene: &mu
     for reasoning in ["reasoning_content", "reasoning", "refusal"] {
         delivered += message.get(reasoning).and_then(Value::text).map_or(0, |text| text.len());
     }
-    if let Some(call) = message.get_some("function_call").filter(|call| call.is_object()) {
+    if let Some(call) = message.get_some("function_call").filter(|call| is_call(*call)) {
         facts.has_tool_calls = true;
         if seen(call.get("name")) != Kind::STRING {
             report.add(

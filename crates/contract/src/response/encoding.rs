@@ -2,7 +2,7 @@
 
 use std::io::Write as _;
 
-use flate2::write::{GzDecoder, ZlibDecoder};
+use flate2::write::{DeflateDecoder, GzDecoder, ZlibDecoder};
 
 use super::BodyEnd;
 use crate::rule;
@@ -10,6 +10,9 @@ use crate::scene::Scene;
 
 /// Compressed bytes taken at once; they grow at most a thousandfold, so this bounds what one step makes.
 const STEP_BYTES: usize = 4096;
+
+/// First bytes that tell a compressed body from text.
+const HEAD_BYTES: usize = 8;
 
 type Sink<'s> = dyn FnMut(&[u8], &mut Scene) + 's;
 
@@ -26,6 +29,8 @@ pub(super) enum Decoder {
     },
     Gzip(Box<GzDecoder<Vec<u8>>>),
     Deflate(Box<ZlibDecoder<Vec<u8>>>),
+    /// Deflated without the frame of zlib, as some servers do, and clients read.
+    RawDeflate(Box<DeflateDecoder<Vec<u8>>>),
     /// Nothing more can be read; the finding stands already.
     Broken,
 }
@@ -34,23 +39,18 @@ pub(super) enum Decoder {
 pub(super) enum Format {
     Gzip,
     Deflate,
+    /// One that cannot be undone here.
+    Other,
 }
 
 impl Decoder {
     /// Starts with what the `content-encoding` header says.
-    pub(super) fn new(encoding: &str, report: &mut crate::report::Report) -> Self {
+    pub(super) fn new(encoding: &str) -> Self {
         let format = match encoding {
             "" | "identity" => return Self::Identity,
             "gzip" | "x-gzip" => Format::Gzip,
             "deflate" => Format::Deflate,
-            _ => {
-                report.add(
-                    &rule::ENCODING_UNREAD,
-                    format_args!("header content-encoding"),
-                    format_args!("another encoding"),
-                );
-                return Self::Broken;
-            }
+            _ => Format::Other,
         };
         Self::Announced { format, held: Vec::new() }
     }
@@ -66,9 +66,10 @@ impl Decoder {
             Self::Identity => sink(bytes, scene),
             Self::Broken => {}
             Self::Announced { format, held } => {
-                let (head, rest) = bytes.split_at(bytes.len().min(2 - held.len().min(2)));
+                let (head, rest) =
+                    bytes.split_at(bytes.len().min(HEAD_BYTES - held.len().min(HEAD_BYTES)));
                 held.extend_from_slice(head);
-                if held.len() < 2 {
+                if held.len() < HEAD_BYTES {
                     return;
                 }
                 let (format, first) = (*format, std::mem::take(held));
@@ -96,34 +97,45 @@ impl Decoder {
                     }
                 }
             }
+            Self::RawDeflate(decoder) => {
+                for step in bytes.chunks(STEP_BYTES) {
+                    let went = decoder.write_all(step).and_then(|()| decoder.flush());
+                    let plain = std::mem::take(decoder.get_mut());
+                    sink(&plain, scene);
+                    if went.is_err() {
+                        return self.broken(scene);
+                    }
+                }
+            }
         }
     }
 
     fn check(format: Format, first: &[u8], scene: &mut Scene) -> Self {
-        let is_true = match format {
-            Format::Gzip => first == b"\x1f\x8b",
-            // The checksum of a zlib header; raw deflate, which some send, has none and is not read.
-            Format::Deflate => first.first().zip(first.get(1)).is_some_and(|(a, b)| {
-                a & 15 == 8 && (u16::from(*a) << 8 | u16::from(*b)) % 31 == 0
-            }),
+        // The checksum of a zlib header.
+        let is_zlib = first
+            .first()
+            .zip(first.get(1))
+            .is_some_and(|(a, b)| a & 15 == 8 && (u16::from(*a) << 8 | u16::from(*b)) % 31 == 0);
+        let header = format_args!("header content-encoding");
+        let decoder = match format {
+            Format::Gzip if first.starts_with(b"\x1f\x8b") => {
+                Self::Gzip(Box::new(GzDecoder::new(Vec::new())))
+            }
+            Format::Deflate if is_zlib => Self::Deflate(Box::new(ZlibDecoder::new(Vec::new()))),
+            Format::Deflate if !is_text(first) => {
+                Self::RawDeflate(Box::new(DeflateDecoder::new(Vec::new())))
+            }
+            Format::Other if !is_text(first) => {
+                scene.report.add(&rule::ENCODING_UNREAD, header, format_args!("another encoding"));
+                return Self::Broken;
+            }
+            Format::Gzip | Format::Deflate | Format::Other => {
+                scene.report.add(&rule::ENCODING_FALSE, header, format_args!("other bytes"));
+                return Self::Identity;
+            }
         };
-        if !is_true {
-            scene.report.add(
-                &rule::ENCODING_FALSE,
-                format_args!("header content-encoding"),
-                format_args!("other bytes"),
-            );
-            return Self::Identity;
-        }
-        scene.report.add(
-            &rule::CONTENT_ENCODED,
-            format_args!("header content-encoding"),
-            format_args!("a compressed body"),
-        );
-        match format {
-            Format::Gzip => Self::Gzip(Box::new(GzDecoder::new(Vec::new()))),
-            Format::Deflate => Self::Deflate(Box::new(ZlibDecoder::new(Vec::new()))),
-        }
+        scene.report.add(&rule::CONTENT_ENCODED, header, format_args!("a compressed body"));
+        decoder
     }
 
     fn broken(&mut self, scene: &mut Scene) {
@@ -139,18 +151,15 @@ impl Decoder {
     pub(super) fn finish(self, end: BodyEnd, scene: &mut Scene, sink: &mut Sink<'_>) {
         let rest = match self {
             Self::Identity | Self::Broken => return,
-            Self::Announced { held, .. } => {
-                if !held.is_empty() {
-                    scene.report.add(
-                        &rule::ENCODING_FALSE,
-                        format_args!("header content-encoding"),
-                        format_args!("other bytes"),
-                    );
-                }
-                return sink(&held, scene);
+            Self::Announced { held, .. } if held.is_empty() => return,
+            Self::Announced { format, held } => {
+                let mut decoder = Self::check(format, &held, scene);
+                decoder.push(&held, scene, sink);
+                return decoder.finish(end, scene, sink);
             }
             Self::Gzip(decoder) => decoder.finish(),
             Self::Deflate(decoder) => decoder.finish(),
+            Self::RawDeflate(decoder) => decoder.finish(),
         };
         match rest {
             Ok(plain) => sink(&plain, scene),
@@ -163,4 +172,11 @@ impl Decoder {
             ),
         }
     }
+}
+
+/// Whether bytes may be the beginning of a text, which no compressed body looks like for long.
+fn is_text(first: &[u8]) -> bool {
+    let is_control = |byte: &u8| *byte < b' ' && !matches!(byte, b'\t' | b'\n' | b'\r');
+    let may_be_utf8 = std::str::from_utf8(first).map_or_else(|e| e.error_len().is_none(), |_| true);
+    may_be_utf8 && !first.iter().any(is_control)
 }

@@ -27,9 +27,18 @@ pub(super) struct Output {
     pub(super) parts: u64,
     /// The arguments of all calls, in any order.
     pub(super) calls: u64,
+    /// The names of all calls that have one, in any order, and how many they are.
+    pub(super) names: (u64, usize),
     call_ids: BTreeSet<u64>,
     /// There are items whose length tells nothing of their tokens.
     is_unmeasured: bool,
+}
+
+/// Whether an item is a call that a program of the provider made: it is whole, and in progress until the client answers.
+fn is_awaited(item: Value<'_>) -> bool {
+    let kind = item.get("caller").and_then(|caller| caller.get("type"));
+    kind.is_some_and(|kind| kind.is("program"))
+        && item.get("type").is_some_and(|kind| kind.is("function_call"))
 }
 
 impl Output {
@@ -59,6 +68,8 @@ impl Output {
         self.is_proven |= other.is_proven;
         self.has_unfinished |= other.has_unfinished;
         self.has_wrong_type |= other.has_wrong_type;
+        self.names.0 = self.names.0.wrapping_add(other.names.0);
+        self.names.1 += other.names.1;
         self.is_unmeasured |= other.is_unmeasured;
     }
 
@@ -85,6 +96,7 @@ impl Output {
         };
         match item.get("status").and_then(Value::text).as_deref() {
             Some("completed") => self.is_proven = true,
+            Some("in_progress") if is_awaited(item) => {}
             Some("in_progress" | "incomplete") => self.has_unfinished = true,
             // Not all items have one, and tools have words of their own.
             Some(_) | None => {}
@@ -146,12 +158,16 @@ impl Output {
                 }
             }
         }
-        if seen(item.get("name")) != Kind::STRING {
-            scene.report.add(
+        match item.get("name").and_then(Value::text).filter(|name| !name.is_empty()) {
+            None => scene.report.add(
                 &rule::TOOL_NAME_MISSING,
                 format_args!("{at}/name"),
                 format_args!("{}", seen(item.get("name"))),
-            );
+            ),
+            Some(name) => {
+                let print = Fingerprint::of(name.as_bytes()).mixed();
+                self.names = (self.names.0.wrapping_add(print), self.names.1 + 1);
+            }
         }
         if let Some(text) = input.and_then(Value::text).filter(|text| !text.is_empty()) {
             self.bytes += text.len() as u64;

@@ -310,7 +310,15 @@ impl ResponsesStream {
         at: &str,
         scene: &mut Scene,
     ) -> Completion {
-        let output = response.get_some("output").filter(|output| output.is_array());
+        let output = response.get_some("output");
+        if let Some(other) = output.filter(|output| !output.is_array()) {
+            scene.report.add(
+                &rule::OUTPUT_MISSING,
+                format_args!("{at}/output"),
+                format_args!("{}", other.kind()),
+            );
+            return Completion::Truncated;
+        }
         let is_repeated = output.is_some_and(|output| output.items().next().is_some());
         let has_delivered = self.items.has_delivered();
         let delivered = self.items.finish(scene);
@@ -358,6 +366,11 @@ impl ResponsesStream {
                 scene.report.add(&rule::TERMINAL_DIFFERS, place, format_args!("{what}"));
             }
             Calls::None | Calls::Told(_) | Calls::Unknown => {}
+        }
+        let ((before, n_before), (now, n_now)) = (delivered.names, facts.names);
+        if n_before == n_now && before != now {
+            let what = "another name of a call than before";
+            scene.report.add(&rule::TERMINAL_DIFFERS, place, format_args!("{what}"));
         }
         check_usage(response, facts.measure().max(delivered.measure()), scene);
         judge_output(&facts, at, scene)

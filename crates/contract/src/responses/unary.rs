@@ -106,6 +106,12 @@ pub(super) fn status_completion(
     at: &str,
     scene: &mut Scene,
 ) -> Option<Completion> {
+    let found = response.get("status");
+    if let Some(other) = found.filter(|status| !status.is_null() && status.text().is_none()) {
+        let place = format_args!("{at}/status");
+        scene.report.add(&rule::STATUS_UNKNOWN, place, format_args!("{}", other.kind()));
+        return Some(Completion::Truncated);
+    }
     let Some(status) =
         response.get("status").and_then(Value::text).filter(|status| !status.is_empty())
     else {

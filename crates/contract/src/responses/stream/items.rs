@@ -70,10 +70,24 @@ fn what_calls(what: &str) -> &'static str {
     if what == "custom_tool_call_input" { "custom_tool_call" } else { "function_call" }
 }
 
+/// Returns the fingerprint of a field that holds text.
+fn print_of(item: Value<'_>, key: &str) -> Option<Fingerprint> {
+    let text = item.get(key).and_then(Value::text).filter(|text| !text.is_empty());
+    text.map(|text| Fingerprint::of(text.as_bytes()))
+}
+
+/// Whether two fingerprints are there and differ.
+fn differ(one: Option<Fingerprint>, other: Option<Fingerprint>) -> bool {
+    one.zip(other).is_some_and(|(one, other)| one != other)
+}
+
 #[derive(Debug, Default)]
 struct Item {
     output_index: i64,
     id: Option<String>,
+    /// Which function a call calls, and by which id its result comes back.
+    name: Option<Fingerprint>,
+    call_id: Option<Fingerprint>,
     was_added: bool,
     is_done: bool,
 }
@@ -195,8 +209,15 @@ impl Items {
     }
 
     fn added(&mut self, number: u64, output_index: i64, event: Value<'_>, scene: &mut Scene) {
-        let id = event
-            .get("item")
+        let item = event.get_some("item").filter(|item| item.is_object());
+        if item.is_none() {
+            scene.report.add(
+                &rule::ITEM_NOT_ADDED,
+                format_args!("event {number} /item"),
+                format_args!("{}", seen(event.get("item"))),
+            );
+        }
+        let id = item
             .and_then(|item| item.get("id"))
             .and_then(Value::text)
             .filter(|id| !id.is_empty() && id.len() <= 4096);
@@ -217,6 +238,8 @@ impl Items {
         self.items.push(Item {
             output_index,
             id: id.map(|id| id.into_owned()),
+            name: item.and_then(|item| print_of(item, "name")),
+            call_id: item.and_then(|item| print_of(item, "call_id")),
             was_added: true,
             is_done: false,
         });
@@ -340,8 +363,9 @@ impl Items {
         });
         let Some(text) = found.and_then(Value::text) else {
             // A gateway that leaves the final text out has at least delivered the deltas.
+            let is_other = found.is_some_and(|found| !found.is_null() && field == "text");
             return scene.report.add(
-                &rule::DONE_TEXT_MISSING,
+                if is_other { &rule::DONE_DIFFERS } else { &rule::DONE_TEXT_MISSING },
                 format_args!("event {number} /{field}"),
                 format_args!("{}", seen(found)),
             );
@@ -390,6 +414,24 @@ impl Items {
                         &rule::ITEM_ID_CHANGED,
                         format_args!("event {number} /item/id"),
                         format_args!("another id"),
+                    );
+                }
+                // Searches for tools are known to get theirs when they are done.
+                let is_call = item
+                    .get("type")
+                    .is_some_and(|kind| CALLS.iter().any(|(what, _)| kind.is(what_calls(what))));
+                if is_call && differ(known.call_id, print_of(item, "call_id")) {
+                    scene.report.add(
+                        &rule::ITEM_ID_CHANGED,
+                        format_args!("event {number} /item/call_id"),
+                        format_args!("another id"),
+                    );
+                }
+                if differ(known.name, print_of(item, "name")) {
+                    scene.report.add(
+                        &rule::DONE_DIFFERS,
+                        format_args!("event {number} /item/name"),
+                        format_args!("another name than it was added with"),
                     );
                 }
             }
