@@ -106,7 +106,7 @@ pub(crate) struct EffortArgs {
     #[arg(long)]
     pub(crate) thorough: bool,
     /// Processes at work at once [default: the cores].
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
     pub(crate) jobs: Option<usize>,
 }
 
@@ -263,8 +263,24 @@ pub(crate) struct ProviderArgs {
     #[arg(long)]
     pub(crate) model: Vec<String>,
     /// A JSON pointer of a field that replies lack; may be given several times.
-    #[arg(long, value_name = "POINTER")]
+    #[arg(long, value_name = "POINTER", value_parser = pointer)]
     pub(crate) drop_field: Vec<String>,
+}
+
+/// Reads a JSON pointer.
+fn pointer(text: &str) -> Result<String, String> {
+    crate::config::pointer(text).map_err(|(what, help)| format!("{what}: {help}"))
+}
+
+/// Reads how many work at once.
+fn at_least_one(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(0) => {
+            Err("nothing would be done: leave it out for as many as there are cores".to_owned())
+        }
+        Ok(n) => Ok(n),
+        Err(_) => Err("not a number of processes".to_owned()),
+    }
 }
 
 /// A role as it is typed.
@@ -318,5 +334,25 @@ impl From<ModeWord> for Mode {
             ModeWord::Unary => Self::Unary,
             ModeWord::Stream => Self::Stream,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check_refused(words: &[&str], expected: &str) {
+        let words = std::iter::once("surestep").chain(words.iter().copied());
+        let error = Arguments::try_parse_from(words).unwrap_err().to_string();
+        assert!(error.contains(expected), "{error}");
+    }
+
+    #[test]
+    fn what_would_do_nothing_is_refused() {
+        check_refused(&["check", "--jobs", "0"], "nothing would be done");
+        check_refused(&["contract", "learn", "--jobs", "0"], "nothing would be done");
+        check_refused(&["drill", "--jobs", "two"], "not a number of processes");
+        check_refused(&["provider", "--drop-field", "choices"], "does not begin with `/`");
     }
 }

@@ -123,7 +123,8 @@ impl Call {
     fn report_failure(&self, failure: &Failure) -> u8 {
         match self.arguments.format {
             Format::Json => answer(&pretty(&failure.to_json())),
-            Format::Human | Format::Github => {}
+            Format::Github => answer(&github::failure(failure)),
+            Format::Human => {}
         }
         let lead = if failure.message.starts_with("error") { "" } else { "error: " };
         say(&format!("{lead}{}", failure.message));

@@ -31,6 +31,7 @@ pub(crate) use problem::{ConfigErrors, Problem, Report, Severity};
 pub(crate) use profile::load_profile;
 use reader::{Fields, Reader, UNEXPLAINED, plain_lines};
 pub(crate) use resolving::{SecretProblem, blemishes, resolve, resolve_control};
+pub(crate) use scalar::{http_url, pointer};
 
 use crate::environment::Environment;
 

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use judge::gates::Decision;
 use judge::{Finding, Severity, Verdict};
 
+use crate::exit_code;
 use crate::result::{NOT_ASSERTED, Outcome, ReleaseResult, is_smoke};
 use crate::terminal::Paint;
 
@@ -19,13 +20,17 @@ pub(crate) fn render(outcome: &Outcome, paint: Paint) -> String {
 }
 
 fn render_into(outcome: &Outcome, paint: Paint, out: &mut String) -> std::fmt::Result {
-    let decision = match outcome.decided.decision {
-        Decision::PromoteSmallStep => paint.green(outcome.decided.decision.as_str()),
-        Decision::Hold => paint.yellow(outcome.decided.decision.as_str()),
-        Decision::Rollback => paint.red(outcome.decided.decision.as_str()),
+    let word = match outcome.decided.decision {
+        _ if outcome.asks_for_way_back() && outcome.exit_code == exit_code::PASS => {
+            paint.green("yes")
+        }
+        _ if outcome.asks_for_way_back() => paint.red("no"),
+        decision @ Decision::PromoteSmallStep => paint.green(decision.as_str()),
+        decision @ Decision::Hold => paint.yellow(decision.as_str()),
+        decision @ Decision::Rollback => paint.red(decision.as_str()),
     };
     writeln!(out)?;
-    writeln!(out, "{}  {}", paint.bold(&decision), outcome.headline)?;
+    writeln!(out, "{}  {}", paint.bold(&word), outcome.headline)?;
     writeln!(
         out,
         "{}",

@@ -7,7 +7,7 @@ use drill::{Event, Progress};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use judge::{Role, Verdict};
 
-use crate::terminal::{Paint, say};
+use crate::terminal::{Paint, harmless, say};
 
 /// Writes a line for each step, and for each probe that does not pass.
 #[derive(Debug)]
@@ -106,7 +106,7 @@ impl Progress for Bars {
         }
         if let Some(line) = line(&event, Paint::colour()) {
             // A terminal that went away takes the progress with it, not the run.
-            drop(self.all.println(line));
+            drop(self.all.println(harmless(&line)));
         }
     }
 }

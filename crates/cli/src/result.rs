@@ -10,6 +10,9 @@ use serde_json::{Value, json};
 /// The version of the JSON results.
 pub(crate) const SCHEMA_VERSION: u32 = 1;
 
+/// The command that asks whether the way back is proven.
+pub(crate) const WAY_BACK: &str = "can roll-back";
+
 /// What no report of ours ever says.
 pub(crate) const NOT_ASSERTED: &[&str] =
     &["uptime", "latency", "price", "quota", "model inventory", "model quality"];
@@ -126,6 +129,11 @@ pub(crate) fn verdict_of(probes: &[ProbeResult]) -> Option<Verdict> {
 }
 
 impl Outcome {
+    /// Returns whether the question is whether the way back is proven: the answer is yes or no, not a decision.
+    pub(crate) fn asks_for_way_back(&self) -> bool {
+        self.command == WAY_BACK
+    }
+
     /// Returns the stable, versioned JSON of the result.
     pub(crate) fn to_json(&self) -> Value {
         json!({

@@ -11,12 +11,13 @@ use std::collections::VecDeque;
 use std::sync::Mutex;
 use std::time::Duration;
 
-use evidence::{Scanner, Sensitive};
+use evidence::Scanner;
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use judge::catalogue::{AUTH_GROUP, HAPPY_LIVE};
 use judge::judging::{Control, LeakSeen, Policy};
 use judge::{Finding, Probe, Role, Severity, Stimulus, Verdict};
 use reach::Reach;
+use said::telling_lines;
 use tokio::sync::Semaphore;
 
 use crate::asking::{BESIDE_LOGS, Company, Probing, Subject, leaks_in, probe as make_probe};
@@ -32,6 +33,7 @@ use crate::settings::{ProviderEndpoint, Run, SIMULATED_BASE_URL, TapMode};
 mod again;
 mod reach;
 mod recovering;
+mod said;
 mod whole;
 mod window;
 
@@ -198,8 +200,10 @@ pub(crate) fn not_started<T: Tap, R: Releases, C: ControlPort>(
 ) -> Finding {
     match error {
         PortError::Release { code, what, advice, output } => {
-            let said =
-                output.as_ref().map(|output| telling_lines(bench, output)).unwrap_or_default();
+            let said = output
+                .as_ref()
+                .map(|output| telling_lines(&bench.scanner, output))
+                .unwrap_or_default();
             let seen =
                 if said.is_empty() { what.clone() } else { format!("{what}; it said: {said}") };
             Finding::new(Severity::Fail, code, "a release that can be asked", seen, advice.clone())
@@ -220,29 +224,6 @@ pub(crate) fn not_started<T: Tap, R: Releases, C: ControlPort>(
             .of_release(role)
         }
     }
-}
-
-/// What a release said that tells most, redacted and short: lines that name an error, wherever they stand (Node puts the message
-/// above the stack, Python below it), else the last ones.
-fn telling_lines<T: Tap, R: Releases, C: ControlPort>(
-    bench: &Bench<T, R, C>,
-    output: &Sensitive,
-) -> String {
-    const LINES: usize = 3;
-    const SHOWN: usize = 400;
-    let redacted = bench.scanner.redact(output.expose()).into_string();
-    let lines: Vec<&str> =
-        redacted.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
-    let names_error = |line: &&&str| {
-        ["Error", "error", "Exception", "panicked", "fatal", "not found", "denied"]
-            .iter()
-            .any(|word| line.contains(word))
-    };
-    let mut telling: Vec<&str> = lines.iter().filter(names_error).take(LINES).copied().collect();
-    if telling.is_empty() {
-        telling = lines.iter().skip(lines.len().saturating_sub(LINES)).copied().collect();
-    }
-    telling.join(" / ").chars().take(SHOWN).collect()
 }
 
 /// A service that was ready, was asked, and calls itself ready no more: whoever looks after it takes it out, or ends it.

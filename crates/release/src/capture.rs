@@ -6,6 +6,7 @@ use std::os::fd::AsFd as _;
 use std::sync::{Mutex, PoisonError};
 
 use tokio::net::unix::pipe;
+use tokio::task::yield_now;
 
 /// How much is read at once: a pipe's usual capacity.
 const READ_BYTES: usize = 64 * 1024;
@@ -64,22 +65,35 @@ pub(crate) fn lock<T>(shared: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Reads until the end and hands each piece to `take`, which is called with `shared` locked.
+/// Reads until the end and hands each piece to `take`, which is called with `shared` locked. After each piece others have their turn:
+/// a process that writes without pause must not keep the clocks from being looked at.
 pub(crate) async fn read_to_end<T>(
     pipe: &pipe::Receiver,
     shared: &Mutex<T>,
     take: impl Fn(&mut T, &[u8]),
 ) {
     let mut buffer = vec![0; READ_BYTES];
-    while pipe.readable().await.is_ok() {
-        let mut kept = lock(shared);
-        match pipe.try_read(&mut buffer) {
-            Ok(0) => return,
-            Ok(n_bytes) => take(&mut kept, &buffer[..n_bytes]),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-            // A broken pipe says no more than its end does.
-            Err(_) => return,
+    while pipe.readable().await.is_ok() && read_piece(pipe, shared, &mut buffer, &take) {
+        yield_now().await;
+    }
+}
+
+/// Reads what is there now; returns whether there may be more.
+fn read_piece<T>(
+    pipe: &pipe::Receiver,
+    shared: &Mutex<T>,
+    buffer: &mut [u8],
+    take: impl Fn(&mut T, &[u8]),
+) -> bool {
+    let mut kept = lock(shared);
+    match pipe.try_read(buffer) {
+        Ok(0) => false,
+        Ok(n_bytes) => {
+            take(&mut kept, &buffer[..n_bytes]);
+            true
         }
+        // A broken pipe says no more than its end does.
+        Err(error) => error.kind() == io::ErrorKind::WouldBlock,
     }
 }
 
@@ -105,6 +119,8 @@ pub(crate) fn read_available<T>(
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
     use super::*;
 
     #[test]
@@ -131,5 +147,41 @@ mod tests {
         let mut kept = VecDeque::from(*b"ab");
         assert_eq!(push_bounded(&mut kept, b"cdefg", 3), 4);
         assert_eq!(kept, *b"efg");
+    }
+
+    #[tokio::test]
+    async fn a_flood_leaves_others_their_turn() {
+        const PIECES_MAX: usize = 4096;
+        let (sender, receiver) = pipe::pipe().unwrap();
+        rustix::io::write(sender.as_fd(), b"y").unwrap();
+        let n_pieces = AtomicUsize::new(0);
+        let sender = Mutex::new(Some(sender));
+        let refill = |n: &mut usize, _: &[u8]| {
+            *n += 1;
+            n_pieces.store(*n, Ordering::Relaxed);
+            let mut sender = lock(&sender);
+            if *n == PIECES_MAX {
+                *sender = None;
+            }
+            if let Some(sender) = &*sender {
+                rustix::io::write(sender.as_fd(), b"y").unwrap();
+            }
+        };
+        let shared = Mutex::new(0);
+        let beside = async {
+            loop {
+                match n_pieces.load(Ordering::Relaxed) {
+                    0 => yield_now().await,
+                    n_pieces => break n_pieces,
+                }
+            }
+        };
+        let ((), n_pieces_before) =
+            tokio::join!(biased; read_to_end(&receiver, &shared, refill), beside);
+        assert_eq!(*lock(&shared), PIECES_MAX);
+        assert!(
+            n_pieces_before < 8,
+            "{n_pieces_before} pieces were read before anything else had its turn"
+        );
     }
 }

@@ -43,7 +43,7 @@ pub(crate) struct LearnArgs {
     #[arg(long)]
     pub(crate) yes: bool,
     /// Processes at work at once [default: the cores].
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = super::at_least_one)]
     pub(crate) jobs: Option<usize>,
 }
 

@@ -40,7 +40,7 @@ pub(crate) async fn run(call: &Call, question: &CanCommand) -> Result<u8, Failur
 fn word(question: &CanCommand) -> &'static str {
     match question {
         CanCommand::Promote => "can promote",
-        CanCommand::RollBack => "can roll-back",
+        CanCommand::RollBack => crate::result::WAY_BACK,
     }
 }
 

@@ -1,6 +1,5 @@
 //! `provider`: the simulated provider alone.
 
-use contract::Profile;
 use provider::{Provider, ProviderConfig};
 
 use crate::args::ProviderArgs;
@@ -24,7 +23,7 @@ pub(crate) async fn run(call: &Call, args: &ProviderArgs) -> Result<u8, Failure>
     }
     let config = ProviderConfig {
         listen: args.listen,
-        profile: Profile::for_provider(&args.profile),
+        profile: super::contract::profile(call, &args.profile)?,
         keys,
         models: args.model.clone(),
         drop_fields: args.drop_field.clone(),

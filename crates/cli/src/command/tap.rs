@@ -108,8 +108,13 @@ fn raise_open_files() {
 fn port_spec(call: &Call, args: &TapArgs) -> Result<OpenPort, Failure> {
     let profile = super::contract::profile(call, &args.profile)?;
     // Nothing is relayed without an upstream; the address is one that nobody can have.
-    let base_url = args.upstream.clone().unwrap_or_else(|| "http://nowhere.invalid/v1".to_owned());
-    let base_url = base_url.trim_end_matches('/').to_owned();
+    let base_url = args.upstream.as_deref().unwrap_or("http://nowhere.invalid/v1");
+    let base_url = crate::config::http_url(base_url).map_err(|(what, _)| {
+        Failure::usage(
+            format!("--upstream: {what}"),
+            "Write it as https://host[:port]/v1; the credential comes with each call of the client.",
+        )
+    })?;
     let kind = if args.forward {
         let rules = Forward { http2: args.http2, ..Forward::default() };
         PortKind::Forward { base_url: base_url.clone(), rules }

@@ -72,9 +72,11 @@ fn credentials(text: &str) -> Vec<Range<usize>> {
         match (in_word, word_start) {
             (true, None) => word_start = Some(at),
             (false, Some(start)) => {
-                if is_key(&text[start..at]) {
-                    found.push(start..at);
-                }
+                // Behind a dot, too: `releases.new.secrets.sk-…`.
+                let word = &text[start..at];
+                let parts = word.match_indices('.').map(|(dot, _)| dot + 1);
+                let key = std::iter::once(0).chain(parts).find(|part| is_key(&word[*part..]));
+                found.extend(key.map(|part| start + part..at));
                 word_start = None;
             }
             (true, Some(_)) | (false, None) => {}
@@ -123,6 +125,7 @@ mod tests {
     fn keys_are_covered_and_positions_stay() {
         let text = "key: sk-abcdefghijkl1234 # ü";
         assert_eq!(cover(text, []), "key: ******************* # ü");
+        assert_eq!(cover("in a.b.sk-abcdefghijkl1234: x", []), "in a.b.*******************: x");
         assert_eq!(cover("https://u:p@host/v1", []), "https://***@host/v1");
         assert_eq!(
             cover("url: \"https://u@host/v1?api_key=Zq8&flag&b=\" # x=1", []),

@@ -203,6 +203,13 @@ impl Reader<'_> {
 
 /// The proxy may carry credentials no more than any other URL; only `http://` proxies exist here.
 fn proxy_url(text: &str) -> Result<String, scalar::Refusal> {
+    if text.contains('@') {
+        return Err((
+            "not a usable URL: it carries credentials".to_owned(),
+            "name a proxy that asks for none, such as one on this machine that knows them"
+                .to_owned(),
+        ));
+    }
     let url = scalar::http_url(text)?;
     if url.starts_with("https://") {
         return Err((

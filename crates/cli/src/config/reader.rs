@@ -551,6 +551,13 @@ impl Reader<'_> {
     pub(super) fn look_at_placeholders(&mut self, node: &Node, text: &str) {
         for name in substitution::placeholders(text) {
             if substitution::PLACEHOLDERS.contains(&name) {
+                if text.contains(&format!("{{{{{name}}}}}")) {
+                    let message = format!("of `{{{{{name}}}}}` one pair of braces stays");
+                    self.warn(
+                        Problem::new(node.span.clone(), message)
+                            .help(format!("write `{{{name}}}`")),
+                    );
+                }
                 continue;
             }
             if let Some(close) = scalar::closest(name, substitution::PLACEHOLDERS) {

@@ -47,7 +47,7 @@ impl Reader<'_> {
     }
 
     fn review(&mut self, fields: &Fields<'_>) -> Option<Review> {
-        let source = self.text(fields, "source");
+        let source = self.checked(fields, "source", without_credentials);
         let by = self.text(fields, "by");
         let on = self.day(fields);
         let digest = match fields.get("digest") {
@@ -83,6 +83,18 @@ impl Reader<'_> {
             })
         })
     }
+}
+
+/// The source goes into evidence and reports as it is written.
+fn without_credentials(text: &str) -> Result<String, scalar::Refusal> {
+    let authority = text.split_once("://").and_then(|(_, rest)| rest.split(['/', '?', '#']).next());
+    if authority.is_some_and(|authority| authority.contains('@')) {
+        return Err((
+            "it carries credentials, and evidence would show them".to_owned(),
+            "name the page without them, or a copy of it beside this file".to_owned(),
+        ));
+    }
+    Ok(text.to_owned())
 }
 
 #[cfg(test)]

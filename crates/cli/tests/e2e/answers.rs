@@ -38,6 +38,8 @@ fn evidence_counts_only_for_what_it_is_about() {
     let asked = project.run(&["can", "roll-back", "--format", "json"]);
     assert_eq!(asked.code, Some(0), "{asked}");
     assert_is_result(&asked, "promote_small_step");
+    let shown = project.run(&["can", "roll-back"]).out();
+    assert!(shown.starts_with("\nyes  the way back is proven; "), "{shown}");
 
     for (from, to, reason) in [
         ("version: \"2.4.0\"", "version: \"2.4.1\"", "another version of `new`"),
@@ -87,6 +89,7 @@ fn evidence_counts_only_for_what_it_is_about() {
     not_any_more(&project, "stale");
     let asked = project.run(&["can", "roll-back"]);
     assert_eq!(asked.code, Some(11), "{asked}");
+    assert!(asked.out().starts_with("\nno  the way back is not proven: "), "{asked}");
 }
 
 /// A result has every field that programs may count on.

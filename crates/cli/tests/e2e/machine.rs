@@ -243,3 +243,15 @@ fn rejected_secret_of_a_release_is_its_failure() {
     assert_eq!(drilled.code, Some(10), "{drilled}");
     assert!(drilled.codes(Some("new")).contains(&"credential-rejected".to_owned()), "{drilled}");
 }
+
+#[test]
+fn an_answer_that_cannot_be_written_is_named() {
+    let full = fs::File::options().write(true).open("/dev/full").expect("Linux has it");
+    let done = Command::new(env!("CARGO_BIN_EXE_surestep"))
+        .arg("schema")
+        .stdout(full)
+        .output()
+        .expect("it runs");
+    let error = String::from_utf8_lossy(&done.stderr);
+    assert!(error.contains("the answer could not be written"), "{error}");
+}

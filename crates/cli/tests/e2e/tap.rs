@@ -140,9 +140,10 @@ fn a_script_that_cannot_be_read_says_where() {
 
 #[test]
 fn what_was_typed_wrong_is_usage_and_named() {
-    let cases: [(&[&str], &str); 4] = [
+    let cases: [(&[&str], &str); 5] = [
         (&["--profile", "opnai"], "did you mean `openai`?"),
         (&["--upstream", "nonsense"], "--upstream"),
+        (&["--upstream", "https://u:hunter2@x.invalid/v1"], "it carries credentials"),
         (&["--upstream", "https://x.invalid/v1", "--ca", "none.pem"], "none.pem"),
         (&["--control", "/nowhere/to/be/found/x.sock"], "x.sock"),
     ];
@@ -155,6 +156,7 @@ fn what_was_typed_wrong_is_usage_and_named() {
         let error = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(2), "{arguments:?}: {error}");
         assert!(error.contains(named) && !error.contains("the tap listens"), "{error}");
+        assert!(!error.contains("hunter2"), "{error}");
     }
 }
 

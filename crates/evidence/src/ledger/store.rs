@@ -145,7 +145,17 @@ impl Store {
 
     /// Begins a transaction that will write: it waits for the lock now and not in its middle, where SQLite could not wait.
     pub(crate) async fn begin(&self) -> Result<Tx, LedgerError> {
-        self.pool.begin_with("BEGIN IMMEDIATE").await.map_err(|source| self.failed(source))
+        const BEGIN: &str = "BEGIN IMMEDIATE";
+        match self.pool.begin_with(BEGIN).await {
+            // On a full disk SQLite may end a transaction by itself; the driver goes on counting it, and a new connection counts anew.
+            Err(sqlx::Error::InvalidSavePointStatement) => {
+                let counting = self.pool.acquire().await.map_err(|source| self.failed(source))?;
+                counting.close().await.map_err(|source| self.failed(source))?;
+                self.pool.begin_with(BEGIN).await
+            }
+            result => result,
+        }
+        .map_err(|source| self.failed(source))
     }
 
     /// Begins a transaction that only reads: all its reads see one state.

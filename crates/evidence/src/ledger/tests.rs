@@ -410,6 +410,17 @@ async fn full_disk_is_named_and_loses_nothing() {
     assert_eq!(fixture.ledger.verify().await.unwrap().records, 1);
 }
 
+/// On a full disk SQLite may end a transaction by itself, and the driver goes on counting it.
+#[tokio::test]
+async fn a_transaction_that_sqlite_ended_ends_nothing_else() {
+    let fixture = ledger_of(1).await;
+    let mut tx = fixture.ledger.store.begin().await.unwrap();
+    fixture.ledger.store.rows_in(&mut tx, query("ROLLBACK")).await.unwrap();
+    drop(tx);
+    fixture.ledger.append(sealed("run", 2)).await.unwrap();
+    assert_eq!(fixture.ledger.verify().await.unwrap().records, 2);
+}
+
 #[tokio::test]
 async fn reading_writes_nothing() {
     let fixture = ledger_of(2).await;

@@ -284,6 +284,10 @@ fn odd_things_are_warnings() {
         "12:34: `{modle}` is no placeholder and is handed over as it stands (did you mean `{model}`?)",
     );
     check_warnings(
+        &spoilt("{ BASE_URL: \"{tap}\" }", "{ BASE_URL: \"{tap}\", M: \"{{model}}\" }"),
+        "12:34: of `{{model}}` one pair of braces stays (write `{model}`)",
+    );
+    check_warnings(
         &spoilt("modes: [unary]", "modes: [unary, unary]"),
         "5:18: `unary` stands twice in `provider.modes`",
     );

@@ -103,6 +103,22 @@ fn secrets_are_refused_and_never_shown() {
             "hunter2",
             "it carries credentials",
         ),
+        (
+            spoilt(
+                "name: simulated",
+                "name: acme\n  key: env:A\n  base_url: https://h/v1\n  proxy: http://u:hunter2@egress:3128",
+            ),
+            "hunter2",
+            "name a proxy that asks for none",
+        ),
+        (
+            spoilt(
+                "service: bot",
+                "service: bot\ncontract: { reviewed: [{ source: \"https://u:hunter2@wiki/x\", on: 2026-11-20, by: us }] }",
+            ),
+            "hunter2",
+            "evidence would show them",
+        ),
     ] {
         let errors = load_text(&source).expect_err("a problem");
         let everything = format!("{errors}\n{}", lines_of(&errors.0));
