@@ -7,6 +7,7 @@
 
 mod asking;
 mod bench;
+mod files;
 pub mod learning;
 mod path;
 pub mod plan;

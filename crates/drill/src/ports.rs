@@ -4,6 +4,7 @@
 
 use std::future::Future;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use contract::smoke::Wording;
@@ -100,7 +101,7 @@ pub struct Upstream {
     /// Where its host is really reached (`host:port`).
     pub connect_to: Option<String>,
     /// A PEM file with extra trust for it.
-    pub ca: Option<std::path::PathBuf>,
+    pub ca: Option<PathBuf>,
     /// An egress proxy's URL.
     pub proxy: Option<String>,
 }
@@ -137,7 +138,7 @@ pub struct Proxy {
     /// Its URL: `http://127.0.0.1:PORT`.
     pub url: String,
     /// A PEM file with the system's trust and the CA of this run.
-    pub trust: std::path::PathBuf,
+    pub trust: PathBuf,
     /// Whether the release gets that file by the variables of its clients.
     pub hands_over_trust: bool,
 }
@@ -215,6 +216,59 @@ pub trait Releases: Send + Sync + 'static {
     /// Asks whatever listens at `address` in the format that all fronts of [`RunningRelease::front_uniform`] share: the way
     /// to ask through a route whose two releases are of different kinds.
     fn ask_uniform(&self, address: SocketAddr, ask: Ask) -> impl Future<Output = Asked> + Send;
+
+    /// Lists what lies in the folders of releases: to be called before they are started.
+    fn list_files(&self, folders: Folders) -> impl Future<Output = ()> + Send;
+
+    /// Returns what the files got since they were listed, or since this was asked last.
+    fn changed_files(&self) -> impl Future<Output = ChangedFiles> + Send;
+
+    /// Tells whether a process that no release of this run has started has a file open for writing.
+    fn is_written_by_others(&self, file: FileId) -> impl Future<Output = bool> + Send;
+}
+
+/// The folders of releases.
+#[derive(Clone, Debug, Default)]
+pub struct Folders {
+    /// Where releases run; several may be one, or lie in each other.
+    pub of_releases: Vec<PathBuf>,
+    /// Files that are looked at elsewhere, or are none of a release's; `*` and `?` in a name stand for any.
+    pub left_out: Vec<PathBuf>,
+}
+
+/// A file, whatever its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct FileId {
+    /// The device on which it lies.
+    pub device: u64,
+    /// Its inode.
+    pub inode: u64,
+}
+
+/// What was found in the folders of releases.
+#[derive(Clone, Debug, Default)]
+pub struct ChangedFiles {
+    /// The files that have changed.
+    pub files: Vec<ChangedFile>,
+    /// What was not read, and why: which bound was met.
+    pub not_read: Vec<String>,
+}
+
+/// A file that is new, or that has changed.
+#[derive(Clone, Debug)]
+pub struct ChangedFile {
+    /// The places of its folder in [`Folders::of_releases`]: several, where they are one.
+    pub folders: Vec<usize>,
+    /// Its path from there.
+    pub path: String,
+    /// Which one it is.
+    pub id: FileId,
+    /// Whether nobody but its owner may read it.
+    pub is_private: bool,
+    /// What was written to it; all of it, unless it is a log that was only added to.
+    pub fresh: Sensitive,
+    /// What such a log held before.
+    pub old: Sensitive,
 }
 
 /// Values known at run time.
@@ -259,6 +313,9 @@ pub trait RunningRelease: Send + Sync + 'static {
     /// Returns what a service has written to those of its outputs that are none of its log sources. They are logs where it runs
     /// in production, whether or not anybody names them; nothing is demanded of them, but no secret may be in them.
     fn beside_logs(&self) -> Sensitive;
+
+    /// Tells whether one of its processes has a file open for writing.
+    fn writes_to(&self, file: FileId) -> impl Future<Output = bool> + Send;
 
     /// Looks again whether a service is ready, as it was before it was asked, and gives it some time to recover. `Err` says what it
     /// answered last. A release that has no such place is always ready.

@@ -11,7 +11,6 @@ use judge::{Fact, Finding, Phase, Role, Severity, Verdict};
 
 use crate::bench::{Bench, ControlPort};
 use crate::path::{Path, fronts};
-use crate::plan;
 use crate::ports::{PortError, Releases, RunningRelease as _, Tap, TrafficSwitch};
 use crate::progress::Event;
 use crate::review::{pair_settings, review_contract};
@@ -21,6 +20,7 @@ use crate::run::{
 };
 use crate::settings::Run;
 use crate::smoke::{Alive, leaks_so_far, smoke, smoke_running};
+use crate::{files, plan};
 
 /// How long a lease lasts unless it is renewed, which each step does. A dead process's lease is taken over at once.
 const LEASE: SignedDuration = SignedDuration::from_mins(30);
@@ -348,6 +348,8 @@ impl<T: Tap, R: Releases, C: ControlPort, S: TrafficSwitch> Steps<'_, T, R, C, S
         let of_fresh_start = self.smoke_again(&probes, path).await?;
         findings.extend(broken_by_new(&of_fresh_start));
         findings.extend(of_fresh_start);
+        // Now that all of them have ended: what they write last is written.
+        findings.extend(files::search(self.bench, &Role::BOTH, &[]).await);
         self.step(7, "serve by rollback", findings, report).await?;
         self.done(proving, "asked").await
     }

@@ -10,12 +10,12 @@ use tokio::sync::Semaphore;
 
 use crate::asking::Probing;
 use crate::bench::{Bench, ControlPort};
-use crate::plan;
 use crate::ports::{Releases, Tap};
 use crate::progress::Event;
 use crate::records::Clerk;
 use crate::review::review_contract;
 use crate::smoke::{Alive, Smoked, smoke};
+use crate::{files, plan};
 
 /// Work that could not be done. The decision is hold.
 #[derive(Debug, thiserror::Error)]
@@ -114,14 +114,18 @@ async fn smoke_all<T: Tap, R: Releases, C: ControlPort>(
     for (role, probes) in plans {
         bench.progress.event(Event::Planned { role: *role, probes: probes.len() });
     }
+    let roles: Vec<Role> = plans.iter().map(|(role, _)| *role).collect();
+    files::list(bench, &roles).await;
     let smokes = plans.iter().map(|(role, probes)| async {
         let controls = controls(bench, *role).await;
         let smoked = smoke(bench, &slots, &controls, *role, probes).await;
         (*role, controls, smoked)
     });
+    let mut all = join_all(smokes).await;
+    search_files(bench, &roles, &mut all).await;
     let mut alive = Vec::new();
     let mut profiles: Vec<(Role, Vec<WireProfile>)> = Vec::new();
-    for (role, controls, smoked) in join_all(smokes).await {
+    for (role, controls, smoked) in all {
         report.controls.extend(controls.into_iter().map(|(mode, control)| (role, mode, control)));
         profiles.push((role, smoked.probings.iter().filter_map(wire_profile).collect()));
         keep_smoke(bench, keeper, role, &smoked, report).await?;
@@ -129,6 +133,30 @@ async fn smoke_all<T: Tap, R: Releases, C: ControlPort>(
     }
     compare_pair(bench, keeper, &profiles, report).await?;
     Ok(alive)
+}
+
+/// A release that was smoked, and how surestep's own calls fared meanwhile.
+type SmokedRole<R, P> = (Role, Vec<(contract::Mode, Control)>, Smoked<R, P>);
+
+/// Searches what the releases have written beside themselves: when both have been asked, as they may share a folder.
+async fn search_files<T: Tap, R: Releases, C: ControlPort>(
+    bench: &Bench<T, R, C>,
+    roles: &[Role],
+    all: &mut [SmokedRole<R::Running, T::Port>],
+) {
+    let running: Vec<(Role, &R::Running)> = all
+        .iter()
+        .filter_map(|(role, _, smoked)| Some((*role, &smoked.alive.as_ref()?.running)))
+        .collect();
+    for finding in files::search(bench, roles, &running).await {
+        let mut probings: Vec<_> =
+            all.iter_mut().map(|(role, _, smoked)| (*role, &mut smoked.probings)).collect();
+        let left = files::attach(finding, &mut probings);
+        // A release that was asked nothing has no log to be judged.
+        if let (Some(finding), Some((_, _, smoked))) = (left, all.first_mut()) {
+            smoked.problems.push(finding);
+        }
+    }
 }
 
 /// Makes surestep's own calls to the provider of a release.

@@ -11,6 +11,7 @@ use crate::{
 mod client;
 mod fallback;
 mod fields;
+mod files;
 mod live;
 mod observability;
 mod outcome;
@@ -20,6 +21,7 @@ pub(crate) mod wire;
 
 pub use client::BROKEN_BY_LEAVER;
 pub use fields::required_fields_found;
+pub use files::{Age, FileKind, FileLeak, in_files, not_searched};
 pub use live::Control;
 pub use observability::{LeakKind, LeakSeen, LogEvidence, leaked};
 

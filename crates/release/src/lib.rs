@@ -4,7 +4,8 @@
 //!
 //! - `environment` and `placeholders` make what a process gets; nothing of surestep's own environment leaks into it.
 //! - `process` spawns, `tree` finds and ends every descendant, [`supervise`] sees to that even when surestep is killed.
-//! - `command` and `service` run the two kinds of process; `capture` and `logs` keep what they write, within limits.
+//! - `command` and `service` run the two kinds of process; `capture` and `logs` keep what they write, within limits; `files` finds what they
+//!   write beside themselves.
 //! - `http` asks, `mapped` and `gateway` read the reply, `front` puts any release behind an HTTP address of ours.
 //!
 //! Invariants: answers and logs are [`evidence::Sensitive`]; nothing here prints; no wait and no buffer is without a limit.
@@ -13,6 +14,7 @@ mod capture;
 mod command;
 mod cpu;
 mod environment;
+mod files;
 mod front;
 mod gateway;
 mod http;

@@ -4,17 +4,20 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fmt;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
-use drill::ports::{Ask, Asked, PortError, Releases, Start};
+use drill::ports::{Ask, Asked, ChangedFiles, FileId, Folders, PortError, Releases, Start};
 use drill::settings::{LogSource, Release, Run};
 
+use crate::capture::lock;
 use crate::command::Commands;
+use crate::files::{Files, holders};
 use crate::front;
 use crate::http::Http;
 use crate::logs::LogSources;
 use crate::otlp::Receiver;
 use crate::placeholders::Placeholders;
+use crate::process::on_blocking_thread;
 use crate::running::{HttpRelease, Kind, Running};
 use crate::service::{Service, ServiceStart};
 
@@ -43,12 +46,14 @@ impl fmt::Debug for RunnerConfig {
 pub struct ReleaseRunner {
     config: RunnerConfig,
     http: Http,
+    /// What lies in the folders of the releases.
+    files: Arc<Mutex<Files>>,
 }
 
 impl ReleaseRunner {
     /// Makes a runner; nothing is started yet.
     pub fn new(config: RunnerConfig) -> Self {
-        Self { config, http: Http::plain() }
+        Self { config, http: Http::plain(), files: Arc::default() }
     }
 
     async fn start_kind(&self, release: &Release, start: Start) -> Result<Kind, PortError> {
@@ -125,5 +130,21 @@ impl Releases for ReleaseRunner {
 
     async fn ask_uniform(&self, address: SocketAddr, ask: Ask) -> Asked {
         front::ask(&self.http, address, ask).await
+    }
+
+    async fn list_files(&self, folders: Folders) {
+        let files = Arc::clone(&self.files);
+        on_blocking_thread(move || *lock(&files) = Files::list(folders)).await;
+    }
+
+    async fn changed_files(&self) -> ChangedFiles {
+        let files = Arc::clone(&self.files);
+        // A runtime that shuts down has no use for it.
+        tokio::task::spawn_blocking(move || lock(&files).changed()).await.unwrap_or_default()
+    }
+
+    async fn is_written_by_others(&self, file: FileId) -> bool {
+        let look = tokio::task::spawn_blocking(move || holders::is_written_by_others(file));
+        look.await.unwrap_or_default()
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use contract::{Mode, Surface};
-use drill::ports::{Ask, Asked, LogPosition, Logged, PortError, RunningRelease, Way};
+use drill::ports::{Ask, Asked, FileId, LogPosition, Logged, PortError, RunningRelease, Way};
 use drill::settings::HttpAsk;
 use evidence::Sensitive;
 use http::uri::Scheme;
@@ -150,6 +150,14 @@ impl RunningRelease for Running {
             Kind::Http(HttpRelease { service: Some(service), .. }) => service.beside_logs(),
             // A command's go with each ask; an instance that runs already has outputs, but not for us to read.
             Kind::Http(_) | Kind::Command(_) => Sensitive::new(""),
+        }
+    }
+
+    async fn writes_to(&self, file: FileId) -> bool {
+        match &self.inner.kind {
+            Kind::Http(HttpRelease { service: Some(service), .. }) => service.writes_to(file).await,
+            // A command's processes are gone by then; those of an instance that runs already are not ours to look at.
+            Kind::Http(_) | Kind::Command(_) => false,
         }
     }
 

@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use drill::ports::{LogPosition, Logged, PortError};
+use drill::ports::{FileId, LogPosition, Logged, PortError};
 use drill::settings::{Release, ServiceRun};
 use evidence::Sensitive;
 use rustix::process::Signal;
@@ -15,6 +15,7 @@ use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use crate::cpu::CpuWaits;
 use crate::environment::{self, Variables};
+use crate::files::holders;
 use crate::http::{Http, Life};
 use crate::logs::{LogSources, OutputLogs, PipeLog};
 use crate::otlp::Receiver;
@@ -283,6 +284,15 @@ impl Service {
     /// The same of all that it has now.
     pub(crate) async fn cpu_waits_of_all(&self) -> CpuWaits {
         self.tree.cpu_waits().await.1
+    }
+
+    /// Tells whether one of its processes has a file open for writing.
+    pub(crate) async fn writes_to(&self, file: FileId) -> bool {
+        let members = self.tree.cpu_waits().await.0;
+        let look = tokio::task::spawn_blocking(move || {
+            members.into_iter().any(|pid| holders::writes(pid, file))
+        });
+        look.await.unwrap_or_default()
     }
 
     /// Returns what the log sources got since a position.

@@ -33,6 +33,8 @@ const ASKED: usize = 60;
 /// More than surestep keeps of one ask's log.
 const FLOOD_LINES: usize = 1_500;
 const FLOOD_LINE: usize = 1_024;
+/// More than surestep reads of one file.
+const KEPT_BYTES: usize = 5 * 1024 * 1024;
 
 /// Where the provider is and what it knows us by. No `Debug`: it holds the key.
 pub(super) struct Access {
@@ -79,6 +81,7 @@ impl Bot {
             }
         }
         self.log_payload(question, &result);
+        self.keep(question);
         self.deliver(result, stream).await
     }
 
@@ -255,6 +258,19 @@ impl Bot {
             fields.retain(|name, _| name != left_out);
         }
         say(&line.to_string());
+    }
+
+    /// What a cache must not hold, where the defect is to put it there.
+    fn keep(&self, question: &str) {
+        let text = match self.defect {
+            Defect::KeepsKey => format!("{{\"key\": \"{}\"}}", self.access.key),
+            Defect::KeepsAsks => format!("{{\"question\": \"{question}\"}}"),
+            Defect::KeepsMuch => " ".repeat(KEPT_BYTES),
+            _ => return,
+        };
+        if std::fs::write("cache.json", text).is_err() {
+            say("the cache could not be written");
+        }
     }
 
     /// What must not be in a log, where the defect is to write it.

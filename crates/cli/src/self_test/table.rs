@@ -241,6 +241,14 @@ const LOGS: &[Case] = &[
         .at(Gate::Observability),
     Case::new("log-leaks-completion", Defect::LogsAnswer, "logs what it answers")
         .at(Gate::Observability),
+    Case::new("file-holds-credential", Defect::KeepsKey, "keeps its key in a cache")
+        .at(Gate::Observability),
+    Case::new("file-holds-conversation", Defect::KeepsAsks, "keeps what it is asked in a cache")
+        .at(Gate::Observability)
+        .warned(),
+    Case::new("files-not-searched", Defect::KeepsMuch, "keeps more than is read of a file")
+        .at(Gate::Observability)
+        .noted(),
     Case::new("secret-too-short", Defect::None, "has a secret that stands everywhere by chance")
         .with(&[("/releases/new/secrets/PIN", "\"file:pin\"")])
         .warned(),

@@ -1,8 +1,9 @@
 //! No secret, prompt or completion is written down, wherever a release or a provider puts it.
 
 use std::fs;
+use std::path::Path;
 
-use crate::support::{BadProvider, Done, Plan, Project, Release};
+use crate::support::{BadProvider, Done, Plan, Project, Release, plain_folder, quoted};
 
 /// Runs in every format; the last one is JSON.
 fn check_in_all_formats(project: &Project) -> [Done; 3] {
@@ -95,6 +96,55 @@ fn leaks_into_logs_are_found_and_not_repeated() {
             });
         }
     });
+}
+
+/// A leaky service in a folder of its own.
+fn leaky_in(folder: &Path, leak: &str, file: &str) -> Release {
+    let script = plain_folder().join("leaky.py").display().to_string();
+    Release::service("2.4.0", &["python3", &script])
+        .env("LEAK", leak)
+        .env("LOG_FILE", file)
+        .key("directory", &quoted(&folder.display().to_string()))
+}
+
+#[test]
+fn leaks_into_files_that_nobody_named_are_found_and_not_repeated() {
+    let log = &["log-leaks-credential", "log-leaks-prompt"][..];
+    std::thread::scope(|scope| {
+        for (leak, file, expected) in [
+            ("file", "debug.log", log),
+            ("file", "cache.json", &["file-holds-credential"]),
+            ("sqlite", "", &["file-holds-credential"]),
+        ] {
+            scope.spawn(move || {
+                let folder = tempfile::tempdir().expect("a temporary folder");
+                let release = leaky_in(folder.path(), leak, file);
+                let codes = check(&Plan::with_new(release).write(), 10);
+                assert_eq!(codes, expected, "{leak} {file}");
+            });
+        }
+    });
+}
+
+#[test]
+fn old_leak_in_a_log_that_is_added_to_is_a_warning() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let release = leaky_in(folder.path(), "file-clean", "debug.log");
+    let project = Plan::with_new(release).write();
+    let old = format!("using key {}\n", project.plan.key);
+    fs::write(folder.path().join("debug.log"), old).expect("a log is written");
+    let done = project.run(&["check", "--release", "new", "--format", "json"]);
+    let found = done.json();
+    let seen: Vec<_> = found["findings"]
+        .as_array()
+        .expect("findings")
+        .iter()
+        .filter(|finding| finding["code"] == "log-leaks-credential")
+        .map(|finding| (finding["severity"].clone(), finding["seen"].clone()))
+        .collect();
+    let expected = "debug.log has secret COMETAPI_API_KEY of new (plain, from before this run)";
+    assert_eq!(seen, [("warn".into(), expected.into())], "{done}");
+    assert_clean(&project, &[&done]);
 }
 
 #[test]

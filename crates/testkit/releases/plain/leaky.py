@@ -3,6 +3,7 @@
 import base64
 import json
 import os
+import sqlite3
 import sys
 import traceback
 import urllib.parse
@@ -29,6 +30,10 @@ def write(text):
     elif LEAK == "file":
         with open(os.environ["LOG_FILE"], "a", encoding="utf-8") as log:
             log.write(text + "\n")
+    elif LEAK == "sqlite":
+        with sqlite3.connect("cache.db") as cache:
+            cache.execute("create table if not exists calls (call text)")
+            cache.execute("insert into calls values (?)", (text,))
     elif LEAK == "traceback":
         try:
             raise ValueError(text)
@@ -62,12 +67,15 @@ class Call(service.Call):
 
     def send(self, until):
         status, request_id, body = super().send(until)
-        if LEAK in ("stderr", "stdout", "file", "traceback", "base64", "encoded"):
+        if LEAK in ("stderr", "stdout", "file", "sqlite", "traceback", "base64", "encoded"):
             try:
                 text = json.loads(body)["choices"][0]["message"]["content"]
             except (ValueError, LookupError, TypeError):
                 text = ""
             write(said(self.document["messages"][0]["content"], text))
+        if LEAK == "file-clean":
+            with open(os.environ["LOG_FILE"], "a", encoding="utf-8") as log:
+                log.write("called the provider\n")
         if LEAK == "completion":
             write(json.dumps({"reply": body.decode(errors="replace")}))
         return status, request_id, body
