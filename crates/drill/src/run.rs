@@ -212,6 +212,7 @@ fn wire_profile(probing: &Probing) -> Option<WireProfile> {
         credential: call.request.credential.clone(),
         model: call.request.model.clone(),
         shape: call.request.shape.clone(),
+        roles: call.request.roles.clone(),
     })
 }
 

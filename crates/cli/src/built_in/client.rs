@@ -207,7 +207,7 @@ impl Bot {
             _ => model,
         };
         let message = |content: &str| json!({ "role": "user", "content": content });
-        let messages: Vec<Value> = match self.defect {
+        let mut messages: Vec<Value> = match self.defect {
             Defect::CutsQuestion => {
                 vec![message(&question.chars().take(ASKED).collect::<String>())]
             }
@@ -219,6 +219,8 @@ impl Bot {
             }
             _ => vec![message(question)],
         };
+        let instructing = if self.defect == Defect::InstructsAsUser { "user" } else { "system" };
+        messages.insert(0, json!({ "role": instructing, "content": "Be brief." }));
         let mut body = json!({ "model": model, "messages": messages });
         if stream && self.defect != Defect::NeverStreams {
             body["stream"] = json!(true);

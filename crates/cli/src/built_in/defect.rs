@@ -23,6 +23,7 @@ pub(crate) enum Defect {
     KeyAsModel,
     BadParameter,
     FurtherField,
+    InstructsAsUser,
     CutsQuestion,
     SendsQuestionsAlong,
     CallsTwice,

@@ -404,6 +404,12 @@ const PAIRS: &[Case] = &[
     .drilled(Fault::None)
     .warned(),
     Case::new(
+        "pair-request-differs",
+        Defect::InstructsAsUser,
+        "sends its instructions as the user's words, and the other release as its own",
+    )
+    .drilled(Fault::None),
+    Case::new(
         "step-not-reached",
         Defect::LosesText,
         "fails its smoke, so that no traffic may move",
