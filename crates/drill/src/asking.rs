@@ -11,8 +11,8 @@ use judge::judging::{
 };
 use judge::logs::{LogContext, read};
 use judge::{
-    AnswerRelation, Observation, Outcome, OutcomeKind, Probe, Repeat, Role, Stimulus, is_bare,
-    relate, telemetry,
+    AnswerForm, AnswerRelation, Observation, Outcome, OutcomeKind, Probe, Repeat, Role, Stimulus,
+    form_of, relate, telemetry,
 };
 use tokio::time::Instant;
 
@@ -47,8 +47,8 @@ pub(crate) struct Probing {
     /// `None` when the release could not be asked at all.
     pub(crate) outcome: Option<Outcome>,
     pub(crate) judged: Judged,
-    /// Whether the answer was the delivered text and nothing else; `None` where that does not stand in it.
-    pub(crate) is_bare: Option<bool>,
+    /// In which form the delivered text stands in the answer; `None` where it does not stand there as a whole.
+    pub(crate) form: Option<AnswerForm>,
     /// Each ask, where there were several.
     pub(crate) repeats: Vec<Repeat>,
 }
@@ -164,7 +164,7 @@ pub(crate) async fn probe<T: Tap, R: Releases, C: ControlPort>(
     bench.live_calls.spend(&observation);
     let delivered: Vec<&str> = delivered.iter().map(contract::DeliveredText::expose).collect();
     let answer = relate(asked.answer.as_ref().map(Sensitive::expose), &delivered, &names.label);
-    let is_bare = is_bare(asked.answer.as_ref().map(Sensitive::expose), &delivered);
+    let form = form_of(asked.answer.as_ref().map(Sensitive::expose), &delivered);
     let context = log_context(bench, subject.role, probe.mode, &observation);
     let logs = match &asked.logs {
         Some(own) => log_evidence(own, &asked, &context, &bench.scanner),
@@ -191,7 +191,7 @@ pub(crate) async fn probe<T: Tap, R: Releases, C: ControlPort>(
         machine,
     });
     let outcome = Some(asked.outcome);
-    Probing { probe: probe.clone(), observation, outcome, judged, is_bare, repeats: Vec::new() }
+    Probing { probe: probe.clone(), observation, outcome, judged, form, repeats: Vec::new() }
 }
 
 /// Waits until the release has called its provider and got into it; or gives up, since it does not call.
@@ -505,7 +505,7 @@ mod tests {
                 log_findings: Vec::new(),
                 logs_judged: false,
             },
-            is_bare: None,
+            form: None,
             repeats: Vec::new(),
         }
     }

@@ -8,6 +8,7 @@
 mod asking;
 mod bench;
 pub mod learning;
+mod pair;
 mod path;
 pub mod plan;
 pub mod ports;

@@ -533,7 +533,7 @@ pub(crate) fn not_asked(probe: &Probe, why: Finding) -> Probing {
             log_findings: Vec::new(),
             logs_judged: false,
         },
-        is_bare: None,
+        form: None,
         repeats: Vec::new(),
     }
 }

@@ -1,11 +1,14 @@
-//! Compares what the two releases put on the wire.
+//! Compares the two releases of a pair: what they put on the wire, and how they treat their callers.
 
 use contract::{MessageRole, Mode, Shape};
 
 use crate::judging::carries_credential;
 use crate::{AuthScheme, Finding, Fingerprint, Role, Severity};
 
+mod callers;
 mod roles;
+
+pub use self::callers::{AnswerSeen, CallerProfile, compare_callers};
 
 /// What one release put on the wire for the live happy path in one mode.
 #[derive(Clone, Debug, PartialEq, Eq)]

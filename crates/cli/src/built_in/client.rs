@@ -97,6 +97,9 @@ impl Bot {
             (Defect::RefusesGoodReplies, Ok(_)) => Err(Refused("not_wanted")),
             (Defect::LosesEnd, Ok(text)) => Ok(text.chars().take(KEPT).collect()),
             (Defect::AnswersTwice, Ok(text)) => Ok(format!("{text}{text}")),
+            (Defect::EscapesAnswers, Ok(text)) => {
+                Ok(text.replace('&', "&amp;").replace('<', "&lt;").replace('"', "&quot;"))
+            }
             (Defect::AnswersItself, Ok(_)) => Ok("I am fine, thank you.".to_owned()),
             (Defect::Hangs, Err(_)) => std::future::pending().await,
             (Defect::Crashes, Err(_)) => std::process::abort(),

@@ -56,6 +56,7 @@ pub(crate) enum Defect {
     LosesEnd,
     AnswersTwice,
     AnswersItself,
+    EscapesAnswers,
     BreaksUnicode,
     Hangs,
     Crashes,

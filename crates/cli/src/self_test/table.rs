@@ -410,6 +410,13 @@ const PAIRS: &[Case] = &[
     )
     .drilled(Fault::None),
     Case::new(
+        "pair-answer-escaped",
+        Defect::EscapesAnswers,
+        "escapes its answers, and the other release gives them as they are",
+    )
+    .drilled(Fault::None)
+    .asked(&["auth-invalid-credential", "happy-unicode"]),
+    Case::new(
         "step-not-reached",
         Defect::LosesText,
         "fails its smoke, so that no traffic may move",

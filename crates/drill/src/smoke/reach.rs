@@ -83,7 +83,7 @@ mod tests {
             observation: Observation { lost, ..Observation::default() },
             outcome: None,
             judged: Judged::default(),
-            is_bare: None,
+            form: None,
             repeats: Vec::new(),
         }
     }
