@@ -5,6 +5,7 @@ use std::time::Duration;
 use contract::Mode;
 use contract::smoke::Wording;
 use evidence::{Form, NeedleKind, Scanner, Sensitive};
+use judge::compare::MediaType;
 use judge::judging::{
     BROKEN_BY_LEAVER, Case, Control, Judged, LeakKind, LeakSeen, LogEvidence, Machine, Policy,
     judge,
@@ -49,6 +50,8 @@ pub(crate) struct Probing {
     pub(crate) judged: Judged,
     /// In which form the delivered text stands in the answer; `None` where it does not stand there as a whole.
     pub(crate) form: Option<AnswerForm>,
+    /// As what the answer was declared to its caller.
+    pub(crate) media_type: Option<MediaType>,
     /// Each ask, where there were several.
     pub(crate) repeats: Vec<Repeat>,
 }
@@ -190,8 +193,15 @@ pub(crate) async fn probe<T: Tap, R: Releases, C: ControlPort>(
         afterwards,
         machine,
     });
-    let outcome = Some(asked.outcome);
-    Probing { probe: probe.clone(), observation, outcome, judged, form, repeats: Vec::new() }
+    Probing {
+        probe: probe.clone(),
+        observation,
+        outcome: Some(asked.outcome),
+        judged,
+        form,
+        media_type: asked.media_type,
+        repeats: Vec::new(),
+    }
 }
 
 /// Waits until the release has called its provider and got into it; or gives up, since it does not call.
@@ -207,6 +217,7 @@ fn left(after: Duration) -> Asked {
         answer: None,
         shown: None,
         reply: None,
+        media_type: None,
         logs: None,
         beside: None,
         cut: false,
@@ -506,6 +517,7 @@ mod tests {
                 logs_judged: false,
             },
             form: None,
+            media_type: None,
             repeats: Vec::new(),
         }
     }

@@ -1,8 +1,9 @@
 //! Step 3 of a drill: the two releases are compared with each other.
 
+use contract::Mode;
 use judge::catalogue::HAPPY_LIVE;
 use judge::compare::{
-    AnswerSeen, CallerProfile, PairIntent, WireProfile, compare, compare_callers,
+    AnswerSeen, AskedAlike, CallerProfile, PairIntent, WireProfile, compare, compare_callers,
 };
 use judge::{Fact, Outcome, OutcomeKind, Role, Verdict};
 
@@ -10,6 +11,7 @@ use crate::asking::Probing;
 use crate::bench::{Bench, ControlPort};
 use crate::ports::{Releases, Tap};
 use crate::run::{Keeper, RunError, RunReport, end_step};
+use crate::settings::{AnswerAt, HttpAsk, Run};
 use crate::smoke::Smoked;
 
 /// What a release is compared by.
@@ -37,6 +39,7 @@ fn answer_seen(probing: &Probing) -> Option<AnswerSeen> {
         probe: probing.probe.id,
         mode: probing.probe.mode,
         form: probing.form,
+        media_type: probing.media_type,
     })
 }
 
@@ -55,6 +58,29 @@ fn wire_profile(probing: &Probing) -> Option<WireProfile> {
         shape: call.request.shape.clone(),
         roles: call.request.roles.clone(),
     })
+}
+
+/// Tells whether both releases are asked alike in a mode, and which media type fits that.
+fn asked_alike(new: &Run, rollback: &Run, mode: Mode) -> Option<AskedAlike> {
+    let of = |run: &Run| match run.http_ask()? {
+        HttpAsk::Mapped { unary, stream } => {
+            let mapping = match mode {
+                Mode::Unary => unary,
+                Mode::Stream => stream,
+            };
+            Some(match mapping.as_ref()?.answer {
+                AnswerAt::Pointer(_) => Some("application/json"),
+                AnswerAt::Text => None,
+                AnswerAt::EventPointer(_) | AnswerAt::EventData => Some("text/event-stream"),
+            })
+        }
+        HttpAsk::Openai { .. } => Some(Some(match mode {
+            Mode::Unary => "application/json",
+            Mode::Stream => "text/event-stream",
+        })),
+    };
+    let fitting = of(new)?;
+    (of(rollback)? == fitting).then_some(AskedAlike { mode, fitting })
 }
 
 /// Step 3: compares what both releases put on the wire. With one release there is no pair, and no such step.
@@ -79,7 +105,11 @@ pub(crate) async fn compare_pair<T: Tap, R: Releases, C: ControlPort>(
     };
     let modes = &settings.provider.modes;
     let mut findings = compare(&new.wire, &rollback.wire, modes, intent);
-    findings.extend(compare_callers(&new.callers, &rollback.callers, modes));
+    let alike: Vec<AskedAlike> = modes
+        .iter()
+        .filter_map(|&mode| asked_alike(&settings.new.run, &settings.rollback.run, mode))
+        .collect();
+    findings.extend(compare_callers(&new.callers, &rollback.callers, modes, &alike));
     let verdict = Verdict::of(&findings, settings.gates.strict);
     let note = format!("compare: {}", verdict.as_str());
     keeper

@@ -10,6 +10,7 @@ use contract::smoke::Wording;
 use contract::{DeliveredText, Mode, Profile, Surface};
 use evidence::Sensitive;
 use futures_util::future::BoxFuture;
+use judge::compare::MediaType;
 use judge::reviews::Sighting;
 use judge::{AskId, Marker, Observation, Outcome, Role, Stimulus};
 
@@ -307,6 +308,8 @@ pub struct Asked {
     pub shown: Option<Sensitive>,
     /// All that a service replied, head and body, as far as it was read: what its user's side sees, whatever of it is the answer.
     pub reply: Option<Sensitive>,
+    /// As what the answer was declared; `None` where nobody declares anything, as a command, or where there was none.
+    pub media_type: Option<MediaType>,
     /// What a command logged during this ask; `None` for services, whose logs are read by position.
     pub logs: Option<Sensitive>,
     /// What a command wrote on standard error, where that is none of its log sources; see [`RunningRelease::beside_logs`].

@@ -534,6 +534,7 @@ pub(crate) fn not_asked(probe: &Probe, why: Finding) -> Probing {
             logs_judged: false,
         },
         form: None,
+        media_type: None,
         repeats: Vec::new(),
     }
 }

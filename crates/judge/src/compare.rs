@@ -6,9 +6,11 @@ use crate::judging::carries_credential;
 use crate::{AuthScheme, Finding, Fingerprint, Role, Severity};
 
 mod callers;
+mod media_type;
 mod roles;
 
-pub use self::callers::{AnswerSeen, CallerProfile, compare_callers};
+pub use self::callers::{AnswerSeen, AskedAlike, CallerProfile, compare_callers};
+pub use self::media_type::MediaType;
 
 /// What one release put on the wire for the live happy path in one mode.
 #[derive(Clone, Debug, PartialEq, Eq)]

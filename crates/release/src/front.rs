@@ -175,6 +175,7 @@ fn from_document(document: &Value) -> Option<Asked> {
         beside: None,
         cut: document.get("cut").and_then(Value::as_bool).unwrap_or_default(),
         reply: None,
+        media_type: None,
         cpu_wait: None,
     })
 }

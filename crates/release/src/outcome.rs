@@ -80,6 +80,7 @@ fn asked(outcome: Outcome, answer: Option<String>, shown: Option<String>) -> Ask
         answer: answer.map(Sensitive::new),
         shown: shown.map(Sensitive::new),
         reply: None,
+        media_type: None,
         logs: None,
         beside: None,
         cut: false,

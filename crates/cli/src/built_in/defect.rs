@@ -57,6 +57,7 @@ pub(crate) enum Defect {
     AnswersTwice,
     AnswersItself,
     EscapesAnswers,
+    AnswersAsPage,
     BreaksUnicode,
     Hangs,
     Crashes,

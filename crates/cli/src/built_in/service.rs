@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde_json::{Value, json};
@@ -56,10 +58,16 @@ impl Drop for Fragile {
     }
 }
 
-async fn ask(
-    State(served): State<Arc<Served>>,
-    Json(asked): Json<Value>,
-) -> (StatusCode, Json<Value>) {
+async fn ask(State(served): State<Arc<Served>>, Json(asked): Json<Value>) -> Response {
+    let is_page = served.bot.defect == Defect::AnswersAsPage;
+    let mut response = answer(served, &asked).await.into_response();
+    if is_page {
+        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/html"));
+    }
+    response
+}
+
+async fn answer(served: Arc<Served>, asked: &Value) -> (StatusCode, Json<Value>) {
     let question = asked["question"].as_str().unwrap_or_default().to_owned();
     if served.is_broken.swap(false, Ordering::SeqCst) {
         return reply(Err(Refused("broken_by_leaver")));

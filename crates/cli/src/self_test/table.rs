@@ -410,6 +410,12 @@ const PAIRS: &[Case] = &[
     )
     .drilled(Fault::None),
     Case::new(
+        "pair-reply-type-differs",
+        Defect::AnswersAsPage,
+        "declares its answers as a page, and the other release as JSON",
+    )
+    .drilled(Fault::None),
+    Case::new(
         "pair-answer-escaped",
         Defect::EscapesAnswers,
         "escapes its answers, and the other release gives them as they are",

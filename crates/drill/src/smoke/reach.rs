@@ -84,6 +84,7 @@ mod tests {
             outcome: None,
             judged: Judged::default(),
             form: None,
+            media_type: None,
             repeats: Vec::new(),
         }
     }

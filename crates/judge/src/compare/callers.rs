@@ -1,7 +1,10 @@
 //! Compares how the two releases treat those who ask them: what comes back to a caller has to fit whatever was written for the other release.
 
+use std::collections::BTreeSet;
+
 use contract::Mode;
 
+use super::MediaType;
 use crate::{AnswerForm, Finding, Role, Severity};
 
 /// How one release treats its callers.
@@ -20,6 +23,17 @@ pub struct AnswerSeen {
     pub mode: Mode,
     /// In which form the delivered text stands in it; `None` where it does not stand there as a whole.
     pub form: Option<AnswerForm>,
+    /// As what it is declared; `None` where there is nobody to declare it to, as of a command.
+    pub media_type: Option<MediaType>,
+}
+
+/// A mode in which both releases are asked alike, so that their callers may expect the same of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AskedAlike {
+    /// The mode.
+    pub mode: Mode,
+    /// The media type that fits the form in which answers are read.
+    pub fitting: Option<&'static str>,
 }
 
 /// One release beside the other.
@@ -49,15 +63,59 @@ pub fn compare_callers(
     new: &CallerProfile,
     rollback: &CallerProfile,
     modes: &[Mode],
+    alike: &[AskedAlike],
 ) -> Vec<Finding> {
     let mut findings = Vec::new();
     for &mode in modes {
+        let asked = alike.iter().find(|asked| asked.mode == mode);
+        findings.extend(asked.and_then(|asked| declared_otherwise(new, rollback, *asked)));
         for (role, own, other) in [(Role::New, new, rollback), (Role::Rollback, rollback, new)] {
             let side = Side { role, own, other, mode };
             findings.extend(escaped(&side));
         }
     }
     findings
+}
+
+const PAGE: MediaType = MediaType::Known("text/html");
+
+/// Probes whose good answers are compared by their type.
+const GOOD: &str = "happy-";
+
+/// The releases declare the same answers differently.
+fn declared_otherwise(
+    new: &CallerProfile,
+    rollback: &CallerProfile,
+    asked: AskedAlike,
+) -> Option<Finding> {
+    let types = |profile: &CallerProfile| -> BTreeSet<MediaType> {
+        let good =
+            |answer: &&AnswerSeen| answer.mode == asked.mode && answer.probe.starts_with(GOOD);
+        profile.answers.iter().filter(good).filter_map(|answer| answer.media_type).collect()
+    };
+    let (of_new, of_rollback) = (types(new), types(rollback));
+    if of_new.is_empty() || of_rollback.is_empty() || of_new == of_rollback {
+        return None;
+    }
+    let fits = |types: &BTreeSet<MediaType>| {
+        asked.fitting.is_some_and(|fitting| types.iter().all(|one| one.as_str() == fitting))
+    };
+    let (role, measure, seen) = if fits(&of_new) && !fits(&of_rollback) {
+        (Role::Rollback, &of_new, &of_rollback)
+    } else {
+        (Role::New, &of_rollback, &of_new)
+    };
+    let listed = |types: &BTreeSet<MediaType>| {
+        types.iter().map(|one| one.as_str()).collect::<Vec<_>>().join(", ")
+    };
+    let finding = Finding::new(
+        Severity::Fail,
+        "pair-reply-type-differs",
+        format!("answers declared as {}, as the other release does", listed(measure)),
+        format!("answers declared as {}", listed(seen)),
+        "Callers choose their parser by the media type, and a browser's EventSource takes nothing but `text/event-stream`. Set `content-type` where the answer is made.",
+    );
+    Some(Finding { mode: Some(asked.mode), ..finding.of_release(role) })
 }
 
 /// Only this release gives out its answers as HTML.
@@ -70,6 +128,8 @@ fn escaped(side: &Side<'_>) -> Option<Finding> {
     let answer = side.own.answers.iter().find(|answer| {
         answer.mode == side.mode
             && answer.form == Some(AnswerForm::Rendered)
+            // A page has to be escaped.
+            && answer.media_type != Some(PAGE)
             && is_plain_at_other(answer.probe)
     })?;
     let finding = side.finding(
@@ -88,8 +148,19 @@ mod tests {
 
     const MODES: [Mode; 2] = [Mode::Unary, Mode::Stream];
 
+    /// Streams have no fitting type here.
+    const ALIKE: [AskedAlike; 2] = [
+        AskedAlike { mode: Mode::Unary, fitting: Some("application/json") },
+        AskedAlike { mode: Mode::Stream, fitting: None },
+    ];
+
     fn answer(form: AnswerForm) -> AnswerSeen {
-        AnswerSeen { probe: "happy-unicode", mode: Mode::Unary, form: Some(form) }
+        AnswerSeen { probe: "happy-unicode", mode: Mode::Unary, form: Some(form), media_type: None }
+    }
+
+    fn typed(mode: Mode, media_type: MediaType) -> CallerProfile {
+        let media_type = Some(media_type);
+        profile(&[AnswerSeen { mode, media_type, ..answer(AnswerForm::Bare) }])
     }
 
     fn profile(answers: &[AnswerSeen]) -> CallerProfile {
@@ -101,7 +172,7 @@ mod tests {
     fn check(one: &CallerProfile, other: &CallerProfile, expected: &[(&str, Severity, Role)]) {
         let seen =
             |new: &CallerProfile, rollback: &CallerProfile| -> Vec<(String, Severity, Role)> {
-                compare_callers(new, rollback, &MODES)
+                compare_callers(new, rollback, &MODES, &ALIKE)
                     .into_iter()
                     .map(|finding| (finding.code, finding.severity, finding.release.unwrap()))
                     .collect()
@@ -124,6 +195,42 @@ mod tests {
         check(&rendered, &dressed, &fails(Role::New));
         check(&rendered, &rendered, &[]);
         check(&plain, &dressed, &[]);
+    }
+
+    #[test]
+    fn an_answer_that_is_declared_otherwise_is_named_at_the_release_whose_type_does_not_fit() {
+        let known = |name| typed(Mode::Unary, MediaType::Known(name));
+        let (json, html, text) =
+            (known("application/json"), known("text/html"), known("text/plain"));
+        let missing = typed(Mode::Unary, MediaType::Missing);
+        let fails = |role| [("pair-reply-type-differs", Severity::Fail, role)];
+        check(&html, &json, &fails(Role::New));
+        check(&json, &html, &fails(Role::Rollback));
+        check(&text, &html, &fails(Role::New));
+        check(&missing, &json, &fails(Role::New));
+        check(&json, &missing, &fails(Role::Rollback));
+        check(&missing, &missing, &[]);
+        check(&json, &json, &[]);
+        // Of streams nobody knows here which type fits: the release to return to is the measure.
+        let stream = |name| typed(Mode::Stream, MediaType::Known(name));
+        check(&stream("text/event-stream"), &stream("text/plain"), &fails(Role::New));
+    }
+
+    #[test]
+    fn types_are_compared_of_good_answers_of_services_that_are_asked_alike() {
+        let html = typed(Mode::Unary, MediaType::Known("text/html"));
+        let json = typed(Mode::Unary, MediaType::Known("application/json"));
+        check(&html, &profile(&[answer(AnswerForm::Bare)]), &[]);
+        check(&html, &typed(Mode::Stream, MediaType::Known("application/json")), &[]);
+        let slow = AnswerSeen { probe: "network-slow-drip", ..json.answers[0] };
+        check(&html, &profile(&[slow]), &[]);
+        assert_eq!(compare_callers(&html, &json, &MODES, &[]), []);
+    }
+
+    #[test]
+    fn a_page_has_to_be_escaped() {
+        let page = AnswerSeen { media_type: Some(PAGE), ..answer(AnswerForm::Rendered) };
+        check(&profile(&[page]), &profile(&[answer(AnswerForm::Bare)]), &[]);
     }
 
     #[test]
