@@ -27,6 +27,7 @@ impl Profile {
             wire: smoked.probings.iter().filter_map(wire_profile).collect(),
             callers: CallerProfile {
                 answers: smoked.probings.iter().filter_map(answer_seen).collect(),
+                waiting: smoked.waiting.clone(),
             },
         }
     }

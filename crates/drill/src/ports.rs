@@ -316,7 +316,7 @@ pub struct Asked {
     pub beside: Option<Sensitive>,
     /// Whether captured output or logs were cut at their limit.
     pub cut: bool,
-    /// Where there was no outcome in time: how long the thread of the release that waited most waited for a processor meanwhile.
+    /// Where there was no outcome in time, or an answer only after some: how long the thread of the release that waited most waited for a processor meanwhile.
     /// `None` where that cannot be known, as of a process that is not ours.
     pub cpu_wait: Option<Duration>,
 }

@@ -78,4 +78,5 @@ pub(crate) enum Defect {
     NeverReady,
     FinishesForNobody,
     BreaksWithLeaver,
+    OneAtATime,
 }

@@ -11,6 +11,7 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
+use tokio::sync::Mutex;
 
 use super::client::Bot;
 use super::defect::Defect;
@@ -32,13 +33,16 @@ struct Served {
     bot: Arc<Bot>,
     /// Somebody has left: the next one pays for it.
     is_broken: AtomicBool,
+    /// Whose turn it is, where there is but one.
+    turn: Mutex<()>,
 }
 
 /// Serves until it is ended.
 pub(super) async fn serve(bot: Bot, port: &str) -> Result<u8, Failure> {
     let failed = |error: std::io::Error| Failure::internal(error.to_string(), "Look at the port.");
     let listener = TcpListener::bind(format!("127.0.0.1:{port}")).await.map_err(failed)?;
-    let served = Served { bot: Arc::new(bot), is_broken: AtomicBool::new(false) };
+    let served =
+        Served { bot: Arc::new(bot), is_broken: AtomicBool::new(false), turn: Mutex::new(()) };
     let routes = Router::new()
         .route("/healthz", get(|| async { "ok" }))
         .route("/ask", post(ask))
@@ -84,6 +88,10 @@ async fn answer(served: Arc<Served>, asked: &Value) -> (StatusCode, Json<Value>)
         Defect::FinishesForNobody => {
             let task = tokio::spawn(async move { bot.answer(&question, false).await });
             reply(task.await.unwrap_or(Err(Refused("internal"))))
+        }
+        Defect::OneAtATime => {
+            let _turn = served.turn.lock().await;
+            reply(bot.answer(&question, false).await)
         }
         _ => reply(bot.answer(&question, false).await),
     }

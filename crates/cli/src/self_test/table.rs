@@ -416,6 +416,13 @@ const PAIRS: &[Case] = &[
     )
     .drilled(Fault::None),
     Case::new(
+        "asks-wait-for-each-other",
+        Defect::OneAtATime,
+        "answers one ask at a time, and the other release several",
+    )
+    .drilled(Fault::None)
+    .asked(&["auth-invalid-credential", "happy-unicode", "network-slow-drip"]),
+    Case::new(
         "pair-answer-escaped",
         Defect::EscapesAnswers,
         "escapes its answers, and the other release gives them as they are",

@@ -18,6 +18,8 @@ pub(super) struct Reach {
     has_reached: AtomicBool,
     in_vain: AtomicU32,
     crashes: AtomicU32,
+    came_beside: AtomicBool,
+    has_waited: AtomicBool,
 }
 
 impl Reach {
@@ -43,6 +45,23 @@ impl Reach {
         has_crashed(probing)
             && probing.observation.exchanges.is_empty()
             && self.crashes.load(Ordering::Relaxed) > 1
+    }
+
+    /// Notes that an ask arrived while another one was under way.
+    pub(super) fn note_company(&self) {
+        self.came_beside.store(true, Ordering::Relaxed);
+    }
+
+    /// Notes that an ask had to wait for another one, or was turned away beside it.
+    pub(super) fn note_wait(&self) {
+        self.has_waited.store(true, Ordering::Relaxed);
+    }
+
+    /// Tells whether asks had room beside each other: `None` where that was not seen.
+    pub(super) fn has_room(&self) -> Option<bool> {
+        let (waited, came) =
+            (self.has_waited.load(Ordering::Relaxed), self.came_beside.load(Ordering::Relaxed));
+        if waited { Some(false) } else { came.then_some(true) }
     }
 
     /// Whether anything came.

@@ -123,13 +123,18 @@ impl<T: Tap, R: Releases, C: ControlPort> Context<'_, T, R, C> {
             arrived = alive.port.arrived(names.id, CONCURRENT_WITHIN) => {
                 if arrived {
                     window.arrived();
+                    if place.has_company {
+                        self.reach.note_company();
+                    }
                 } else if place.has_company {
+                    self.reach.note_wait();
                     window.exceeded();
                 }
                 (!arrived, asking.await)
             }
         };
         if place.has_company && probing.lacked_room(has_waited) {
+            self.reach.note_wait();
             window.exceeded();
             return None;
         }

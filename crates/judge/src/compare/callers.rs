@@ -12,6 +12,14 @@ use crate::{AnswerForm, Finding, Role, Severity};
 pub struct CallerProfile {
     /// Its answers.
     pub answers: Vec<AnswerSeen>,
+    /// Whether its asks wait for each other, by mode, as far as that is known.
+    pub waiting: Vec<(Mode, bool)>,
+}
+
+impl CallerProfile {
+    fn waits(&self, mode: Mode) -> Option<bool> {
+        self.waiting.iter().find(|(of, _)| *of == mode).map(|(_, waits)| *waits)
+    }
 }
 
 /// An answer as its caller gets it.
@@ -72,9 +80,32 @@ pub fn compare_callers(
         for (role, own, other) in [(Role::New, new, rollback), (Role::Rollback, rollback, new)] {
             let side = Side { role, own, other, mode };
             findings.extend(escaped(&side));
+            findings.extend(waits(&side));
         }
     }
     findings
+}
+
+/// One ask of this release has to be over before the next one begins.
+fn waits(side: &Side<'_>) -> Option<Finding> {
+    side.own.waits(side.mode).filter(|waits| *waits)?;
+    let does_other_too = side.other.waits(side.mode);
+    let (severity, expected) = match (side.role, does_other_too) {
+        (Role::New, Some(false)) => {
+            (Severity::Fail, "several asks at once, as the other release takes them")
+        }
+        (Role::Rollback, Some(false)) => {
+            (Severity::Warn, "several asks at once, as the other release takes them")
+        }
+        (Role::New | Role::Rollback, Some(true) | None) => (Severity::Warn, "several asks at once"),
+    };
+    Some(side.finding(
+        severity,
+        "asks-wait-for-each-other",
+        expected,
+        "asks that made their calls only when a slow one before them was over",
+        "One user whose answer takes a minute keeps all others waiting for it. Do not hold a lock during the upstream call, do not call a blocking client on the event loop, and give the service more than one worker or thread.",
+    ))
 }
 
 const PAGE: MediaType = MediaType::Known("text/html");
@@ -164,7 +195,7 @@ mod tests {
     }
 
     fn profile(answers: &[AnswerSeen]) -> CallerProfile {
-        CallerProfile { answers: answers.to_vec() }
+        CallerProfile { answers: answers.to_vec(), waiting: Vec::new() }
     }
 
     /// Compares both ways round: the finding goes with the release.
@@ -225,6 +256,26 @@ mod tests {
         let slow = AnswerSeen { probe: "network-slow-drip", ..json.answers[0] };
         check(&html, &profile(&[slow]), &[]);
         assert_eq!(compare_callers(&html, &json, &MODES, &[]), []);
+    }
+
+    #[test]
+    fn asks_that_wait_fail_where_the_release_to_return_to_has_room() {
+        let profile = |waits: Option<bool>| CallerProfile {
+            answers: Vec::new(),
+            waiting: waits.map(|waits| (Mode::Stream, waits)).into_iter().collect(),
+        };
+        let code = "asks-wait-for-each-other";
+        let (waits, has_room, unknown) = (profile(Some(true)), profile(Some(false)), profile(None));
+        check(&waits, &has_room, &[(code, Severity::Fail, Role::New)]);
+        check(&has_room, &waits, &[(code, Severity::Warn, Role::Rollback)]);
+        check(
+            &waits,
+            &waits,
+            &[(code, Severity::Warn, Role::New), (code, Severity::Warn, Role::Rollback)],
+        );
+        check(&waits, &unknown, &[(code, Severity::Warn, Role::New)]);
+        check(&has_room, &has_room, &[]);
+        check(&unknown, &has_room, &[]);
     }
 
     #[test]
