@@ -5,15 +5,15 @@ use std::time::Duration;
 use contract::Mode;
 use contract::smoke::Wording;
 use evidence::{Form, NeedleKind, Scanner, Sensitive};
-use judge::compare::MediaType;
+use judge::compare::{MediaType, passes_on};
 use judge::judging::{
     BROKEN_BY_LEAVER, Case, Control, Judged, LeakKind, LeakSeen, LogEvidence, Machine, Policy,
     judge,
 };
 use judge::logs::{LogContext, read};
 use judge::{
-    AnswerForm, AnswerRelation, Observation, Outcome, OutcomeKind, Probe, Repeat, Role, Stimulus,
-    form_of, relate, telemetry,
+    AnswerForm, AnswerRelation, NetworkFault, Observation, Outcome, OutcomeKind, Probe, Repeat,
+    Role, Stimulus, form_of, relate, telemetry,
 };
 use tokio::time::Instant;
 
@@ -52,6 +52,8 @@ pub(crate) struct Probing {
     pub(crate) form: Option<AnswerForm>,
     /// As what the answer was declared to its caller.
     pub(crate) media_type: Option<MediaType>,
+    /// Whether a slow stream was passed on as it came; `None` where that was not looked at, or could not be told.
+    pub(crate) passes_on: Option<bool>,
     /// Each ask, where there were several.
     pub(crate) repeats: Vec<Repeat>,
 }
@@ -167,6 +169,7 @@ pub(crate) async fn probe<T: Tap, R: Releases, C: ControlPort>(
     bench.live_calls.spend(&observation);
     let delivered: Vec<&str> = delivered.iter().map(contract::DeliveredText::expose).collect();
     let answer = relate(asked.answer.as_ref().map(Sensitive::expose), &delivered, &names.label);
+    let passes_on = passed_on(probe, &observation, &asked);
     let form = form_of(asked.answer.as_ref().map(Sensitive::expose), &delivered);
     let context = log_context(bench, subject.role, probe.mode, &observation);
     let logs = match &asked.logs {
@@ -200,9 +203,32 @@ pub(crate) async fn probe<T: Tap, R: Releases, C: ControlPort>(
         judged,
         form,
         media_type: asked.media_type,
+        passes_on,
         repeats: Vec::new(),
     }
 }
+
+/// Tells whether a slow stream was passed on as it came.
+fn passed_on(probe: &Probe, observation: &Observation, asked: &Asked) -> Option<bool> {
+    let is_slow_stream = probe.stimulus == Stimulus::Network(NetworkFault::SlowDrip)
+        && probe.mode == Mode::Stream
+        && asked.outcome.kind() == OutcomeKind::Answered;
+    let first_words = asked.first_words.filter(|_| is_slow_stream)?;
+    // Without a processor nothing is passed on.
+    if asked.cpu_wait.is_some_and(|waited| waited * 2 >= first_words) {
+        return None;
+    }
+    let call = observation.exchanges.iter().rfind(|exchange| exchange.is_call())?;
+    // A document is read as a whole before anything of it is shown.
+    let is_document = |path: &String| FORMATS.iter().any(|format| path.starts_with(format));
+    if call.request.shape.paths().keys().any(is_document) {
+        return None;
+    }
+    passes_on(call.response.as_ref()?.head_ms, call.ended_ms, millis(first_words))
+}
+
+/// Where a request asks for an answer in a form of its own.
+const FORMATS: [&str; 2] = ["/response_format/", "/text/format/"];
 
 /// Waits until the release has called its provider and got into it; or gives up, since it does not call.
 async fn time_to_leave<P: TapPort>(port: &P, names: &AskNames, within: Duration) {
@@ -218,6 +244,7 @@ fn left(after: Duration) -> Asked {
         shown: None,
         reply: None,
         media_type: None,
+        first_words: None,
         logs: None,
         beside: None,
         cut: false,
@@ -518,6 +545,7 @@ mod tests {
             },
             form: None,
             media_type: None,
+            passes_on: None,
             repeats: Vec::new(),
         }
     }

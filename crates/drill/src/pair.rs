@@ -41,6 +41,7 @@ fn answer_seen(probing: &Probing) -> Option<AnswerSeen> {
         mode: probing.probe.mode,
         form: probing.form,
         media_type: probing.media_type,
+        passes_on: probing.passes_on,
     })
 }
 

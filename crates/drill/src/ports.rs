@@ -310,6 +310,8 @@ pub struct Asked {
     pub reply: Option<Sensitive>,
     /// As what the answer was declared; `None` where nobody declares anything, as a command, or where there was none.
     pub media_type: Option<MediaType>,
+    /// How long after the ask the first words of an answer came that is passed on in pieces.
+    pub first_words: Option<Duration>,
     /// What a command logged during this ask; `None` for services, whose logs are read by position.
     pub logs: Option<Sensitive>,
     /// What a command wrote on standard error, where that is none of its log sources; see [`RunningRelease::beside_logs`].

@@ -30,6 +30,7 @@ use crate::progress::Event;
 use crate::settings::{ProviderEndpoint, Run, SIMULATED_BASE_URL, TapMode};
 
 mod again;
+mod held_back;
 mod reach;
 mod recovering;
 mod waiting;
@@ -132,6 +133,7 @@ pub(crate) async fn smoke_running<T: Tap, R: Releases, C: ControlPort>(
     };
     ctx.search_logs(&alive.running, &mut probings);
     ctx.unwatched().again(alive, manner, &mut probings).await;
+    ctx.unwatched().look_at_streams_again(alive, &mut probings).await;
     let waiting = ctx.waiting(alive, &probings).await;
     (probings, waiting)
 }
@@ -568,6 +570,7 @@ pub(crate) fn not_asked(probe: &Probe, why: Finding) -> Probing {
         },
         form: None,
         media_type: None,
+        passes_on: None,
         repeats: Vec::new(),
     }
 }

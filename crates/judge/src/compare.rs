@@ -7,10 +7,12 @@ use crate::{AuthScheme, Finding, Fingerprint, Role, Severity};
 
 mod callers;
 mod media_type;
+mod passing;
 mod roles;
 
 pub use self::callers::{AnswerSeen, AskedAlike, CallerProfile, compare_callers};
 pub use self::media_type::MediaType;
+pub use self::passing::passes_on;
 
 /// What one release put on the wire for the live happy path in one mode.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -176,6 +176,7 @@ fn from_document(document: &Value) -> Option<Asked> {
         cut: document.get("cut").and_then(Value::as_bool).unwrap_or_default(),
         reply: None,
         media_type: None,
+        first_words: None,
         cpu_wait: None,
     })
 }

@@ -144,6 +144,8 @@ struct Seen {
     bytes: Vec<u8>,
     /// As what a good reply was declared.
     media_type: Option<MediaType>,
+    /// When the first words came of an answer that is passed on in pieces.
+    first_words: Option<Instant>,
 }
 
 /// How an exchange ended, before the life of the process behind it is looked at.
@@ -175,9 +177,10 @@ pub(crate) async fn ask(
         }
     };
     let asked = outcome_of(came, start.elapsed(), reader, life).await;
-    let Seen { bytes, media_type } = seen;
+    let Seen { bytes, media_type, first_words } = seen;
+    let first_words = first_words.map(|at| at - start);
     let reply = (!bytes.is_empty()).then(|| String::from_utf8_lossy(&bytes).into_owned());
-    Asked { reply: reply.map(Sensitive::new), media_type, ..asked }
+    Asked { reply: reply.map(Sensitive::new), media_type, first_words, ..asked }
 }
 
 /// Says what came of an exchange.
@@ -256,7 +259,12 @@ async fn exchange(
         if n_bytes > REPLY_BYTES_MAX {
             return Exchange::TooLong;
         }
-        if reader.take(&bytes).is_break() {
+        let taken = reader.take(&bytes);
+        let has_words = || reader.partial().is_some_and(|text| !text.trim().is_empty());
+        if seen.first_words.is_none() && has_words() {
+            seen.first_words = Some(Instant::now());
+        }
+        if taken.is_break() {
             break;
         }
     }

@@ -81,6 +81,7 @@ fn asked(outcome: Outcome, answer: Option<String>, shown: Option<String>) -> Ask
         shown: shown.map(Sensitive::new),
         reply: None,
         media_type: None,
+        first_words: None,
         logs: None,
         beside: None,
         cut: false,

@@ -148,6 +148,13 @@ impl Bot {
         Err(Refused("gave_up"))
     }
 
+    /// Asks once, and hands over a reply that is a stream.
+    pub(super) async fn open_stream(&self, question: &str) -> Option<Response> {
+        let response = self.send(&self.access.model, question, true).await.ok()?;
+        self.log(&Seen::of(&response));
+        response.status().is_success().then_some(response)
+    }
+
     async fn attempt(&self, model: &str, question: &str, stream: bool) -> Read {
         let mut seen = Seen::default();
         let read = match self.send(model, question, stream).await {

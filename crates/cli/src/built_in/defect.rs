@@ -79,4 +79,5 @@ pub(crate) enum Defect {
     FinishesForNobody,
     BreaksWithLeaver,
     OneAtATime,
+    HoldsStreamBack,
 }

@@ -1,4 +1,4 @@
-//! The built-in release as a long-running service: `POST /ask`, `GET /healthz`.
+//! The built-in release as a long-running service: `POST /ask`, `POST /ask/stream`, `GET /healthz`.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,6 +16,7 @@ use tokio::sync::Mutex;
 use super::client::Bot;
 use super::defect::Defect;
 use super::reply::Refused;
+use super::streaming;
 use crate::failure::Failure;
 
 /// Ends, or never gets ready, where that is the defect.
@@ -46,6 +47,7 @@ pub(super) async fn serve(bot: Bot, port: &str) -> Result<u8, Failure> {
     let routes = Router::new()
         .route("/healthz", get(|| async { "ok" }))
         .route("/ask", post(ask))
+        .route("/ask/stream", post(ask_for_stream))
         .with_state(Arc::new(served));
     axum::serve(listener, routes).await.map_err(failed)?;
     Ok(0)
@@ -69,6 +71,10 @@ async fn ask(State(served): State<Arc<Served>>, Json(asked): Json<Value>) -> Res
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/html"));
     }
     response
+}
+
+async fn ask_for_stream(State(served): State<Arc<Served>>, Json(asked): Json<Value>) -> Response {
+    streaming::answer(&served.bot, asked["question"].as_str().unwrap_or_default()).await
 }
 
 async fn answer(served: Arc<Served>, asked: &Value) -> (StatusCode, Json<Value>) {

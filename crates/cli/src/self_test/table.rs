@@ -423,6 +423,14 @@ const PAIRS: &[Case] = &[
     .drilled(Fault::None)
     .asked(&["auth-invalid-credential", "happy-unicode", "network-slow-drip"]),
     Case::new(
+        "stream-held-back",
+        Defect::HoldsStreamBack,
+        "gathers a stream before its user gets anything, and the other release passes it on",
+    )
+    .drilled(Fault::None)
+    .asked(&["auth-invalid-credential", "network-slow-drip"])
+    .with(&[("/provider/modes", "[\"stream\"]")]),
+    Case::new(
         "pair-answer-escaped",
         Defect::EscapesAnswers,
         "escapes its answers, and the other release gives them as they are",

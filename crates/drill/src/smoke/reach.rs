@@ -104,6 +104,7 @@ mod tests {
             judged: Judged::default(),
             form: None,
             media_type: None,
+            passes_on: None,
             repeats: Vec::new(),
         }
     }

@@ -33,6 +33,8 @@ pub struct AnswerSeen {
     pub form: Option<AnswerForm>,
     /// As what it is declared; `None` where there is nobody to declare it to, as of a command.
     pub media_type: Option<MediaType>,
+    /// Whether a slow stream was passed on as it came; `None` where that was not looked at, or could not be told.
+    pub passes_on: Option<bool>,
 }
 
 /// A mode in which both releases are asked alike, so that their callers may expect the same of them.
@@ -81,6 +83,7 @@ pub fn compare_callers(
             let side = Side { role, own, other, mode };
             findings.extend(escaped(&side));
             findings.extend(waits(&side));
+            findings.extend(held_back(&side));
         }
     }
     findings
@@ -106,6 +109,33 @@ fn waits(side: &Side<'_>) -> Option<Finding> {
         "asks that made their calls only when a slow one before them was over",
         "One user whose answer takes a minute keeps all others waiting for it. Do not hold a lock during the upstream call, do not call a blocking client on the event loop, and give the service more than one worker or thread.",
     ))
+}
+
+/// This release lets its users wait for the end of a stream.
+fn held_back(side: &Side<'_>) -> Option<Finding> {
+    let of = |profile: &CallerProfile| {
+        let mut answers = profile.answers.iter().filter(|answer| answer.mode == side.mode);
+        answers.find_map(|answer| Some((answer.probe, answer.passes_on?)))
+    };
+    let (probe, _) = of(side.own).filter(|(_, passes_on)| !passes_on)?;
+    let does_other_pass_on = of(side.other).is_some_and(|(_, passes_on)| passes_on);
+    let severity = match (side.role, does_other_pass_on) {
+        (Role::New, true) => Severity::Fail,
+        (Role::New, false) | (Role::Rollback, _) => Severity::Warn,
+    };
+    let expected = if does_other_pass_on {
+        "the first words while the provider still sends, as the other release gives them"
+    } else {
+        "the first words while the provider still sends"
+    };
+    let finding = side.finding(
+        severity,
+        "stream-held-back",
+        expected,
+        "nothing before the provider's stream was over",
+        "Users wait for the whole answer, and a proxy's idle timeout may end it before. Flush after each event, and let no middleware (compression above all) gather the body of a stream.",
+    );
+    Some(Finding { probe: Some(probe.to_owned()), ..finding })
 }
 
 const PAGE: MediaType = MediaType::Known("text/html");
@@ -186,7 +216,13 @@ mod tests {
     ];
 
     fn answer(form: AnswerForm) -> AnswerSeen {
-        AnswerSeen { probe: "happy-unicode", mode: Mode::Unary, form: Some(form), media_type: None }
+        AnswerSeen {
+            probe: "happy-unicode",
+            mode: Mode::Unary,
+            form: Some(form),
+            media_type: None,
+            passes_on: None,
+        }
     }
 
     fn typed(mode: Mode, media_type: MediaType) -> CallerProfile {
@@ -276,6 +312,27 @@ mod tests {
         check(&waits, &unknown, &[(code, Severity::Warn, Role::New)]);
         check(&has_room, &has_room, &[]);
         check(&unknown, &has_room, &[]);
+    }
+
+    #[test]
+    fn a_stream_that_is_held_back_fails_where_the_release_to_return_to_streams() {
+        let profile = |passes_on| {
+            let stream = AnswerSeen { mode: Mode::Stream, ..answer(AnswerForm::Bare) };
+            profile(&[stream, AnswerSeen { passes_on, ..stream }])
+        };
+        let code = "stream-held-back";
+        let (holds, streams, unknown) = (profile(Some(false)), profile(Some(true)), profile(None));
+        check(&holds, &streams, &[(code, Severity::Fail, Role::New)]);
+        check(&streams, &holds, &[(code, Severity::Warn, Role::Rollback)]);
+        check(
+            &holds,
+            &holds,
+            &[(code, Severity::Warn, Role::New), (code, Severity::Warn, Role::Rollback)],
+        );
+        check(&holds, &unknown, &[(code, Severity::Warn, Role::New)]);
+        check(&unknown, &holds, &[(code, Severity::Warn, Role::Rollback)]);
+        check(&streams, &streams, &[]);
+        check(&unknown, &streams, &[]);
     }
 
     #[test]
