@@ -214,17 +214,16 @@ fn passed_on(probe: &Probe, observation: &Observation, asked: &Asked) -> Option<
         && probe.mode == Mode::Stream
         && asked.outcome.kind() == OutcomeKind::Answered;
     let first_words = asked.first_words.filter(|_| is_slow_stream)?;
-    // Without a processor nothing is passed on.
-    if asked.cpu_wait.is_some_and(|waited| waited * 2 >= first_words) {
-        return None;
-    }
     let call = observation.exchanges.iter().rfind(|exchange| exchange.is_call())?;
     // A document is read as a whole before anything of it is shown.
     let is_document = |path: &String| FORMATS.iter().any(|format| path.starts_with(format));
     if call.request.shape.paths().keys().any(is_document) {
         return None;
     }
+    // Words that came late may have waited for a processor.
+    let is_starved = asked.cpu_wait.is_some_and(|waited| waited * 4 >= first_words);
     passes_on(call.response.as_ref()?.head_ms, call.ended_ms, millis(first_words))
+        .filter(|passes_on| *passes_on || !is_starved)
 }
 
 /// Where a request asks for an answer in a form of its own.

@@ -96,7 +96,9 @@ pub enum AnswerForm {
     Bare,
     /// The text, and more beside it.
     Dressed,
-    /// The text as HTML: it stands there only once tags are taken out and escapes are undone.
+    /// The text with the escapes of HTML in it, and no tag.
+    Escaped,
+    /// The text laid out as HTML: it stands there only once tags are taken out.
     Rendered,
 }
 
@@ -111,7 +113,9 @@ pub fn form_of(answer: Option<&str>, delivered: &[&str]) -> Option<AnswerForm> {
     } else if stands_in(&answer) {
         Some(AnswerForm::Dressed)
     } else {
-        stands_in(&without_markup(&answer)).then_some(AnswerForm::Rendered)
+        let has_tags = answer.contains('<');
+        let form = if has_tags { AnswerForm::Rendered } else { AnswerForm::Escaped };
+        stands_in(&without_markup(&answer)).then_some(form)
     }
 }
 
@@ -219,10 +223,11 @@ mod tests {
 
     #[test]
     fn an_answer_is_bare_or_dressed_or_neither() {
-        assert_eq!(is_bare(Some("SSL-1 is\nit \n"), &["SSL-1 is it"]), Some(true));
-        assert_eq!(is_bare(Some("retrying ...\nSSL-1 is it"), &["", "SSL-1 is it"]), Some(false));
-        assert_eq!(is_bare(Some("no"), &["SSL-1 is it"]), None);
-        assert_eq!(is_bare(None, &["SSL-1 is it"]), None);
+        assert_eq!(form_of(Some("SSL-1 is\nit \n"), &["SSL-1 is it"]), Some(AnswerForm::Bare));
+        let noted = form_of(Some("retrying ...\nSSL-1 is it"), &["", "SSL-1 is it"]);
+        assert_eq!(noted, Some(AnswerForm::Dressed));
+        assert_eq!(form_of(Some("no"), &["SSL-1 is it"]), None);
+        assert_eq!(form_of(None, &["SSL-1 is it"]), None);
     }
 
     #[test]
@@ -317,7 +322,7 @@ mod tests {
         check(&format!("Answer: {text}"), Some(AnswerForm::Dressed));
         check(&format!("<p>{text}</p>"), Some(AnswerForm::Dressed));
         let escaped = "SSL-1 says &quot;a &lt; b&quot; &amp;\nleaves";
-        check(escaped, Some(AnswerForm::Rendered));
+        check(escaped, Some(AnswerForm::Escaped));
         check(&format!("<p>{}</p>", escaped.replace('\n', "<br>")), Some(AnswerForm::Rendered));
         check("SSL-1 says &quot;a", None);
         assert_eq!(form_of(None, &[text]), None);

@@ -113,20 +113,19 @@ fn judge_round(slow: Times, others: &[Times]) -> Round {
     // An ask that nothing was in the way of was slow itself: then so is everything here.
     let is_slow_machine = (began - slow.asked) * 3 > length
         || others.iter().chain([&slow]).any(|times| times.cpu_wait * 3 > length);
-    let called: Option<Vec<(Instant, Instant)>> =
-        others.iter().map(|other| Some((other.asked, other.called?.0))).collect();
-    let Some(called) = called.filter(|called| !called.is_empty() && !is_slow_machine) else {
-        return Round::Unclear;
-    };
+    let called: Vec<(Instant, Instant)> =
+        others.iter().filter_map(|other| Some((other.asked, other.called?.0))).collect();
     // A release may have all that it needs some time before the reply is over.
     let nearly_over = began + length * 2 / 3;
     let came_beside = |(_, at): &(Instant, Instant)| *at < began + length / 3;
     let waited =
         |(asked, at): &(Instant, Instant)| *at >= nearly_over && (*at - *asked) * 3 > length;
     let soon_after = called.iter().any(|(_, at)| *at < ended + length / 2);
+    // Who was turned away has not waited.
+    let have_all_come = !others.is_empty() && called.len() == others.len();
     if called.iter().any(came_beside) {
         Round::CameBeside
-    } else if called.iter().all(waited) && soon_after {
+    } else if !is_slow_machine && have_all_come && called.iter().all(waited) && soon_after {
         Round::Waited
     } else {
         Round::Unclear
@@ -170,6 +169,7 @@ mod tests {
     async fn one_that_comes_beside_it_shows_that_there_is_room() {
         check(&[Some(120), Some(130), Some(140)], Round::CameBeside);
         check(&[Some(3_060), Some(120), Some(3_080)], Round::CameBeside);
+        check(&[None, Some(120), None], Round::CameBeside);
     }
 
     #[tokio::test]

@@ -169,8 +169,10 @@ fn declared_otherwise(
     let listed = |types: &BTreeSet<MediaType>| {
         types.iter().map(|one| one.as_str()).collect::<Vec<_>>().join(", ")
     };
+    // A text may be called many things; what is parsed may not.
+    let severity = if asked.fitting.is_some() { Severity::Fail } else { Severity::Warn };
     let finding = Finding::new(
-        Severity::Fail,
+        severity,
         "pair-reply-type-differs",
         format!("answers declared as {}, as the other release does", listed(measure)),
         format!("answers declared as {}", listed(seen)),
@@ -179,25 +181,34 @@ fn declared_otherwise(
     Some(Finding { mode: Some(asked.mode), ..finding.of_release(role) })
 }
 
-/// Only this release gives out its answers as HTML.
+/// Only this release gives out its answers as HTML. What has tags was laid out on purpose, and is looked at; escapes alone were left over.
 fn escaped(side: &Side<'_>) -> Option<Finding> {
     let is_plain = |form| matches!(form, AnswerForm::Bare | AnswerForm::Dressed);
     let is_plain_at_other = |probe: &str| {
         let same = |answer: &&AnswerSeen| answer.probe == probe && answer.mode == side.mode;
         side.other.answers.iter().filter(same).filter_map(|answer| answer.form).any(is_plain)
     };
-    let answer = side.own.answers.iter().find(|answer| {
-        answer.mode == side.mode
-            && answer.form == Some(AnswerForm::Rendered)
-            // A page has to be escaped.
-            && answer.media_type != Some(PAGE)
-            && is_plain_at_other(answer.probe)
-    })?;
+    let of_form = |form| {
+        side.own.answers.iter().find(|answer| {
+            answer.mode == side.mode
+                && answer.form == Some(form)
+                // A page has to be escaped.
+                && answer.media_type != Some(PAGE)
+                && is_plain_at_other(answer.probe)
+        })
+    };
+    let (answer, severity, seen) = match of_form(AnswerForm::Escaped) {
+        Some(answer) => (answer, Severity::Fail, "the same text with the escapes of HTML in it"),
+        None => {
+            let answer = of_form(AnswerForm::Rendered)?;
+            (answer, Severity::Warn, "the same text laid out as HTML, escapes in it")
+        }
+    };
     let finding = side.finding(
-        Severity::Fail,
+        severity,
         "pair-answer-escaped",
         "the delivered text as it is, as the other release gives it",
-        "the same text with its characters escaped, or laid out, as HTML",
+        seen,
         "Whoever asks one of the releases sees `&quot;` and `&amp;` where the other one has quotes and ampersands, and code is broken. Escape where a page is made, once, and not in what an API returns.",
     );
     Some(Finding { probe: Some(answer.probe.to_owned()), ..finding })
@@ -256,11 +267,15 @@ mod tests {
         let plain = profile(&[answer(AnswerForm::Bare)]);
         let dressed = profile(&[answer(AnswerForm::Dressed)]);
         let rendered = profile(&[answer(AnswerForm::Rendered)]);
-        let fails = |role| [("pair-answer-escaped", Severity::Fail, role)];
-        check(&rendered, &plain, &fails(Role::New));
-        check(&plain, &rendered, &fails(Role::Rollback));
-        check(&rendered, &dressed, &fails(Role::New));
-        check(&rendered, &rendered, &[]);
+        let escaped = profile(&[answer(AnswerForm::Escaped)]);
+        let found = |severity, role| [("pair-answer-escaped", severity, role)];
+        check(&escaped, &plain, &found(Severity::Fail, Role::New));
+        check(&plain, &escaped, &found(Severity::Fail, Role::Rollback));
+        check(&escaped, &dressed, &found(Severity::Fail, Role::New));
+        check(&rendered, &plain, &found(Severity::Warn, Role::New));
+        check(&dressed, &rendered, &found(Severity::Warn, Role::Rollback));
+        check(&escaped, &escaped, &[]);
+        check(&rendered, &escaped, &[]);
         check(&plain, &dressed, &[]);
     }
 
@@ -278,9 +293,13 @@ mod tests {
         check(&json, &missing, &fails(Role::Rollback));
         check(&missing, &missing, &[]);
         check(&json, &json, &[]);
-        // Of streams nobody knows here which type fits: the release to return to is the measure.
+        // What is read as a text is not parsed.
         let stream = |name| typed(Mode::Stream, MediaType::Known(name));
-        check(&stream("text/event-stream"), &stream("text/plain"), &fails(Role::New));
+        check(
+            &stream("text/html"),
+            &stream("text/plain"),
+            &[("pair-reply-type-differs", Severity::Warn, Role::New)],
+        );
     }
 
     #[test]
@@ -337,17 +356,17 @@ mod tests {
 
     #[test]
     fn a_page_has_to_be_escaped() {
-        let page = AnswerSeen { media_type: Some(PAGE), ..answer(AnswerForm::Rendered) };
+        let page = AnswerSeen { media_type: Some(PAGE), ..answer(AnswerForm::Escaped) };
         check(&profile(&[page]), &profile(&[answer(AnswerForm::Bare)]), &[]);
     }
 
     #[test]
     fn escaping_is_compared_by_the_same_ask() {
-        let rendered = profile(&[answer(AnswerForm::Rendered)]);
+        let escaped = profile(&[answer(AnswerForm::Escaped)]);
         let plain = answer(AnswerForm::Bare);
-        check(&rendered, &profile(&[AnswerSeen { probe: "happy-live", ..plain }]), &[]);
-        check(&rendered, &profile(&[AnswerSeen { mode: Mode::Stream, ..plain }]), &[]);
-        check(&rendered, &profile(&[AnswerSeen { form: None, ..plain }]), &[]);
-        check(&rendered, &profile(&[]), &[]);
+        check(&escaped, &profile(&[AnswerSeen { probe: "happy-live", ..plain }]), &[]);
+        check(&escaped, &profile(&[AnswerSeen { mode: Mode::Stream, ..plain }]), &[]);
+        check(&escaped, &profile(&[AnswerSeen { form: None, ..plain }]), &[]);
+        check(&escaped, &profile(&[]), &[]);
     }
 }
