@@ -171,19 +171,8 @@ pub(crate) async fn probe<T: Tap, R: Releases, C: ControlPort>(
     let answer = relate(asked.answer.as_ref().map(Sensitive::expose), &delivered, &names.label);
     let passes_on = passed_on(probe, &observation, &asked);
     let form = form_of(asked.answer.as_ref().map(Sensitive::expose), &delivered);
-    let context = log_context(bench, subject.role, probe.mode, &observation);
-    let logs = match &asked.logs {
-        Some(own) => log_evidence(own, &asked, &context, &bench.scanner),
-        None if company == Company::Alone => {
-            let logged = logs_of_service(subject.running, &before, &context).await;
-            let evidence = log_evidence(&logged.text, &asked, &context, &bench.scanner);
-            LogEvidence { cut: evidence.cut || logged.cut, ..evidence }
-        }
-        // Lines of several asks are mixed: what must not be there is searched for at the end, over all of them.
-        None => {
-            LogEvidence { leaks: leaks_shown(&asked, &bench.scanner), ..LogEvidence::default() }
-        }
-    };
+    let logs =
+        logs_of_ask(bench, subject, &asked, &before, company, probe.mode, &observation).await;
     let judged = judge(&Case {
         role: subject.role,
         probe,
@@ -205,6 +194,29 @@ pub(crate) async fn probe<T: Tap, R: Releases, C: ControlPort>(
         media_type: asked.media_type,
         passes_on,
         repeats: Vec::new(),
+    }
+}
+
+/// Reads what was logged of an ask, as far as it can be told from the others'.
+async fn logs_of_ask<T: Tap, R: Releases, C: ControlPort>(
+    bench: &Bench<T, R, C>,
+    subject: Subject<'_, R::Running, T::Port>,
+    asked: &Asked,
+    before: &LogPosition,
+    company: Company,
+    mode: Mode,
+    observation: &Observation,
+) -> LogEvidence {
+    let context = log_context(bench, subject.role, mode, observation);
+    match &asked.logs {
+        Some(own) => log_evidence(own, asked, &context, &bench.scanner),
+        None if company == Company::Alone => {
+            let logged = logs_of_service(subject.running, before, &context).await;
+            let evidence = log_evidence(&logged.text, asked, &context, &bench.scanner);
+            LogEvidence { cut: evidence.cut || logged.cut, ..evidence }
+        }
+        // Lines of several asks are mixed: what must not be there is searched for at the end, over all of them.
+        None => LogEvidence { leaks: leaks_shown(asked, &bench.scanner), ..LogEvidence::default() },
     }
 }
 

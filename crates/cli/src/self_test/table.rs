@@ -408,19 +408,22 @@ const PAIRS: &[Case] = &[
         Defect::InstructsAsUser,
         "sends its instructions as the user's words, and the other release as its own",
     )
-    .drilled(Fault::None),
+    .drilled(Fault::None)
+    .at(Gate::NewReleaseSmoke),
     Case::new(
         "pair-reply-type-differs",
         Defect::AnswersAsPage,
         "declares its answers as a page, and the other release as JSON",
     )
-    .drilled(Fault::None),
+    .drilled(Fault::None)
+    .at(Gate::NewReleaseSmoke),
     Case::new(
         "asks-wait-for-each-other",
         Defect::OneAtATime,
         "answers one ask at a time, and the other release several",
     )
     .drilled(Fault::None)
+    .at(Gate::NewReleaseSmoke)
     .asked(&["auth-invalid-credential", "happy-unicode", "network-slow-drip"]),
     Case::new(
         "stream-held-back",
@@ -428,6 +431,7 @@ const PAIRS: &[Case] = &[
         "gathers a stream before its user gets anything, and the other release passes it on",
     )
     .drilled(Fault::None)
+    .at(Gate::NewReleaseSmoke)
     .asked(&["auth-invalid-credential", "network-slow-drip"])
     .with(&[("/provider/modes", "[\"stream\"]")]),
     Case::new(
@@ -436,6 +440,7 @@ const PAIRS: &[Case] = &[
         "escapes its answers, and the other release gives them as they are",
     )
     .drilled(Fault::None)
+    .at(Gate::NewReleaseSmoke)
     .asked(&["auth-invalid-credential", "happy-unicode"]),
     Case::new(
         "step-not-reached",

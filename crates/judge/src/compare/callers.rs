@@ -5,6 +5,8 @@ use std::collections::BTreeSet;
 use contract::Mode;
 
 use super::MediaType;
+use crate::catalogue::HAPPY_LIVE;
+use crate::probe::HAPPY_UNICODE;
 use crate::{AnswerForm, Finding, Role, Severity};
 
 /// How one release treats its callers.
@@ -141,7 +143,7 @@ fn held_back(side: &Side<'_>) -> Option<Finding> {
 const PAGE: MediaType = MediaType::Known("text/html");
 
 /// Probes whose good answers are compared by their type.
-const GOOD: &str = "happy-";
+const GOOD: [&str; 2] = [HAPPY_LIVE, HAPPY_UNICODE];
 
 /// The releases declare the same answers differently.
 fn declared_otherwise(
@@ -150,8 +152,7 @@ fn declared_otherwise(
     asked: AskedAlike,
 ) -> Option<Finding> {
     let types = |profile: &CallerProfile| -> BTreeSet<MediaType> {
-        let good =
-            |answer: &&AnswerSeen| answer.mode == asked.mode && answer.probe.starts_with(GOOD);
+        let good = |answer: &&AnswerSeen| answer.mode == asked.mode && GOOD.contains(&answer.probe);
         profile.answers.iter().filter(good).filter_map(|answer| answer.media_type).collect()
     };
     let (of_new, of_rollback) = (types(new), types(rollback));
