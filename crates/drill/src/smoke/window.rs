@@ -123,9 +123,6 @@ impl<T: Tap, R: Releases, C: ControlPort> Context<'_, T, R, C> {
             arrived = alive.port.arrived(names.id, CONCURRENT_WITHIN) => {
                 if arrived {
                     window.arrived();
-                    if place.has_company {
-                        self.reach.note_company();
-                    }
                 } else if place.has_company {
                     self.reach.note_wait();
                     window.exceeded();
@@ -137,6 +134,9 @@ impl<T: Tap, R: Releases, C: ControlPort> Context<'_, T, R, C> {
             self.reach.note_wait();
             window.exceeded();
             return None;
+        }
+        if place.has_company && !has_waited && !probing.observation.exchanges.is_empty() {
+            self.reach.note_company();
         }
         if self.watched {
             self.report(&probing);
