@@ -7,6 +7,7 @@ mod client;
 mod defect;
 mod reply;
 mod service;
+mod streaming;
 
 use clap::Args;
 

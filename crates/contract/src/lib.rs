@@ -46,7 +46,7 @@ pub use presence::{Presence, carries_the_answer, presence, presence_of_event, re
 pub use profile::{
     BaseProfile, Code, CustomProfile, Envelope, FinishMeaning, Profile, ProfileFault, Requirement,
 };
-pub use request::{RequestFacts, RequestFault, token_limits};
+pub use request::{MessageRole, RequestFacts, RequestFault, token_limits};
 pub use response::{BodyEnd, DeliveredText, ResponseJudge};
 pub use rule::{Rule, rules};
 pub use shape::{FieldState, Kind, Shape, UnknownKind, places_of};

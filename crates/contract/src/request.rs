@@ -1,11 +1,13 @@
 //! What a request asks for, read from its body.
 
 mod parameters;
+mod roles;
 
 use std::borrow::Cow;
 use std::collections::HashMap;
 
 pub use parameters::token_limits;
+pub use roles::MessageRole;
 
 use crate::json::{Tape, Value};
 use crate::reply::AnswerFormat;
@@ -25,6 +27,8 @@ pub struct RequestFacts {
     pub label: Option<String>,
     /// The structure of the body.
     pub shape: Shape,
+    /// Who speaks, message by message.
+    pub roles: Vec<MessageRole>,
     /// The form that the answer is to have.
     pub format: AnswerFormat,
     /// What a provider that follows the documentation would refuse about it.
@@ -92,6 +96,7 @@ impl RequestFacts {
             label: fields.get(prompt_field(surface)).and_then(last_label),
             fault: fault(surface, fields),
             format: format(surface, fields, body),
+            roles: roles::read(surface, fields),
             shape: match known {
                 Some(shape) => shape,
                 None if fields.has_too_many_values() => Shape::default(),

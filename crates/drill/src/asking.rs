@@ -5,14 +5,15 @@ use std::time::Duration;
 use contract::Mode;
 use contract::smoke::Wording;
 use evidence::{Form, NeedleKind, Scanner, Sensitive};
+use judge::compare::{MediaType, passes_on};
 use judge::judging::{
     BROKEN_BY_LEAVER, Case, Control, Judged, LeakKind, LeakSeen, LogEvidence, Machine, Policy,
     judge,
 };
 use judge::logs::{LogContext, read};
 use judge::{
-    AnswerRelation, Observation, Outcome, OutcomeKind, Probe, Repeat, Role, Stimulus, is_bare,
-    relate, telemetry,
+    AnswerForm, AnswerRelation, NetworkFault, Observation, Outcome, OutcomeKind, Probe, Repeat,
+    Role, Stimulus, form_of, relate, telemetry,
 };
 use tokio::time::Instant;
 
@@ -47,8 +48,12 @@ pub(crate) struct Probing {
     /// `None` when the release could not be asked at all.
     pub(crate) outcome: Option<Outcome>,
     pub(crate) judged: Judged,
-    /// Whether the answer was the delivered text and nothing else; `None` where that does not stand in it.
-    pub(crate) is_bare: Option<bool>,
+    /// In which form the delivered text stands in the answer; `None` where it does not stand there as a whole.
+    pub(crate) form: Option<AnswerForm>,
+    /// As what the answer was declared to its caller.
+    pub(crate) media_type: Option<MediaType>,
+    /// Whether a slow stream was passed on as it came; `None` where that was not looked at, or could not be told.
+    pub(crate) passes_on: Option<bool>,
     /// Each ask, where there were several.
     pub(crate) repeats: Vec<Repeat>,
 }
@@ -164,20 +169,10 @@ pub(crate) async fn probe<T: Tap, R: Releases, C: ControlPort>(
     bench.live_calls.spend(&observation);
     let delivered: Vec<&str> = delivered.iter().map(contract::DeliveredText::expose).collect();
     let answer = relate(asked.answer.as_ref().map(Sensitive::expose), &delivered, &names.label);
-    let is_bare = is_bare(asked.answer.as_ref().map(Sensitive::expose), &delivered);
-    let context = log_context(bench, subject.role, probe.mode, &observation);
-    let logs = match &asked.logs {
-        Some(own) => log_evidence(own, &asked, &context, &bench.scanner),
-        None if company == Company::Alone => {
-            let logged = logs_of_service(subject.running, &before, &context).await;
-            let evidence = log_evidence(&logged.text, &asked, &context, &bench.scanner);
-            LogEvidence { cut: evidence.cut || logged.cut, ..evidence }
-        }
-        // Lines of several asks are mixed: what must not be there is searched for at the end, over all of them.
-        None => {
-            LogEvidence { leaks: leaks_shown(&asked, &bench.scanner), ..LogEvidence::default() }
-        }
-    };
+    let passes_on = passed_on(probe, &observation, &asked);
+    let form = form_of(asked.answer.as_ref().map(Sensitive::expose), &delivered);
+    let logs =
+        logs_of_ask(bench, subject, &asked, &before, company, probe.mode, &observation).await;
     let judged = judge(&Case {
         role: subject.role,
         probe,
@@ -190,9 +185,61 @@ pub(crate) async fn probe<T: Tap, R: Releases, C: ControlPort>(
         afterwards,
         machine,
     });
-    let outcome = Some(asked.outcome);
-    Probing { probe: probe.clone(), observation, outcome, judged, is_bare, repeats: Vec::new() }
+    Probing {
+        probe: probe.clone(),
+        observation,
+        outcome: Some(asked.outcome),
+        judged,
+        form,
+        media_type: asked.media_type,
+        passes_on,
+        repeats: Vec::new(),
+    }
 }
+
+/// Reads what was logged of an ask, as far as it can be told from the others'.
+async fn logs_of_ask<T: Tap, R: Releases, C: ControlPort>(
+    bench: &Bench<T, R, C>,
+    subject: Subject<'_, R::Running, T::Port>,
+    asked: &Asked,
+    before: &LogPosition,
+    company: Company,
+    mode: Mode,
+    observation: &Observation,
+) -> LogEvidence {
+    let context = log_context(bench, subject.role, mode, observation);
+    match &asked.logs {
+        Some(own) => log_evidence(own, asked, &context, &bench.scanner),
+        None if company == Company::Alone => {
+            let logged = logs_of_service(subject.running, before, &context).await;
+            let evidence = log_evidence(&logged.text, asked, &context, &bench.scanner);
+            LogEvidence { cut: evidence.cut || logged.cut, ..evidence }
+        }
+        // Lines of several asks are mixed: what must not be there is searched for at the end, over all of them.
+        None => LogEvidence { leaks: leaks_shown(asked, &bench.scanner), ..LogEvidence::default() },
+    }
+}
+
+/// Tells whether a slow stream was passed on as it came.
+fn passed_on(probe: &Probe, observation: &Observation, asked: &Asked) -> Option<bool> {
+    let is_slow_stream = probe.stimulus == Stimulus::Network(NetworkFault::SlowDrip)
+        && probe.mode == Mode::Stream
+        && asked.outcome.kind() == OutcomeKind::Answered;
+    let first_words = asked.first_words.filter(|_| is_slow_stream)?;
+    let call = observation.exchanges.iter().rfind(|exchange| exchange.is_call())?;
+    // A document is read as a whole before anything of it is shown.
+    let is_document = |path: &String| FORMATS.iter().any(|format| path.starts_with(format));
+    if call.request.shape.paths().keys().any(is_document) {
+        return None;
+    }
+    // Words that came late may have waited for a processor.
+    let is_starved = asked.cpu_wait.is_some_and(|waited| waited * 4 >= first_words);
+    passes_on(call.response.as_ref()?.head_ms, call.ended_ms, millis(first_words))
+        .filter(|passes_on| *passes_on || !is_starved)
+}
+
+/// Where a request asks for an answer in a form of its own.
+const FORMATS: [&str; 2] = ["/response_format/", "/text/format/"];
 
 /// Waits until the release has called its provider and got into it; or gives up, since it does not call.
 async fn time_to_leave<P: TapPort>(port: &P, names: &AskNames, within: Duration) {
@@ -207,6 +254,8 @@ fn left(after: Duration) -> Asked {
         answer: None,
         shown: None,
         reply: None,
+        media_type: None,
+        first_words: None,
         logs: None,
         beside: None,
         cut: false,
@@ -505,7 +554,9 @@ mod tests {
                 log_findings: Vec::new(),
                 logs_judged: false,
             },
-            is_bare: None,
+            form: None,
+            media_type: None,
+            passes_on: None,
             repeats: Vec::new(),
         }
     }

@@ -9,6 +9,7 @@ mod asking;
 mod bench;
 mod files;
 pub mod learning;
+mod pair;
 mod path;
 pub mod plan;
 pub mod ports;

@@ -11,6 +11,7 @@ use contract::smoke::Wording;
 use contract::{DeliveredText, Mode, Profile, Surface};
 use evidence::Sensitive;
 use futures_util::future::BoxFuture;
+use judge::compare::MediaType;
 use judge::reviews::Sighting;
 use judge::{AskId, Marker, Observation, Outcome, Role, Stimulus};
 
@@ -364,13 +365,17 @@ pub struct Asked {
     pub shown: Option<Sensitive>,
     /// All that a service replied, head and body, as far as it was read: what its user's side sees, whatever of it is the answer.
     pub reply: Option<Sensitive>,
+    /// As what the answer was declared; `None` where nobody declares anything, as a command, or where there was none.
+    pub media_type: Option<MediaType>,
+    /// How long after the ask the first words of an answer came that is passed on in pieces.
+    pub first_words: Option<Duration>,
     /// What a command logged during this ask; `None` for services, whose logs are read by position.
     pub logs: Option<Sensitive>,
     /// What a command wrote on standard error, where that is none of its log sources; see [`RunningRelease::beside_logs`].
     pub beside: Option<Sensitive>,
     /// Whether captured output or logs were cut at their limit.
     pub cut: bool,
-    /// Where there was no outcome in time: how long the thread of the release that waited most waited for a processor meanwhile.
+    /// Where there was no outcome in time, or an answer only after some: how long the thread of the release that waited most waited for a processor meanwhile.
     /// `None` where that cannot be known, as of a process that is not ours.
     pub cpu_wait: Option<Duration>,
 }

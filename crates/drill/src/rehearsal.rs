@@ -366,7 +366,9 @@ impl<T: Tap, R: Releases, C: ControlPort, S: TrafficSwitch> Steps<'_, T, R, C, S
         let (probings, mut findings) =
             if matches!(self.bench.settings.rollback.run, Run::Url { .. }) {
                 (
-                    smoke_running(self.bench, &slots, &controls, role, probes, path.rollback).await,
+                    smoke_running(self.bench, &slots, &controls, role, probes, path.rollback)
+                        .await
+                        .0,
                     Vec::new(),
                 )
             } else {

@@ -2,14 +2,12 @@
 
 use evidence::{Ledger, LedgerError, Record};
 use futures_util::future::join_all;
-use judge::catalogue::HAPPY_LIVE;
-use judge::compare::{PairIntent, WireProfile, compare};
 use judge::judging::Control;
 use judge::{Fact, Finding, Phase, Planned, Probe, Role, Severity, Verdict};
 use tokio::sync::Semaphore;
 
-use crate::asking::Probing;
 use crate::bench::{Bench, ControlPort};
+use crate::pair::{Profile, compare_pair};
 use crate::ports::{Releases, Tap};
 use crate::progress::Event;
 use crate::records::Clerk;
@@ -124,10 +122,10 @@ async fn smoke_all<T: Tap, R: Releases, C: ControlPort>(
     let mut all = join_all(smokes).await;
     search_files(bench, &roles, &mut all).await;
     let mut alive = Vec::new();
-    let mut profiles: Vec<(Role, Vec<WireProfile>)> = Vec::new();
+    let mut profiles: Vec<(Role, Profile)> = Vec::new();
     for (role, controls, smoked) in all {
         report.controls.extend(controls.into_iter().map(|(mode, control)| (role, mode, control)));
-        profiles.push((role, smoked.probings.iter().filter_map(wire_profile).collect()));
+        profiles.push((role, Profile::of(&smoked)));
         keep_smoke(bench, keeper, role, &smoked, report).await?;
         alive.push((role, smoked.alive));
     }
@@ -225,66 +223,6 @@ pub(crate) fn end_step<T: Tap, R: Releases, C: ControlPort>(
         findings.iter().max_by_key(|finding| finding.severity).map(|finding| finding.code.clone());
     bench.progress.event(Event::StepEnded { step, name, verdict, headline });
     report.steps.push(StepReport { step, name, verdict, findings });
-}
-
-/// Returns what a release put on the wire for the live happy path.
-fn wire_profile(probing: &Probing) -> Option<WireProfile> {
-    if probing.probe.id != HAPPY_LIVE {
-        return None;
-    }
-    let call = probing.observation.exchanges.iter().rfind(|exchange| exchange.is_call())?;
-    Some(WireProfile {
-        mode: probing.probe.mode,
-        resource: call.request.resource.clone(),
-        auth: call.request.auth,
-        credential: call.request.credential.clone(),
-        model: call.request.model.clone(),
-        shape: call.request.shape.clone(),
-    })
-}
-
-/// Step 3: compares what both releases put on the wire. With one release there is no pair, and no such step.
-async fn compare_pair<T: Tap, R: Releases, C: ControlPort>(
-    bench: &Bench<T, R, C>,
-    keeper: &Keeper<'_>,
-    profiles: &[(Role, Vec<WireProfile>)],
-    report: &mut RunReport,
-) -> Result<(), RunError> {
-    let of = |wanted: Role| {
-        profiles.iter().find(|(role, _)| *role == wanted).map(|(_, profiles)| profiles)
-    };
-    let (Some(new), Some(rollback)) = (of(Role::New), of(Role::Rollback)) else { return Ok(()) };
-    let settings = &bench.settings;
-    let names = |role: Role| -> Vec<String> {
-        settings.release(role).secrets.values().map(crate::settings::SecretSource::name).collect()
-    };
-    let intent = PairIntent {
-        providers_differ: settings.new.provider.is_some() || settings.rollback.provider.is_some(),
-        credential_sources_differ: names(Role::New) != names(Role::Rollback),
-        models_differ: settings.model_of(Role::New) != settings.model_of(Role::Rollback),
-    };
-    let findings = compare(new, rollback, &settings.provider.modes, intent);
-    let verdict = Verdict::of(&findings, settings.gates.strict);
-    let note = format!("compare: {}", verdict.as_str());
-    keeper
-        .keep(vec![
-            keeper.clerk.fact(None, Fact::Compared { verdict, findings: findings.clone() }, &note),
-            keeper.clerk.fact(
-                None,
-                Fact::Stepped {
-                    step: 3,
-                    name: "compare".to_owned(),
-                    verdict,
-                    findings: Vec::new(),
-                    percent_new: None,
-                },
-                &note,
-            ),
-        ])
-        .await?;
-    report.findings.extend(findings.iter().cloned());
-    end_step(bench, report, 3, "compare", verdict, findings);
-    Ok(())
 }
 
 /// Reviews the contract side by side with the smokes: it costs no time of its own.

@@ -246,6 +246,15 @@ pub enum Run {
 }
 
 impl Run {
+    /// Returns how the release is asked over HTTP; `None` for a command.
+    pub(crate) fn http_ask(&self) -> Option<&HttpAsk> {
+        match self {
+            Self::Command(_) => None,
+            Self::Service(run) => Some(&run.ask),
+            Self::Url { ask, .. } => Some(ask),
+        }
+    }
+
     /// Returns how the prompt reaches a command in a mode; `None` for what is asked over HTTP.
     pub(crate) fn prompt_by(&self, mode: Mode) -> Option<PromptBy> {
         match self {

@@ -31,9 +31,11 @@ use crate::progress::Event;
 use crate::settings::{ProviderEndpoint, Run, SIMULATED_BASE_URL, TapMode};
 
 mod again;
+mod held_back;
 mod reach;
 mod recovering;
 mod said;
+mod waiting;
 mod whole;
 mod window;
 
@@ -52,6 +54,8 @@ const OPENING: [&str; 2] = ["network-slow-drip", "happy-unicode"];
 /// A release that was smoked, still running.
 pub(crate) struct Smoked<R, P> {
     pub(crate) probings: Vec<Probing>,
+    /// Whether the asks of a service wait for each other, by mode, as far as that is known.
+    pub(crate) waiting: Vec<(contract::Mode, bool)>,
     /// `None` when it could not be started or asked.
     pub(crate) alive: Option<Alive<R, P>>,
     /// Why it could not be started or asked.
@@ -75,19 +79,20 @@ pub(crate) async fn smoke<T: Tap, R: Releases, C: ControlPort>(
     let release = bench.settings.release(role);
     let problems = bench.secrets.of(role).problems.clone();
     if !problems.is_empty() {
-        return Smoked { probings: Vec::new(), alive: None, problems };
+        return Smoked { probings: Vec::new(), waiting: Vec::new(), alive: None, problems };
     }
     let alive = match start(bench, role).await {
         Ok(alive) => alive,
         Err(error) => {
             return Smoked {
                 probings: Vec::new(),
+                waiting: Vec::new(),
                 alive: None,
                 problems: vec![not_started(bench, role, &error)],
             };
         }
     };
-    let probings = smoke_running(bench, slots, controls, role, probes, &alive).await;
+    let (probings, waiting) = smoke_running(bench, slots, controls, role, probes, &alive).await;
     let modes = &bench.settings.provider_of(role).modes;
     let mut problems: Vec<Finding> = modes
         .iter()
@@ -99,10 +104,10 @@ pub(crate) async fn smoke<T: Tap, R: Releases, C: ControlPort>(
     }
     problems.extend(whole::judge(&probings, role, bench.settings.gates.strict));
     problems.extend(whole::unsearchable(&bench.scanner, role));
-    Smoked { probings, alive: Some(alive), problems }
+    Smoked { probings, waiting, alive: Some(alive), problems }
 }
 
-/// Makes those of the probes for which the release says how it is asked.
+/// Makes those of the probes for which the release says how it is asked. Says also whether asks wait for each other, as far as that is known.
 pub(crate) async fn smoke_running<T: Tap, R: Releases, C: ControlPort>(
     bench: &Bench<T, R, C>,
     slots: &Semaphore,
@@ -110,7 +115,7 @@ pub(crate) async fn smoke_running<T: Tap, R: Releases, C: ControlPort>(
     role: Role,
     probes: &[Probe],
     alive: &Alive<R::Running, T::Port>,
-) -> Vec<Probing> {
+) -> (Vec<Probing>, Vec<(contract::Mode, bool)>) {
     let release = bench.settings.release(role);
     let policy = plan::policy(&bench.settings, role);
     let mapped: Vec<Probe> =
@@ -130,8 +135,10 @@ pub(crate) async fn smoke_running<T: Tap, R: Releases, C: ControlPort>(
     };
     ctx.search_logs(&alive.running, &mut probings);
     ctx.unwatched().again(alive, manner, &mut probings).await;
+    ctx.unwatched().look_at_streams_again(alive, &mut probings).await;
     probings.iter().filter(|probing| reach.takes_untold(probing)).for_each(|one| ctx.tell(one));
-    probings
+    let waiting = ctx.waiting(alive, &probings).await;
+    (probings, waiting)
 }
 
 /// Opens a tap port and starts a release on it.
@@ -307,6 +314,40 @@ impl<T: Tap, R: Releases, C: ControlPort> Context<'_, T, R, C> {
         start_by(self.bench, self.role, Way::without_trust).await.ok()
     }
 
+    /// Tells in which modes asks of a service wait for each other: where all had room, none do; where not, it is looked into.
+    async fn waiting(
+        &self,
+        alive: &Alive<R::Running, T::Port>,
+        probings: &[Probing],
+    ) -> Vec<(contract::Mode, bool)> {
+        let Some(has_room) = self.reach.has_room() else { return Vec::new() };
+        let mut waiting = Vec::new();
+        for mode in [contract::Mode::Unary, contract::Mode::Stream] {
+            if !probings.iter().any(|probing| probing.probe.mode == mode) {
+                continue;
+            }
+            let found =
+                if has_room { Some(false) } else { self.wait_for_each_other(alive, mode).await };
+            waiting.extend(found.map(|found| (mode, found)));
+        }
+        waiting
+    }
+
+    /// The release as it is asked on this port.
+    fn subject<'s>(
+        &'s self,
+        running: &'s R::Running,
+        port: &'s T::Port,
+    ) -> Subject<'s, R::Running, T::Port> {
+        Subject {
+            role: self.role,
+            running,
+            port,
+            policy: self.policy,
+            deadline: self.bench.settings.release(self.role).deadline,
+        }
+    }
+
     async fn named(
         &self,
         running: &R::Running,
@@ -322,13 +363,7 @@ impl<T: Tap, R: Releases, C: ControlPort> Context<'_, T, R, C> {
         if self.watched {
             self.bench.progress.event(Event::ProbeBegan { role, probe: probe.id, mode });
         }
-        let subject = Subject {
-            role,
-            running,
-            port,
-            policy: self.policy,
-            deadline: self.bench.settings.release(role).deadline,
-        };
+        let subject = self.subject(running, port);
         let control = self.controls.iter().find(|(of, _)| *of == mode).map(|(_, control)| control);
         let probing = make_probe(self.bench, subject, names, probe, company, control).await;
         self.reach.note(&probing);
@@ -518,7 +553,9 @@ pub(crate) fn not_asked(probe: &Probe, why: Finding) -> Probing {
             log_findings: Vec::new(),
             logs_judged: false,
         },
-        is_bare: None,
+        form: None,
+        media_type: None,
+        passes_on: None,
         repeats: Vec::new(),
     }
 }

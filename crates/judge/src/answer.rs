@@ -89,15 +89,34 @@ pub fn relate(answer: Option<&str>, delivered: &[&str], label: &str) -> AnswerRe
     }
 }
 
-/// Returns whether an answer is a delivered text and nothing else; `None` where no delivered text stands in it.
-pub fn is_bare(answer: Option<&str>, delivered: &[&str]) -> Option<bool> {
+/// In which form a delivered text stands in an answer as a whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AnswerForm {
+    /// The text and nothing else.
+    Bare,
+    /// The text, and more beside it.
+    Dressed,
+    /// The text with the escapes of HTML in it, and no tag.
+    Escaped,
+    /// The text laid out as HTML: it stands there only once tags are taken out.
+    Rendered,
+}
+
+/// Returns the form in which a delivered text stands in an answer; `None` where none does as a whole.
+pub fn form_of(answer: Option<&str>, delivered: &[&str]) -> Option<AnswerForm> {
     let answer = fold(answer?);
     let delivered: Vec<String> =
         delivered.iter().map(|text| fold(text)).filter(|text| !text.is_empty()).collect();
+    let stands_in = |answer: &str| delivered.iter().any(|text| answer.contains(text.as_str()));
     if delivered.contains(&answer) {
-        return Some(true);
+        Some(AnswerForm::Bare)
+    } else if stands_in(&answer) {
+        Some(AnswerForm::Dressed)
+    } else {
+        let has_tags = answer.contains('<');
+        let form = if has_tags { AnswerForm::Rendered } else { AnswerForm::Escaped };
+        stands_in(&without_markup(&answer)).then_some(form)
     }
-    delivered.iter().any(|text| answer.contains(text.as_str())).then_some(false)
 }
 
 /// Digits at the end of a label that count the asks of a run; those before them are the run's.
@@ -204,10 +223,11 @@ mod tests {
 
     #[test]
     fn an_answer_is_bare_or_dressed_or_neither() {
-        assert_eq!(is_bare(Some("SSL-1 is\nit \n"), &["SSL-1 is it"]), Some(true));
-        assert_eq!(is_bare(Some("retrying ...\nSSL-1 is it"), &["", "SSL-1 is it"]), Some(false));
-        assert_eq!(is_bare(Some("no"), &["SSL-1 is it"]), None);
-        assert_eq!(is_bare(None, &["SSL-1 is it"]), None);
+        assert_eq!(form_of(Some("SSL-1 is\nit \n"), &["SSL-1 is it"]), Some(AnswerForm::Bare));
+        let noted = form_of(Some("retrying ...\nSSL-1 is it"), &["", "SSL-1 is it"]);
+        assert_eq!(noted, Some(AnswerForm::Dressed));
+        assert_eq!(form_of(Some("no"), &["SSL-1 is it"]), None);
+        assert_eq!(form_of(None, &["SSL-1 is it"]), None);
     }
 
     #[test]
@@ -289,6 +309,24 @@ mod tests {
         check(Some(html), &[text], AnswerRelation::Whole);
         check(Some(&html.replace("leaves", "")), &[text], AnswerRelation::Labelled);
         check(Some("SSL-1 <"), &["SSL-1 < 2"], AnswerRelation::Partial);
+    }
+
+    #[test]
+    fn form_of_an_answer_is_told() {
+        let text = "SSL-1 says \"a < b\" &\nleaves";
+        let check = |answer: &str, expected| {
+            assert_eq!(form_of(Some(answer), &[text]), expected, "{answer}");
+        };
+        check(text, Some(AnswerForm::Bare));
+        check(&format!(" {text}\n"), Some(AnswerForm::Bare));
+        check(&format!("Answer: {text}"), Some(AnswerForm::Dressed));
+        check(&format!("<p>{text}</p>"), Some(AnswerForm::Dressed));
+        let escaped = "SSL-1 says &quot;a &lt; b&quot; &amp;\nleaves";
+        check(escaped, Some(AnswerForm::Escaped));
+        check(&format!("<p>{}</p>", escaped.replace('\n', "<br>")), Some(AnswerForm::Rendered));
+        check("SSL-1 says &quot;a", None);
+        assert_eq!(form_of(None, &[text]), None);
+        assert_eq!(form_of(Some("SSL-1"), &[]), None);
     }
 
     #[test]

@@ -1,9 +1,18 @@
-//! Compares what the two releases put on the wire.
+//! Compares the two releases of a pair: what they put on the wire, and how they treat their callers.
 
-use contract::{Mode, Shape};
+use contract::{MessageRole, Mode, Shape};
 
 use crate::judging::carries_credential;
 use crate::{AuthScheme, Finding, Fingerprint, Role, Severity};
+
+mod callers;
+mod media_type;
+mod passing;
+mod roles;
+
+pub use self::callers::{AnswerSeen, AskedAlike, CallerProfile, compare_callers};
+pub use self::media_type::MediaType;
+pub use self::passing::passes_on;
 
 /// What one release put on the wire for the live happy path in one mode.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,6 +29,8 @@ pub struct WireProfile {
     pub model: Option<String>,
     /// The request's structure.
     pub shape: Shape,
+    /// Who speaks in it, message by message.
+    pub roles: Vec<MessageRole>,
 }
 
 /// What the configuration says about the pair.
@@ -144,6 +155,10 @@ fn compare_mode(
             "Look whether the difference is meant: a field that one release adds may be refused by another provider or model.",
         );
     }
+    findings.extend(
+        roles::compare(&new.roles, &rollback.roles, intent)
+            .map(|finding| Finding { mode: Some(new.mode), ..finding }),
+    );
 }
 
 fn auth_word(scheme: AuthScheme) -> &'static str {

@@ -26,7 +26,7 @@ pub mod telemetry;
 mod verdict;
 pub mod watching;
 
-pub use answer::{AnswerRelation, is_bare, relate};
+pub use answer::{AnswerForm, AnswerRelation, form_of, relate};
 pub use attempts::gap;
 pub use fact::{Fact, Item, Phase, Planned, Probed, ReleaseIdentity, Repeat, Subject};
 pub use finding::{Deviation, Finding, Severity};

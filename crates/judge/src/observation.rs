@@ -3,7 +3,7 @@
 //! All times are milliseconds since the tap was armed for the ask.
 
 use contract::smoke::QuestionSeen;
-use contract::{Judgement, Shape};
+use contract::{Judgement, MessageRole, Shape};
 use serde::Serialize;
 
 use crate::Fingerprint;
@@ -166,6 +166,8 @@ pub struct RequestSeen {
     pub credential: Option<Fingerprint>,
     /// The structure of the body.
     pub shape: Shape,
+    /// Who speaks in it, message by message.
+    pub roles: Vec<MessageRole>,
     /// The `model` field.
     pub model: Option<String>,
     /// The `stream` field.

@@ -5,7 +5,7 @@ use contract::Mode;
 
 use crate::attempts::SPACED_MS;
 use crate::probe::HAPPY_UNICODE;
-use crate::{Finding, OutcomeKind, Severity, Verdict};
+use crate::{AnswerForm, Finding, OutcomeKind, Severity, Verdict};
 
 /// One probe, as far as the whole is concerned.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,8 +20,8 @@ pub struct Made {
     pub verdict: Verdict,
     /// The waits between its attempts, of one model, where no reply said how long to wait.
     pub gaps_ms: Vec<u64>,
-    /// Whether its answer was the delivered text and nothing else; `None` where that text does not stand in it.
-    pub is_bare: Option<bool>,
+    /// In which form the delivered text stands in its answer; `None` where it does not stand there as a whole.
+    pub form: Option<AnswerForm>,
 }
 
 /// Probes of the two modes that are the same fault in another framing.
@@ -62,11 +62,11 @@ fn dressed(made: &[Made]) -> Option<Finding> {
     let is_good = |one: &&Made| one.probe == HAPPY_UNICODE || one.probe.starts_with("tolerated");
     // What another model answers may well be called so.
     let recovered = made.iter().filter(|one| one.probe.starts_with("overload-recovers"));
-    let mut dressed = recovered.filter(|one| one.is_bare == Some(false));
+    let mut dressed = recovered.filter(|one| one.form == Some(AnswerForm::Dressed));
     let first = dressed.find(|one| {
         let same_mode = || made.iter().filter(|other| other.mode == one.mode).filter(is_good);
-        same_mode().any(|other| other.is_bare == Some(true))
-            && same_mode().all(|other| other.is_bare != Some(false))
+        same_mode().any(|other| other.form == Some(AnswerForm::Bare))
+            && same_mode().all(|other| other.form != Some(AnswerForm::Dressed))
     })?;
     Some(Finding {
         mode: Some(first.mode),
@@ -190,7 +190,7 @@ mod tests {
 
     fn made(probe: &'static str, mode: Mode, verdict: Verdict, gaps_ms: &[u64]) -> Made {
         let outcome = Some(OutcomeKind::Refused);
-        Made { probe, mode, outcome, verdict, gaps_ms: gaps_ms.to_vec(), is_bare: None }
+        Made { probe, mode, outcome, verdict, gaps_ms: gaps_ms.to_vec(), form: None }
     }
 
     #[track_caller]
@@ -232,13 +232,13 @@ mod tests {
     #[test]
     fn what_stands_beside_an_answer_only_after_trouble_is_none_of_it() {
         let answered =
-            |probe, is_bare| Made { is_bare, ..made(probe, Mode::Unary, Verdict::Pass, &[]) };
-        let good = answered("happy-unicode", Some(true));
-        let noted = answered("overload-recovers", Some(false));
+            |probe, form| Made { form: Some(form), ..made(probe, Mode::Unary, Verdict::Pass, &[]) };
+        let good = answered("happy-unicode", AnswerForm::Bare);
+        let noted = answered("overload-recovers", AnswerForm::Dressed);
         check(&[good.clone(), noted.clone()], &["answer-damaged"]);
-        check(&[good.clone(), answered("overload-recovers", Some(true))], &[]);
+        check(&[good.clone(), answered("overload-recovers", AnswerForm::Bare)], &[]);
         // Where answers are dressed anyway, nobody can tell.
-        check(&[good.clone(), answered("tolerated-long", Some(false)), noted.clone()], &[]);
+        check(&[good.clone(), answered("tolerated-long", AnswerForm::Dressed), noted.clone()], &[]);
         check(std::slice::from_ref(&noted), &[]);
         let of_stream = Made { mode: Mode::Stream, ..noted };
         check(&[good, of_stream], &[]);

@@ -175,6 +175,8 @@ fn from_document(document: &Value) -> Option<Asked> {
         beside: None,
         cut: document.get("cut").and_then(Value::as_bool).unwrap_or_default(),
         reply: None,
+        media_type: None,
+        first_words: None,
         cpu_wait: None,
     })
 }

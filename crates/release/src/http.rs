@@ -10,7 +10,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use drill::ports::{Ask, Asked};
 use evidence::Sensitive;
-use http::{Request, StatusCode};
+use http::header::CONTENT_TYPE;
+use http::{HeaderValue, Request, StatusCode};
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
@@ -20,6 +21,7 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use judge::CrashKind;
+use judge::compare::MediaType;
 use rustls::ClientConfig;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout, timeout_at};
@@ -135,6 +137,17 @@ impl Life {
     }
 }
 
+/// What is noted of a reply beside its answer.
+#[derive(Default)]
+struct Seen {
+    /// What came, head and body, as far as it is kept.
+    bytes: Vec<u8>,
+    /// As what a good reply was declared.
+    media_type: Option<MediaType>,
+    /// When the first words came of an answer that is passed on in pieces.
+    first_words: Option<Instant>,
+}
+
 /// How an exchange ended, before the life of the process behind it is looked at.
 enum Exchange {
     Replied(Reply),
@@ -154,7 +167,7 @@ pub(crate) async fn ask(
 ) -> Asked {
     let start = Instant::now();
     let until = start + ask.deadline;
-    let mut seen = Vec::new();
+    let mut seen = Seen::default();
     let came = {
         let mut exchange = pin!(exchange(http, request, &mut *reader, &mut seen));
         tokio::select! {
@@ -164,8 +177,10 @@ pub(crate) async fn ask(
         }
     };
     let asked = outcome_of(came, start.elapsed(), reader, life).await;
-    let seen = (!seen.is_empty()).then(|| String::from_utf8_lossy(&seen).into_owned());
-    Asked { reply: seen.map(Sensitive::new), ..asked }
+    let Seen { bytes, media_type, first_words } = seen;
+    let first_words = first_words.map(|at| at - start);
+    let reply = (!bytes.is_empty()).then(|| String::from_utf8_lossy(&bytes).into_owned());
+    Asked { reply: reply.map(Sensitive::new), media_type, first_words, ..asked }
 }
 
 /// Says what came of an exchange.
@@ -209,17 +224,19 @@ async fn with_ended(
     }
 }
 
-/// `seen` gets what came, head and body, as far as it is kept.
+/// `seen` gets what is noted beside the answer.
 async fn exchange(
     http: &Http,
     request: Request<Body>,
     reader: &mut dyn ReplyReader,
-    seen: &mut Vec<u8>,
+    seen: &mut Seen,
 ) -> Exchange {
     let Ok(reply) = http.send(request).await else { return Exchange::NoReply };
     for (name, value) in reply.headers() {
-        seen.extend([name.as_str().as_bytes(), b": ", value.as_bytes(), b"\n"].concat());
+        seen.bytes.extend([name.as_str().as_bytes(), b": ", value.as_bytes(), b"\n"].concat());
     }
+    let declared = reply.headers().get(CONTENT_TYPE).map(HeaderValue::as_bytes);
+    seen.media_type = reply.status().is_success().then(|| MediaType::of(declared));
     let (head, mut body) = (reply.status(), reply.into_body());
     if head.as_u16() >= 300 {
         // How it is shown matters to the judge; that it is not whole does not.
@@ -235,14 +252,19 @@ async fn exchange(
     while let Some(frame) = body.frame().await {
         let Ok(frame) = frame else { return Exchange::BrokeOff };
         let Ok(bytes) = frame.into_data() else { continue };
-        if seen.len() < SEEN_BYTES_MAX {
-            seen.extend_from_slice(&bytes);
+        if seen.bytes.len() < SEEN_BYTES_MAX {
+            seen.bytes.extend_from_slice(&bytes);
         }
         n_bytes += bytes.len();
         if n_bytes > REPLY_BYTES_MAX {
             return Exchange::TooLong;
         }
-        if reader.take(&bytes).is_break() {
+        let taken = reader.take(&bytes);
+        let has_words = || reader.partial().is_some_and(|text| !text.trim().is_empty());
+        if seen.first_words.is_none() && has_words() {
+            seen.first_words = Some(Instant::now());
+        }
+        if taken.is_break() {
             break;
         }
     }

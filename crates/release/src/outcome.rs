@@ -80,6 +80,8 @@ fn asked(outcome: Outcome, answer: Option<String>, shown: Option<String>) -> Ask
         answer: answer.map(Sensitive::new),
         shown: shown.map(Sensitive::new),
         reply: None,
+        media_type: None,
+        first_words: None,
         logs: None,
         beside: None,
         cut: false,

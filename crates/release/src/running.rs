@@ -29,6 +29,9 @@ use crate::{front, gateway, mapped, relay};
 /// How long a URL may take to let us connect when a run starts.
 const CONNECT_WITHIN: Duration = Duration::from_secs(10);
 
+/// Answers that take longer are asked why.
+const SLOW_MS: u64 = 1_000;
+
 /// A release that can be asked. Dropping it kills its processes.
 pub struct Running {
     inner: Arc<Inner>,
@@ -282,7 +285,7 @@ impl HttpRelease {
         let before = service.cpu_waits();
         let asked = self.ask_with(&self.http, &self.base, ask, &service.life()).await;
         match asked.outcome {
-            Outcome::TimedOut { .. } => {
+            Outcome::TimedOut { .. } | Outcome::Answered { elapsed_ms: SLOW_MS.., .. } => {
                 let cpu_wait = service.cpu_waits_of_all().await.longest_since(&before);
                 Asked { cpu_wait, ..asked }
             }

@@ -74,6 +74,7 @@ pub(crate) fn request_seen(
         auth,
         credential: credential.map(fingerprint),
         shape: facts.shape,
+        roles: facts.roles,
         model: facts.model.as_deref().map(bounded),
         stream: facts.stream,
         fault: facts.fault.or_else(|| undeclared(head)).as_ref().map(fault),

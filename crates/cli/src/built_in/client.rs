@@ -100,6 +100,9 @@ impl Bot {
             (Defect::RefusesGoodReplies, Ok(_)) => Err(Refused("not_wanted")),
             (Defect::LosesEnd, Ok(text)) => Ok(text.chars().take(KEPT).collect()),
             (Defect::AnswersTwice, Ok(text)) => Ok(format!("{text}{text}")),
+            (Defect::EscapesAnswers, Ok(text)) => {
+                Ok(text.replace('&', "&amp;").replace('<', "&lt;").replace('"', "&quot;"))
+            }
             (Defect::AnswersItself, Ok(_)) => Ok("I am fine, thank you.".to_owned()),
             (Defect::Hangs, Err(_)) => std::future::pending().await,
             (Defect::Crashes, Err(_)) => std::process::abort(),
@@ -146,6 +149,13 @@ impl Bot {
             wait = if self.defect == Defect::RetriesFaster { wait / 4 } else { wait * 2 };
         }
         Err(Refused("gave_up"))
+    }
+
+    /// Asks once, and hands over a reply that is a stream.
+    pub(super) async fn open_stream(&self, question: &str) -> Option<Response> {
+        let response = self.send(&self.access.model, question, true).await.ok()?;
+        self.log(&Seen::of(&response));
+        response.status().is_success().then_some(response)
     }
 
     async fn attempt(&self, model: &str, question: &str, stream: bool) -> Read {
@@ -210,7 +220,7 @@ impl Bot {
             _ => model,
         };
         let message = |content: &str| json!({ "role": "user", "content": content });
-        let messages: Vec<Value> = match self.defect {
+        let mut messages: Vec<Value> = match self.defect {
             Defect::CutsQuestion => {
                 vec![message(&question.chars().take(ASKED).collect::<String>())]
             }
@@ -222,6 +232,8 @@ impl Bot {
             }
             _ => vec![message(question)],
         };
+        let instructing = if self.defect == Defect::InstructsAsUser { "user" } else { "system" };
+        messages.insert(0, json!({ "role": instructing, "content": "Be brief." }));
         let mut body = json!({ "model": model, "messages": messages });
         if stream && self.defect != Defect::NeverStreams {
             body["stream"] = json!(true);

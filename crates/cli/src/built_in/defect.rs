@@ -23,6 +23,7 @@ pub(crate) enum Defect {
     KeyAsModel,
     BadParameter,
     FurtherField,
+    InstructsAsUser,
     CutsQuestion,
     SendsQuestionsAlong,
     CallsTwice,
@@ -55,6 +56,8 @@ pub(crate) enum Defect {
     LosesEnd,
     AnswersTwice,
     AnswersItself,
+    EscapesAnswers,
+    AnswersAsPage,
     BreaksUnicode,
     Hangs,
     Crashes,
@@ -78,4 +81,6 @@ pub(crate) enum Defect {
     NeverReady,
     FinishesForNobody,
     BreaksWithLeaver,
+    OneAtATime,
+    HoldsStreamBack,
 }

@@ -27,6 +27,16 @@ pub(super) struct Seen {
     pub(super) request_id: Option<String>,
 }
 
+impl Seen {
+    /// Notes what the head of a reply says.
+    pub(super) fn of(response: &Response) -> Self {
+        Self {
+            status: Some(response.status().as_u16()),
+            request_id: request_id(response.headers()),
+        }
+    }
+}
+
 /// Reads a reply.
 pub(super) async fn read(
     defect: Defect,
@@ -36,8 +46,7 @@ pub(super) async fn read(
     seen: &mut Seen,
 ) -> Read {
     let status = response.status().as_u16();
-    seen.status = Some(status);
-    seen.request_id = request_id(response.headers());
+    *seen = Seen::of(&response);
     let after = retry_after(response.headers());
     let is_typed =
         typed(response.headers(), if stream { "text/event-stream" } else { "application/json" });

@@ -1,18 +1,22 @@
-//! The built-in release as a long-running service: `POST /ask`, `GET /healthz`.
+//! The built-in release as a long-running service: `POST /ask`, `POST /ask/stream`, `GET /healthz`.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
+use tokio::sync::Mutex;
 
 use super::client::Bot;
 use super::defect::Defect;
 use super::reply::Refused;
+use super::streaming;
 use crate::failure::Failure;
 
 /// Ends, or never gets ready, where that is the defect.
@@ -30,16 +34,20 @@ struct Served {
     bot: Arc<Bot>,
     /// Somebody has left: the next one pays for it.
     is_broken: AtomicBool,
+    /// Whose turn it is, where there is but one.
+    turn: Mutex<()>,
 }
 
 /// Serves until it is ended.
 pub(super) async fn serve(bot: Bot, port: &str) -> Result<u8, Failure> {
     let failed = |error: std::io::Error| Failure::internal(error.to_string(), "Look at the port.");
     let listener = TcpListener::bind(format!("127.0.0.1:{port}")).await.map_err(failed)?;
-    let served = Served { bot: Arc::new(bot), is_broken: AtomicBool::new(false) };
+    let served =
+        Served { bot: Arc::new(bot), is_broken: AtomicBool::new(false), turn: Mutex::new(()) };
     let routes = Router::new()
         .route("/healthz", get(|| async { "ok" }))
         .route("/ask", post(ask))
+        .route("/ask/stream", post(ask_for_stream))
         .with_state(Arc::new(served));
     axum::serve(listener, routes).await.map_err(failed)?;
     Ok(0)
@@ -56,10 +64,20 @@ impl Drop for Fragile {
     }
 }
 
-async fn ask(
-    State(served): State<Arc<Served>>,
-    Json(asked): Json<Value>,
-) -> (StatusCode, Json<Value>) {
+async fn ask(State(served): State<Arc<Served>>, Json(asked): Json<Value>) -> Response {
+    let is_page = served.bot.defect == Defect::AnswersAsPage;
+    let mut response = answer(served, &asked).await.into_response();
+    if is_page {
+        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/html"));
+    }
+    response
+}
+
+async fn ask_for_stream(State(served): State<Arc<Served>>, Json(asked): Json<Value>) -> Response {
+    streaming::answer(&served.bot, asked["question"].as_str().unwrap_or_default()).await
+}
+
+async fn answer(served: Arc<Served>, asked: &Value) -> (StatusCode, Json<Value>) {
     let question = asked["question"].as_str().unwrap_or_default().to_owned();
     if served.is_broken.swap(false, Ordering::SeqCst) {
         return reply(Err(Refused("broken_by_leaver")));
@@ -76,6 +94,10 @@ async fn ask(
         Defect::FinishesForNobody => {
             let task = tokio::spawn(async move { bot.answer(&question, false).await });
             reply(task.await.unwrap_or(Err(Refused("internal"))))
+        }
+        Defect::OneAtATime => {
+            let _turn = served.turn.lock().await;
+            reply(bot.answer(&question, false).await)
         }
         _ => reply(bot.answer(&question, false).await),
     }

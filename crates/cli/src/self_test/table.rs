@@ -412,6 +412,45 @@ const PAIRS: &[Case] = &[
     .drilled(Fault::None)
     .warned(),
     Case::new(
+        "pair-request-differs",
+        Defect::InstructsAsUser,
+        "sends its instructions as the user's words, and the other release as its own",
+    )
+    .drilled(Fault::None)
+    .at(Gate::NewReleaseSmoke),
+    Case::new(
+        "pair-reply-type-differs",
+        Defect::AnswersAsPage,
+        "declares its answers as a page, and the other release as JSON",
+    )
+    .drilled(Fault::None)
+    .at(Gate::NewReleaseSmoke),
+    Case::new(
+        "asks-wait-for-each-other",
+        Defect::OneAtATime,
+        "answers one ask at a time, and the other release several",
+    )
+    .drilled(Fault::None)
+    .at(Gate::NewReleaseSmoke)
+    .asked(&["auth-invalid-credential", "happy-unicode", "network-slow-drip"]),
+    Case::new(
+        "stream-held-back",
+        Defect::HoldsStreamBack,
+        "gathers a stream before its user gets anything, and the other release passes it on",
+    )
+    .drilled(Fault::None)
+    .at(Gate::NewReleaseSmoke)
+    .asked(&["auth-invalid-credential", "network-slow-drip"])
+    .with(&[("/provider/modes", "[\"stream\"]")]),
+    Case::new(
+        "pair-answer-escaped",
+        Defect::EscapesAnswers,
+        "escapes its answers, and the other release gives them as they are",
+    )
+    .drilled(Fault::None)
+    .at(Gate::NewReleaseSmoke)
+    .asked(&["auth-invalid-credential", "happy-unicode"]),
+    Case::new(
         "step-not-reached",
         Defect::LosesText,
         "fails its smoke, so that no traffic may move",

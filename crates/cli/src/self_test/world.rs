@@ -194,6 +194,10 @@ fn release(role: Role, defect: Defect, how: How, own: &str) -> Value {
             "ready": "/healthz",
             "ready_within": "10s",
             "ask": { "post": "/ask", "json": { "question": "{prompt}" }, "answer": "/answer" },
+            "stream": {
+                "post": "/ask/stream", "json": { "question": "{prompt}" },
+                "answer": "sse:/delta", "done": "event:done", "refused": "event:error",
+            },
         }),
     };
     let version = match role {

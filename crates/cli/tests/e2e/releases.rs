@@ -206,6 +206,23 @@ fn release_that_cannot_be_asked_is_a_failure_for_the_drill_as_for_the_check() {
     });
 }
 
+/// Each is fine by itself: only beside the other release does it show.
+#[test]
+fn release_that_treats_its_callers_otherwise_than_the_other_is_held() {
+    std::thread::scope(|scope| {
+        for (fault, finding) in [
+            ("page", "pair-reply-type-differs"),
+            ("escapes", "pair-answer-escaped"),
+            ("one-by-one", "asks-wait-for-each-other"),
+        ] {
+            scope.spawn(move || {
+                let drilled = held(faulty(fault), finding);
+                assert_eq!(drilled.codes(Some("new")), [finding], "{drilled}");
+            });
+        }
+    });
+}
+
 /// A stalled ask keeps its worker for the two seconds of the plain service's deadline: an ask behind it has to wait.
 #[test]
 fn service_with_two_workers_is_promoted() {

@@ -22,6 +22,8 @@ pub(super) struct Reach {
     crashes: AtomicU32,
     /// Whose result nobody was told yet.
     untold: Mutex<Vec<(&'static str, Mode)>>,
+    came_beside: AtomicBool,
+    has_waited: AtomicBool,
 }
 
 impl Reach {
@@ -66,6 +68,23 @@ impl Reach {
         self.untold.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Notes that an ask arrived while another one was under way.
+    pub(super) fn note_company(&self) {
+        self.came_beside.store(true, Ordering::Relaxed);
+    }
+
+    /// Notes that an ask had to wait for another one, or was turned away beside it.
+    pub(super) fn note_wait(&self) {
+        self.has_waited.store(true, Ordering::Relaxed);
+    }
+
+    /// Tells whether asks had room beside each other: `None` where that was not seen.
+    pub(super) fn has_room(&self) -> Option<bool> {
+        let (waited, came) =
+            (self.has_waited.load(Ordering::Relaxed), self.came_beside.load(Ordering::Relaxed));
+        if waited { Some(false) } else { came.then_some(true) }
+    }
+
     /// Whether anything came.
     pub(super) fn has_reached(&self) -> bool {
         self.has_reached.load(Ordering::Relaxed)
@@ -104,7 +123,9 @@ mod tests {
             observation: Observation { lost, ..Observation::default() },
             outcome: None,
             judged: Judged::default(),
-            is_bare: None,
+            form: None,
+            media_type: None,
+            passes_on: None,
             repeats: Vec::new(),
         }
     }

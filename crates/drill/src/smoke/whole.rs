@@ -16,7 +16,7 @@ pub(super) fn judge(probings: &[Probing], role: Role, strict: bool) -> Vec<Findi
             outcome: probing.outcome.as_ref().map(judge::Outcome::kind),
             verdict: Verdict::of(&probing.judged.findings, strict),
             gaps_ms: own_waits(probing),
-            is_bare: probing.is_bare,
+            form: probing.form,
         })
         .collect();
     overall::judge(&made).into_iter().map(|finding| finding.of_release(role)).collect()

@@ -124,14 +124,19 @@ impl<T: Tap, R: Releases, C: ControlPort> Context<'_, T, R, C> {
                 if arrived {
                     window.arrived();
                 } else if place.has_company {
+                    self.reach.note_wait();
                     window.exceeded();
                 }
                 (!arrived, asking.await)
             }
         };
         if place.has_company && probing.lacked_room(has_waited) {
+            self.reach.note_wait();
             window.exceeded();
             return None;
+        }
+        if place.has_company && !has_waited && !probing.observation.exchanges.is_empty() {
+            self.reach.note_company();
         }
         if self.watched {
             self.report(&probing);

@@ -8,11 +8,10 @@ use crate::{
 
 /// Variations that these client libraries refuse by themselves, whatever the application does (contracts.md row 136), as do those which name
 /// themselves by nothing. A library that names itself otherwise takes them: there it is the application's own parser.
-const REFUSED_BY_LIBRARIES: [(&str, &[&str]); 4] = [
+const REFUSED_BY_LIBRARIES: [(&str, &[&str]); 3] = [
     ("tolerated-extra-events", &["openai-node "]),
-    // async-openai reads chunks into types, and does not name itself (contracts.md rows 44 and 128).
+    // async-openai reads chunks into types, and does not name itself (contracts.md row 128).
     ("tolerated-usage-empty", &[]),
-    ("tolerated-finish-empty", &[]),
     ("tolerated-cost-chunk", &[]),
 ];
 

@@ -63,6 +63,7 @@ fn call(attempt: u32, at: u64, status: u16) -> Exchange {
             auth: AuthScheme::Bearer,
             credential: None,
             shape: Shape::default(),
+            roles: Vec::new(),
             model: Some("m-1".to_owned()),
             stream: false,
             fault: None,

@@ -22,6 +22,9 @@ const DRIP_GAP: Duration = Duration::from_millis(100);
 /// to one of those damages it.
 pub(crate) const UNICODE_TAIL: &str = " — naïve café, 日本語, 😀, \"quoted\", back\\slash, tab\tand line\nbreak, *some* _markup_ `x` # <b> &amp; 100 %d ${x}";
 
+/// What stands behind the documented text in a slow reply: a release that passes on whole sentences or paragraphs has several of them to pass on.
+const PARAGRAPHS: &str = ". This is a sentence.\n\nHere is a second paragraph. It has three sentences, of which this is the second. And that is the last one of it.\n\nThe third paragraph is the last one; it is as long as the others, so that most of the text has been passed on before it begins.";
+
 /// Returns the text that the simulated lane delivers for a label.
 pub fn documented_text(label: &str) -> String {
     format!("{label}{UNICODE_TAIL}")
@@ -88,8 +91,12 @@ pub(super) fn pieces_answer(
 }
 
 pub(super) fn documented(request: &RequestContext) -> Act {
-    let text = request.documented_text();
-    let context = context(request, &text);
+    replying(request, &request.documented_text())
+}
+
+/// The documented reply with this text.
+fn replying(request: &RequestContext, text: &str) -> Act {
+    let context = context(request, text);
     match request.mode {
         Mode::Unary => {
             whole(200, json_headers(request), reply::unary(&context).to_string().into_bytes())
@@ -182,7 +189,9 @@ fn half(request: &RequestContext, end: AnswerEnd) -> Act {
 }
 
 fn drip(request: &RequestContext) -> Act {
-    let Act::Answer(mut answer) = documented(request) else { return Act::Close };
+    let text =
+        request.format.write(&format!("{}{PARAGRAPHS}", super::documented_text(&request.label)));
+    let Act::Answer(mut answer) = replying(request, &text) else { return Act::Close };
     let body: Vec<u8> = answer
         .pieces
         .iter()

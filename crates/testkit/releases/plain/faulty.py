@@ -1,11 +1,13 @@
 """Services that misbehave as processes; FAULT names how."""
 
 import fcntl
+import html
 import json
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import service
@@ -76,6 +78,28 @@ class Loud(service.Handler):
         super().do_POST()
 
 
+class Page(service.Handler):
+    """Declares all it says as a page."""
+
+    def send_header(self, name, value):
+        super().send_header(name, "text/html" if name == "content-type" else value)
+
+
+class OneByOne(service.Handler):
+    """Lets each user wait for the one before."""
+
+    turn = threading.Lock()
+
+    def do_POST(self):
+        with OneByOne.turn:
+            super().do_POST()
+
+
+def read_escaped(status, body, read=service.read):
+    """Escapes what it gives out."""
+    return html.escape(read(status, body))
+
+
 class Forking(service.Handler):
     """Leaves a child behind at each question."""
 
@@ -108,6 +132,9 @@ if __name__ == "__main__":
     elif FAULT == "dies-of-a-refused-key":
         service.read = read_or_die_of_401
         service.serve()
+    elif FAULT == "escapes":
+        service.read = read_escaped
+        service.serve()
     elif FAULT == "runs-once":
         # Ends at once where another of its kind runs, as whatever keeps an embedded database does.
         lock = open(os.environ["STATE"] + ".lock", "w")
@@ -125,4 +152,5 @@ if __name__ == "__main__":
         finally:
             open(os.environ["STATE"], "w").close()
     else:
-        service.serve({"dies-when-asked": Dying, "red": Red, "loud": Loud, "forks": Forking}[FAULT])
+        handlers = {"dies-when-asked": Dying, "red": Red, "loud": Loud, "forks": Forking}
+        service.serve((handlers | {"page": Page, "one-by-one": OneByOne})[FAULT])

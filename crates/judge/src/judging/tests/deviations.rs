@@ -58,7 +58,7 @@ fn finding_about_something_else_than_the_reply_names_none() {
 /// Of async-openai (which does not name itself) it is the library that refuses a chunk that lacks what the documentation has.
 #[test]
 fn refusing_an_odd_chunk_is_the_applications_fault_unless_its_library_does_so() {
-    for id in ["tolerated-usage-empty", "tolerated-finish-empty", "tolerated-cost-chunk"] {
+    for id in ["tolerated-usage-empty", "tolerated-cost-chunk"] {
         for (client, severity) in
             [(Some("openai-node 7.57.0"), Severity::Fail), (None, Severity::Warn)]
         {
