@@ -263,16 +263,8 @@ fn stream(variation: Variation, request: &RequestContext) -> Act {
                 set(chunk, "/usage", Some(json!({})));
             }
         }),
-        Variation::FinishEmpty => edit_each(&mut events, |chunk| {
-            if chunk.pointer(FINISH_REASON).is_some_and(Value::is_null) {
-                set(chunk, FINISH_REASON, Some(json!("")));
-            }
-        }),
-        Variation::CostChunk => {
-            let cost = json!({"choices": [], "cost": "0.00001"}).to_string();
-            // Before `[DONE]`.
-            events.insert(events.len().saturating_sub(1), StreamEvent::unnamed(cost));
-        }
+        Variation::FinishEmpty => edit_each(&mut events, empty_the_reason),
+        Variation::CostChunk => say_what_it_cost(&mut events),
         Variation::Comments
         | Variation::Crlf
         | Variation::NoSpace
@@ -317,9 +309,21 @@ fn finish_with_the_last_words(events: &mut Vec<StreamEvent>) {
         && let Some(event) = events.get_mut(last_words)
     {
         edit_each(std::slice::from_mut(event), |chunk| {
-            set(chunk, FINISH_REASON, Some(reason.clone()))
+            set(chunk, FINISH_REASON, Some(reason.clone()));
         });
     }
+}
+
+fn empty_the_reason(chunk: &mut Value) {
+    if chunk.pointer(FINISH_REASON).is_some_and(Value::is_null) {
+        set(chunk, FINISH_REASON, Some(json!("")));
+    }
+}
+
+/// Puts a chunk with the cost of the call before `[DONE]`.
+fn say_what_it_cost(events: &mut Vec<StreamEvent>) {
+    let cost = json!({"choices": [], "cost": "0.00001"}).to_string();
+    events.insert(events.len().saturating_sub(1), StreamEvent::unnamed(cost));
 }
 
 /// Lets the first chunk have the first words too, as compatible providers do; OpenAI itself names the role apart.
