@@ -323,6 +323,9 @@ const STREAM: [(&str, &str); 13] = [
     ("stream-silence-comments", "200 sse chunked ticking"),
 ];
 
+/// Of chat only: everything is there before the silence.
+const HELD_OPEN: (&str, &str) = ("tolerated-held-open", "200 sse chunked silent");
+
 /// Holds all probes of a surface and mode against the tables: whichever is in none of them gets the `usual` reply.
 #[track_caller]
 fn check(surface: Surface, mode: Mode, usual: &str, of_mode: &[(&str, &str)]) {
@@ -351,7 +354,8 @@ fn faults_of_unary_responses() {
 
 #[test]
 fn faults_of_streamed_chat() {
-    check(Surface::Chat, Mode::Stream, "200 sse chunked whole", &STREAM);
+    let of_mode = [&STREAM[..], &[HELD_OPEN]].concat();
+    check(Surface::Chat, Mode::Stream, "200 sse chunked whole", &of_mode);
 }
 
 #[test]
