@@ -49,9 +49,12 @@ pub(crate) async fn search<T: Tap, R: Releases, C: ControlPort>(
     let folders = folders(&bench.settings, roles);
     let changed = bench.releases.changed_files().await;
     let scanner = bench.scanner.clone();
-    // A scan of a large file takes a while: not on a thread that relays. A runtime that shuts down has no use for it.
+    // A scan of a large file takes a while: not on a thread that relays.
     let scanning = tokio::task::spawn_blocking(move || scan(changed, &scanner));
-    let Ok((found, not_read)) = scanning.await else { return Vec::new() };
+    let (found, not_read) = match scanning.await {
+        Ok(scanned) => scanned,
+        Err(_broken) => return vec![judge::judging::search_broke_off()],
+    };
     let mut all: Vec<(Option<Role>, FileLeak)> = Vec::new();
     for (file, leaks) in found {
         let of: BTreeSet<Role> =

@@ -85,7 +85,7 @@ fn asked_alike(new: &Run, rollback: &Run, mode: Mode) -> Option<AskedAlike> {
     (of(rollback)? == fitting).then_some(AskedAlike { mode, fitting })
 }
 
-/// Step 3: compares what both releases put on the wire. With one release there is no pair, and no such step.
+/// Step 3: compares what both releases put on the wire, and what their callers get. With one release there is no pair, and no such step.
 pub(crate) async fn compare_pair<T: Tap, R: Releases, C: ControlPort>(
     bench: &Bench<T, R, C>,
     keeper: &Keeper<'_>,

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use contract::smoke::Wording;
 use evidence::Sensitive;
-use judge::{AnswerRelation, Finding, Observation, OutcomeKind, Role, Severity, Stimulus, relate};
+use judge::{
+    AnswerRelation, AnsweredBy, Finding, Observation, OutcomeKind, Role, Severity, Stimulus, relate,
+};
 
 use crate::asking::prompt;
 use crate::bench::{Bench, COLLECT_GRACE, ControlPort, count_live};
@@ -130,8 +132,36 @@ impl<T: Tap, R: Releases, S: TrafficSwitch> Path<'_, T, R, S> {
             .collect();
         let relation =
             relate(asked.answer.as_ref().map(Sensitive::expose), &delivered, &names.label);
+        let is_refused = asked.outcome.kind() == OutcomeKind::Refused;
+        if is_refused && let Some(finding) = provider_broke_off(served, &new, &rollback) {
+            return (served, Some(finding));
+        }
         (served, finding(served, asked.outcome.kind(), relation, &asked.outcome))
     }
+}
+
+/// Says that the provider could not be reached when a release called it last: then it is right that its user gets an error.
+fn provider_broke_off(
+    served: Served,
+    new: &Observation,
+    rollback: &Observation,
+) -> Option<Finding> {
+    let Served::By(role) = served else { return None };
+    let observation = match role {
+        Role::New => new,
+        Role::Rollback => rollback,
+    };
+    let last = observation.exchanges.iter().rfind(|exchange| exchange.is_call())?;
+    (last.answered_by == AnsweredBy::ProviderUnreachable).then(|| {
+        Finding::new(
+            Severity::Ambiguous,
+            "provider-unreachable",
+            "an answer through the user-facing path, served by one release",
+            "the provider did not answer, or broke off, and the user got an error",
+            "This is the provider's or the network's trouble, not the release's. See `surestep doctor`; run again when the provider is back.",
+        )
+        .of_release(role)
+    })
 }
 
 fn served(new: &Observation, rollback: &Observation) -> Served {

@@ -21,7 +21,7 @@ pub(crate) mod wire;
 
 pub use client::BROKEN_BY_LEAVER;
 pub use fields::required_fields_found;
-pub use files::{Age, FileKind, FileLeak, in_files, not_searched};
+pub use files::{Age, FileKind, FileLeak, in_files, not_searched, search_broke_off};
 pub use live::Control;
 pub use observability::{LeakKind, LeakSeen, LogEvidence, leaked};
 

@@ -212,6 +212,35 @@ fn provider_of_ours_that_is_good() {
 }
 
 #[test]
+fn provider_that_goes_down_while_traffic_is_moved() {
+    let provider = BadProvider::start("good");
+    let mut plan = Plan::healthy().provider_at(&provider.base_url());
+    // `new` serves one ask of a hundred: there is time for the provider to end.
+    plan.step = 1;
+    let project = plan.write();
+    let mut drill = project.start(&["drill", "--yes", "--format", "json"]);
+    assert!(drill.says("step 4"), "{}", drill.said());
+    drop(provider);
+    assert!(drill.ends_within(LONG), "{}", drill.said());
+    let done = drill.done();
+    let json = done.json();
+    assert_ne!(json["decision"], "promote_small_step", "{done}");
+    let of = |severity: &str| -> Vec<&str> {
+        let all = json["findings"].as_array().into_iter().flatten();
+        all.filter(|one| one["severity"] == severity)
+            .filter_map(|one| one["code"].as_str())
+            .collect()
+    };
+    assert!(of("ambiguous").contains(&"provider-unreachable"), "{done}");
+    assert_eq!(
+        of("fail"),
+        Vec::<&str>::new(),
+        "a provider's trouble is laid at a release's door: {done}"
+    );
+    project.assert_route_is_back();
+}
+
+#[test]
 fn missing_key_of_the_control_is_a_matter_of_configuration() {
     let mut plan = Plan::healthy();
     plan.provider_key = "env:E2E_NO_SUCH_KEY".to_owned();

@@ -1,6 +1,6 @@
 //! Undoes the content encoding, and catches headers that do not tell the truth about it.
 
-use std::io::Write as _;
+use std::io::{self, Write};
 
 use flate2::write::{DeflateDecoder, GzDecoder, ZlibDecoder};
 
@@ -78,33 +78,18 @@ impl Decoder {
                 self.push(rest, scene, sink);
             }
             Self::Gzip(decoder) => {
-                for step in bytes.chunks(STEP_BYTES) {
-                    let went = decoder.write_all(step).and_then(|()| decoder.flush());
-                    let plain = std::mem::take(decoder.get_mut());
-                    sink(&plain, scene);
-                    if went.is_err() {
-                        return self.broken(scene);
-                    }
+                if inflate(&mut **decoder, GzDecoder::get_mut, bytes, scene, sink).is_err() {
+                    self.broken(scene);
                 }
             }
             Self::Deflate(decoder) => {
-                for step in bytes.chunks(STEP_BYTES) {
-                    let went = decoder.write_all(step).and_then(|()| decoder.flush());
-                    let plain = std::mem::take(decoder.get_mut());
-                    sink(&plain, scene);
-                    if went.is_err() {
-                        return self.broken(scene);
-                    }
+                if inflate(&mut **decoder, ZlibDecoder::get_mut, bytes, scene, sink).is_err() {
+                    self.broken(scene);
                 }
             }
             Self::RawDeflate(decoder) => {
-                for step in bytes.chunks(STEP_BYTES) {
-                    let went = decoder.write_all(step).and_then(|()| decoder.flush());
-                    let plain = std::mem::take(decoder.get_mut());
-                    sink(&plain, scene);
-                    if went.is_err() {
-                        return self.broken(scene);
-                    }
+                if inflate(&mut **decoder, DeflateDecoder::get_mut, bytes, scene, sink).is_err() {
+                    self.broken(scene);
                 }
             }
         }
@@ -179,4 +164,20 @@ fn is_text(first: &[u8]) -> bool {
     let is_control = |byte: &u8| *byte < b' ' && !matches!(byte, b'\t' | b'\n' | b'\r');
     let may_be_utf8 = std::str::from_utf8(first).map_or_else(|e| e.error_len().is_none(), |_| true);
     may_be_utf8 && !first.iter().any(is_control)
+}
+
+/// Gives bytes to a decoder step by step, and what it makes of each to the sink.
+fn inflate<D: Write>(
+    decoder: &mut D,
+    made: fn(&mut D) -> &mut Vec<u8>,
+    bytes: &[u8],
+    scene: &mut Scene,
+    sink: &mut Sink<'_>,
+) -> io::Result<()> {
+    for step in bytes.chunks(STEP_BYTES) {
+        let went = decoder.write_all(step).and_then(|()| decoder.flush());
+        sink(&std::mem::take(made(decoder)), scene);
+        went?;
+    }
+    Ok(())
 }

@@ -165,7 +165,7 @@ fn of_suspects(suspects: &[&Probing]) -> (Vec<Probe>, Vec<Probe>) {
 }
 
 /// Adds another ask to a probing.
-fn add(probing: &mut Probing, other: Probing, strict: bool) {
+pub(super) fn add(probing: &mut Probing, other: Probing, strict: bool) {
     let repeat = |probing: &Probing| Repeat {
         verdict: Verdict::of(&probing.judged.findings, strict),
         outcome: probing.outcome.as_ref().map(Outcome::kind),
@@ -175,20 +175,25 @@ fn add(probing: &mut Probing, other: Probing, strict: bool) {
         .unwrap_or(u32::MAX),
         findings: probing.judged.findings.clone(),
     };
-    probing.repeats = vec![repeat(probing), repeat(&other)];
+    let first_verdict = Verdict::of(&probing.judged.findings, strict);
+    let other_verdict = Verdict::of(&other.judged.findings, strict);
+    if probing.repeats.is_empty() {
+        probing.repeats = vec![repeat(probing)];
+    }
+    probing.repeats.push(repeat(&other));
     let kind = |probing: &Probing| probing.outcome.as_ref().map(Outcome::kind);
     let asks = [(kind(probing), std::mem::take(&mut probing.judged)), (kind(&other), other.judged)];
     let settled: Judged = settle(&asks);
+    let settled_verdict = Verdict::of(&settled.findings, strict);
     probing.judged = settled;
-    // What is told of the wire is told of an ask that blocks, if one did.
+    // What is told of the wire is told of an ask that blocks, if one did that counts.
     let worst = |verdict: Verdict| match verdict {
         Verdict::Pass => 0,
         Verdict::Ambiguous => 1,
         Verdict::Fail => 2,
     };
-    let [first, second] =
-        [0, 1].map(|n| probing.repeats.get(n).map_or(0, |repeat| worst(repeat.verdict)));
-    if second > first {
+    let counts_not = settled_verdict == Verdict::Pass && first_verdict != Verdict::Pass;
+    if counts_not || worst(other_verdict) > worst(first_verdict) {
         probing.observation = other.observation;
         probing.outcome = other.outcome;
     }

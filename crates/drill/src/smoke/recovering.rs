@@ -8,7 +8,7 @@ use judge::catalogue::HAPPY_LIVE;
 use judge::{Outcome, OutcomeKind, Probe, Stimulus};
 
 use super::{Alive, Context};
-use crate::asking::{Company, Probing, Subject, probe as make_probe};
+use crate::asking::{Company, Probing, probe as make_probe};
 use crate::bench::ControlPort;
 use crate::ports::{Releases, Tap};
 
@@ -83,13 +83,7 @@ impl<T: Tap, R: Releases, C: ControlPort> Context<'_, T, R, C> {
             attempts: judge::Attempts::Policy,
             asks: 1,
         };
-        let subject = Subject {
-            role: self.role,
-            running: &alive.running,
-            port: &alive.port,
-            policy: self.policy,
-            deadline: self.bench.settings.release(self.role).deadline,
-        };
+        let subject = self.subject(&alive.running, &alive.port);
         while tokio::time::Instant::now() < until {
             let names = self.bench.names.ask();
             let probing =

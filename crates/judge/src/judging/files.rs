@@ -189,6 +189,17 @@ pub fn not_searched(why: &[String]) -> Option<Finding> {
     })
 }
 
+/// Says that the search of files failed: nothing is shown of any of them.
+pub fn search_broke_off() -> Finding {
+    Finding::new(
+        Severity::Ambiguous,
+        "files-not-searched",
+        "every file that a release has changed, searched for credentials and conversations",
+        "none of them: the search broke off",
+        "This is surestep's own fault. Run it again; where it stays, report it with the names of the files that the release writes.",
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

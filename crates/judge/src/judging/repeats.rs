@@ -30,17 +30,25 @@ pub fn is_worth_another(outcome: Option<&Outcome>, judged: &Judged) -> bool {
 ///
 /// What every ask shows stands. When each of them failed, every failure stands, even if they differ. When they do not agree
 /// whether the probe failed, the probe is flaky: ambiguous, whatever came last. An ask for which the machine had no time counts only where there is
-/// no other one.
+/// no other one; what it has leaked stands all the same.
 pub fn settle(asks: &[(Option<OutcomeKind>, Judged)]) -> Judged {
     let is_starved = |(_, judged): &&(_, Judged)| {
         blocking(judged).into_iter().map(|(code, _)| code).eq([STARVED])
     };
     let shown: Vec<_> = asks.iter().filter(|ask| !is_starved(ask)).cloned().collect();
-    let asks = if shown.is_empty() { asks } else { &shown };
-    let Some((_, first)) = asks.first() else { return Judged::default() };
-    if asks.len() == 1 {
-        return first.clone();
+    Judged {
+        findings: settle_findings(if shown.is_empty() { asks } else { &shown }),
+        log_findings: all_log_findings(asks),
+        logs_judged: asks.iter().any(|(_, judged)| judged.logs_judged),
     }
+}
+
+fn settle_findings(asks: &[(Option<OutcomeKind>, Judged)]) -> Vec<Finding> {
+    let first = match asks {
+        [] => return Vec::new(),
+        [(_, only)] => return only.findings.clone(),
+        [(_, first), ..] => first,
+    };
     let everywhere = asks
         .iter()
         .map(|(_, judged)| blocking(judged))
@@ -67,14 +75,18 @@ pub fn settle(asks: &[(Option<OutcomeKind>, Judged)]) -> Judged {
     if !agree {
         findings.push(flaky(asks, first));
     }
+    findings
+}
+
+/// What logs lack or hold, each thing once.
+fn all_log_findings(asks: &[(Option<OutcomeKind>, Judged)]) -> Vec<Finding> {
     let mut log_findings: Vec<Finding> = Vec::new();
     for finding in asks.iter().flat_map(|(_, judged)| &judged.log_findings) {
         if !log_findings.iter().any(|known| known.code == finding.code) {
             log_findings.push(finding.clone());
         }
     }
-    let logs_judged = asks.iter().any(|(_, judged)| judged.logs_judged);
-    Judged { findings, log_findings, logs_judged }
+    log_findings
 }
 
 /// Returns the codes of what blocks.
@@ -191,7 +203,12 @@ mod tests {
         let leak = Finding::new(Fail, "log-leaks-prompt", "", "", "");
         let leaking = Judged { log_findings: vec![leak.clone()], ..Judged::default() };
         let settled = settle(&[(None, leaking), (None, Judged::default())]);
-        assert_eq!(settled.log_findings, [leak]);
+        assert_eq!(settled.log_findings, std::slice::from_ref(&leak));
+        // Also by an ask that counts for nothing else.
+        let starved =
+            Judged { log_findings: vec![leak.clone()], ..judged(&[(STARVED, Ambiguous)]) };
+        let settled = settle(&[(None, starved), (None, Judged::default())]);
+        assert_eq!((settled.findings, settled.log_findings), (Vec::new(), vec![leak]));
     }
 
     #[test]
