@@ -9,6 +9,7 @@ use judge::{Fact, Outcome, OutcomeKind, Role, Verdict};
 
 use crate::asking::Probing;
 use crate::bench::{Bench, ControlPort};
+use crate::plan;
 use crate::ports::{Releases, Tap};
 use crate::run::{Keeper, RunError, RunReport, end_step};
 use crate::settings::{AnswerAt, HttpAsk, Run};
@@ -106,7 +107,12 @@ pub(crate) async fn compare_pair<T: Tap, R: Releases, C: ControlPort>(
         models_differ: settings.model_of(Role::New) != settings.model_of(Role::Rollback),
     };
     let modes = &settings.provider.modes;
-    let mut findings = compare(&new.wire, &rollback.wire, modes, intent);
+    let (mut of_new, mut of_rollback) = (new.wire.clone(), rollback.wire.clone());
+    if plan::is_gateway(&settings.new) != plan::is_gateway(&settings.rollback) {
+        // A gateway passes on what it is told, and has no instructions of its own.
+        of_new.iter_mut().chain(&mut of_rollback).for_each(|profile| profile.roles.clear());
+    }
+    let mut findings = compare(&of_new, &of_rollback, modes, intent);
     let alike: Vec<AskedAlike> = modes
         .iter()
         .filter_map(|&mode| asked_alike(&settings.new.run, &settings.rollback.run, mode))

@@ -1,9 +1,13 @@
-"""The HTTP client below LiteLLM: lets only whole replies in. LiteLLM says `stop` where the provider gave no `finish_reason`, reads a stream
-that is none as an empty one, and skips an error event whose error it does not find."""
+"""The HTTP client below LiteLLM: lets only whole replies in. LiteLLM says `stop` where the provider gave no `finish_reason`, or one that it does not
+know, reads a stream that is none as an empty one, and skips an error event whose error it does not find."""
 
 import json
 
 import httpx
+
+
+# The reasons of the documentation: these pass through LiteLLM as they are.
+KNOWN = {"stop", "length", "content_filter", "tool_calls", "function_call"}
 
 
 class Cut(httpx.RemoteProtocolError):
@@ -37,7 +41,10 @@ class WholeStream(httpx.AsyncByteStream):
             choices = json.loads(data).get("choices") or []
         except ValueError:
             raise Cut("an event of the stream is no JSON") from None
-        self.finished = self.finished or any(choice.get("finish_reason") for choice in choices)
+        for reason in (choice.get("finish_reason") for choice in choices):
+            if reason and reason not in KNOWN:
+                raise Cut("the provider gave up")
+            self.finished = self.finished or bool(reason)
 
     async def aclose(self):
         await self.stream.aclose()
@@ -52,7 +59,7 @@ async def only_whole(response):
         return
     if not json.loads(response.request.content).get("stream"):
         try:
-            if json.loads(await response.aread())["choices"][0]["finish_reason"]:
+            if json.loads(await response.aread())["choices"][0]["finish_reason"] in KNOWN:
                 return
         except (ValueError, LookupError, TypeError):
             pass
