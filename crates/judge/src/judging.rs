@@ -4,7 +4,7 @@ use contract::{Completion, ContractFinding, ContractVerdict, Mode, Surface};
 
 use crate::logs::LogReading;
 use crate::{
-    AnswerRelation, AnsweredBy, AuthScheme, Deviation, Exchange, Expect, Finding, Observation,
+    AnswerRelation, AnsweredBy, AuthScheme, Deviation, End, Exchange, Expect, Finding, Observation,
     Outcome, OutcomeKind, Probe, Role, Severity, Stimulus, attempts,
 };
 
@@ -213,9 +213,11 @@ fn judge_reply(case: &Case<'_>, findings: &mut Vec<Finding>) {
     outcome::judge(case, findings);
 }
 
-/// Returns how the last reply deviated from the contract, by what weighs most.
+/// Returns how the last reply deviated from the contract, by what weighs most. What a release left unread is no deviation of the reply.
 fn deviations(case: &Case<'_>) -> Vec<Deviation> {
-    let Some(call) = last_call(case) else { return Vec::new() };
+    let Some(call) = last_call(case).filter(|call| call.release_end != End::PeerLeft) else {
+        return Vec::new();
+    };
     let Some(response) = &call.response else { return Vec::new() };
     let mode = if call.request.stream { Mode::Stream } else { Mode::Unary };
     let mut found: Vec<_> = response.judgement.findings.iter().collect();

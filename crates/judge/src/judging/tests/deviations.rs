@@ -41,6 +41,26 @@ fn finding_about_a_reply_names_the_clients_that_it_breaks() {
     assert_eq!(python.versions.len(), 2);
 }
 
+/// A reply that the release left early lacks its end on the tap's side: that says nothing of other clients.
+#[test]
+fn what_the_release_left_unread_is_no_deviation_of_the_reply() {
+    let whole = deviating(&[("finish-reason-missing", ContractVerdict::Hold)]);
+    for (release_end, expected) in [(End::Complete, 1), (End::PeerLeft, 0)] {
+        let left = Exchange { release_end, ..whole.clone() };
+        let scene = Scene {
+            probe: probe("tolerated-finish-empty", Mode::Stream),
+            ..scene("happy-live", vec![left], refused(), A::None)
+        };
+        let judged = scene.judged();
+        let finding = &judged.findings[0];
+        assert_eq!(
+            (finding.code.as_str(), finding.severity),
+            ("tolerated-variation-refused", Warn)
+        );
+        assert_eq!(finding.deviations.len(), expected);
+    }
+}
+
 #[test]
 fn finding_about_something_else_than_the_reply_names_none() {
     let mut exchange = deviating(&[("finish-reason-missing", ContractVerdict::Hold)]);
