@@ -1,8 +1,10 @@
 //! A service: started once, ready before it is asked, its end noticed at once, its output read all the time.
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use drill::ports::{FileId, LogPosition, Logged, PortError};
@@ -365,8 +367,26 @@ async fn watch_over(
     report_end.send_replace(Some(ended));
 }
 
+/// Ports for services: below those that systems take for outgoing connections, one of which may have a port before the service listens on it.
+const PORTS: std::ops::Range<u16> = 10_000..32_000;
+
+/// Chosen ports that turn out to be taken, before the system is left to choose.
+const CHOICES_MAX: u32 = 100;
+
+/// Ports that were given to services of this process. None is given twice: what is ready there would answer for a service that is still on its way.
+static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
+
 /// Chooses a port that is free now. Whoever takes it before the service does is met by another try.
 async fn free_port() -> Result<u16, PortError> {
+    for _ in 0..CHOICES_MAX {
+        let chance =
+            RandomState::new().build_hasher().finish() % u64::from(PORTS.end - PORTS.start);
+        let port = PORTS.start + u16::try_from(chance).unwrap_or_default();
+        let is_new = GIVEN.lock().unwrap_or_else(PoisonError::into_inner).insert(port);
+        if is_new && !is_taken(port).await {
+            return Ok(port);
+        }
+    }
     let environment = |error| PortError::Environment {
         what: "no free port could be found on 127.0.0.1".to_owned(),
         advice: "look at the limits on ports and open files".to_owned(),
@@ -379,4 +399,18 @@ async fn free_port() -> Result<u16, PortError> {
 async fn is_taken(port: u16) -> bool {
     TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.is_err()
         || TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)).await.is_err()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn no_port_is_given_twice() {
+        let mut given = BTreeSet::new();
+        for _ in 0..1_000 {
+            let port = free_port().await.unwrap();
+            assert!(given.insert(port), "{port} was given before");
+        }
+    }
 }
