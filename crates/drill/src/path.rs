@@ -18,6 +18,9 @@ use crate::smoke::Alive;
 /// Live calls that one ask through the path may make.
 const LIVE_CALLS_PER_ASK: u32 = 6;
 
+/// Rounds of the weighted router in which an ask meets `new` beside users: that none of them does has a chance of one in twenty thousand, at any share.
+const ROUNDS_AMONG_USERS: u32 = 10;
+
 /// How many asks prove that `rollback` serves again: one may be luck, three in a row at a share of zero are not needed more.
 const ASKS_BACK: u32 = 3;
 
@@ -45,12 +48,19 @@ impl<T: Tap, R: Releases, S: TrafficSwitch> Path<'_, T, R, S> {
         bench: &Bench<T, R, C>,
         percent: u8,
     ) -> Vec<Finding> {
-        // Two full rounds of the weighted router, and some for users' own requests in between.
-        let bound = 2 * 100_u32.div_ceil(u32::from(percent.max(1))) + 4;
-        for _ in 0..bound {
+        let round = 100_u32.div_ceil(u32::from(percent.max(1)));
+        // Two full rounds of the weighted router are enough where nobody else asks. Users' own requests take shares of it: beside them it is a matter of chance.
+        let (alone, among_users) = (2 * round + 4, ROUNDS_AMONG_USERS * round + 4);
+        let mut bound = alone;
+        let mut n_asked = 0;
+        while n_asked < bound {
+            n_asked += 1;
             let (served, finding) = self.ask(bench).await;
             if served == Served::By(Role::New) || finding.is_some() {
                 return finding.into_iter().collect();
+            }
+            if n_asked == alone && self.has_users(n_asked).await {
+                bound = among_users;
             }
         }
         vec![
@@ -63,6 +73,11 @@ impl<T: Tap, R: Releases, S: TrafficSwitch> Path<'_, T, R, S> {
             )
             .of_release(Role::New),
         ]
+    }
+
+    /// Whether others than us were answered through the route since traffic was moved.
+    async fn has_users(&self, n_asked: u32) -> bool {
+        self.switch.show().await.is_ok_and(|route| route.n_answered > u64::from(n_asked))
     }
 
     /// Step 7: asks a few times; `rollback` serves each, `new` none.

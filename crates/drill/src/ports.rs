@@ -407,4 +407,6 @@ pub trait TrafficSwitch: Send + Sync + 'static {
 pub struct RouteState {
     /// Percent of user traffic that goes to `new`.
     pub percent_new: u8,
+    /// Requests that were answered through the route since the share was changed, ours and users'.
+    pub n_answered: u64,
 }

@@ -24,11 +24,12 @@ impl Percent {
 
     /// Returns who serves the request with this index, counted from 0 since the last shift.
     ///
-    /// Index 0 goes to `new` as soon as the share is above 0, so that a drill sees its canary at once; the rest is spread
-    /// evenly, and every 100 requests in a row hold exactly the share.
+    /// Index 0 goes to `new` as soon as the share is above 0, so that a drill sees its canary at once; the rest is spread, and every 100
+    /// requests in a row hold exactly the share. It is no steady beat: whoever asks every second time meets both.
     pub fn role(self, index: u64) -> Role {
-        let percent = u64::from(self.0);
-        if (index % 100) * percent % 100 < percent { Role::New } else { Role::Rollback }
+        // Prime to 100, so that 100 steps of it meet each place once; and far from its simple fractions.
+        const STEP: u64 = 37;
+        if (index % 100) * STEP % 100 < u64::from(self.0) { Role::New } else { Role::Rollback }
     }
 }
 
@@ -70,7 +71,19 @@ mod tests {
     fn new_requests_are_spread_evenly() {
         let five = Percent::try_from(5).unwrap();
         let new: Vec<u64> = (0..100).filter(|i| five.role(*i) == Role::New).collect();
-        assert_eq!(new, [0, 20, 40, 60, 80]);
+        assert_eq!(new, [0, 19, 46, 73, 92]);
+    }
+
+    /// A drill asks among users, who may come in its own beat: one, two or three between two of its asks; at a half any number.
+    #[test]
+    fn whoever_asks_every_so_often_meets_both() {
+        for (number, beats) in [(5, 1..5), (10, 1..5), (25, 1..5), (50, 1..100)] {
+            let percent = Percent::try_from(number).unwrap();
+            for (beat, first) in beats.flat_map(|beat| (0..100).map(move |first| (beat, first))) {
+                let mut asks = (0..100).map(|n| percent.role(first + n * beat));
+                assert!(asks.any(|role| role == Role::New), "{number} {beat} {first}");
+            }
+        }
     }
 
     #[test]

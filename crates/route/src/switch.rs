@@ -97,7 +97,8 @@ impl EmbeddedSwitch {
 impl TrafficSwitch for EmbeddedSwitch {
     async fn show(&self) -> Result<RouteState, PortError> {
         let shown = self.ask(Request::Show).await?;
-        Ok(RouteState { percent_new: shown.percent_new })
+        let n_answered = shown.served_by.new.saturating_add(shown.served_by.rollback);
+        Ok(RouteState { percent_new: shown.percent_new, n_answered })
     }
 
     async fn backends(&self, new: SocketAddr, rollback: SocketAddr) -> Result<(), PortError> {

@@ -93,9 +93,9 @@ impl Tampered {
 impl TrafficSwitch for Tampered {
     async fn show(&self) -> Result<RouteState, PortError> {
         match self.fault {
-            Fault::AlreadyMoved => Ok(RouteState { percent_new: 50 }),
+            Fault::AlreadyMoved => Ok(RouteState { percent_new: 50, n_answered: 0 }),
             Fault::Pretends | Fault::PretendsToComeBack => {
-                Ok(RouteState { percent_new: self.ordered() })
+                Ok(RouteState { percent_new: self.ordered(), n_answered: 0 })
             }
             _ => self.inner.show().await,
         }
