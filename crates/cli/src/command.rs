@@ -38,7 +38,7 @@ pub(crate) struct Call {
 pub(crate) fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let call = Call { arguments, environment: Environment::from_process() };
-    let code = match runtime() {
+    let code = match runtime(&call.arguments.command) {
         Ok(runtime) => runtime.block_on(run(&call)),
         Err(failure) => Err(failure),
     }
@@ -46,15 +46,18 @@ pub(crate) fn main() -> ExitCode {
     ExitCode::from(code)
 }
 
-fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
-    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().map_err(
-        |error| {
-            Failure::internal(
-                format!("no thread could be started: {error}"),
-                "Look at this machine's limits (ulimit -u).",
-            )
-        },
-    )
+fn runtime(command: &Command) -> Result<tokio::runtime::Runtime, Failure> {
+    let mut builder = match command {
+        // Two threads that pass work to each other cost more than the work: one relays some fifty thousand calls a second.
+        Command::Tap(_) => tokio::runtime::Builder::new_current_thread(),
+        _ => tokio::runtime::Builder::new_multi_thread(),
+    };
+    builder.worker_threads(2).enable_all().build().map_err(|error| {
+        Failure::internal(
+            format!("no thread could be started: {error}"),
+            "Look at this machine's limits (ulimit -u).",
+        )
+    })
 }
 
 async fn run(call: &Call) -> Result<u8, Failure> {

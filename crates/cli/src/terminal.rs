@@ -33,7 +33,8 @@ pub(crate) fn say(line: &str) {
 
 /// Makes visible what would steer a terminal: what a release or a provider says must not paint a decision over ours.
 pub(crate) fn harmless(text: &str) -> Cow<'_, str> {
-    if !text.contains(steers) {
+    let is_plain = |byte: &u8| matches!(byte, b' '..=b'~' | b'\n' | b'\t');
+    if text.as_bytes().iter().all(is_plain) || !text.contains(steers) {
         return Cow::Borrowed(text);
     }
     let mut out = String::with_capacity(text.len());

@@ -11,7 +11,7 @@ use crate::terminal::{Paint, may_colour, say};
 use crate::wiring::now;
 
 /// Cases under way at once: most of the time each waits, for a retry or a deadline.
-const AT_ONCE: usize = 8;
+const AT_ONCE: usize = 16;
 
 /// Runs it.
 pub(crate) async fn run(call: &Call, args: &SelfTestArgs) -> Result<u8, Failure> {
@@ -24,14 +24,14 @@ pub(crate) async fn run(call: &Call, args: &SelfTestArgs) -> Result<u8, Failure>
         ));
     }
     let is_spared = |code: &str| args.spare.as_ref().is_some_and(|spare| spare == code);
-    let made = stream::iter(
-        wanted
-            .into_iter()
-            .map(|case| Box::pin(make(case, is_spared(case.expect), &call.environment))),
-    )
-    .buffered(AT_ONCE)
-    .collect()
-    .await;
+    let made = wanted.into_iter().enumerate().map(|(place, case)| {
+        let making = make(case, is_spared(case.expect), &call.environment);
+        Box::pin(async move { (place, making.await) })
+    });
+    // A slow case holds up no other: they are put in order when all are made.
+    let mut made: Vec<_> = stream::iter(made).buffer_unordered(AT_ONCE).collect().await;
+    made.sort_by_key(|(place, _)| *place);
+    let made = made.into_iter().map(|(_, made)| made).collect();
     let report = Report { made, is_whole: args.only.is_none() };
     let text = match call.arguments.format {
         Format::Human | Format::Github => report.human(Paint::when(may_colour(&call.environment))),

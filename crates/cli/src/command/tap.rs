@@ -5,6 +5,7 @@ mod line;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use contract::Surface;
 use drill::ports::{OpenPort, PortKind, TapPort as _, Upstream};
@@ -17,6 +18,9 @@ use serde_json::json;
 use tap::{TapConfig, TapServer, Watch, Watched};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::UnixListener;
+use tokio::sync::mpsc;
+use tokio::task::{JoinHandle, spawn_blocking, yield_now};
+use tokio::time::sleep;
 
 use crate::args::{Format, TapArgs};
 use crate::command::Call;
@@ -28,6 +32,15 @@ use crate::terminal::{Paint, answer, may_colour, say};
 
 /// Calls that the summary is made of; more are counted only.
 const CALLS_KEPT: usize = 10_000;
+
+/// Exchanges told in one write, at most: making the lines of more would hold up the calls under way.
+const TOLD_AT_ONCE: usize = 64;
+
+/// How long exchanges are gathered after a write. Nobody sees it, and thousands a second cost fifty wake-ups.
+const GATHERED_FOR: Duration = Duration::from_millis(20);
+
+/// Writes that wait for whoever reads the lines.
+const WRITES_UNDER_WAY: usize = 4;
 
 /// Longest script that the control socket takes.
 const SCRIPT_BYTES_MAX: usize = 64 * 1024;
@@ -62,27 +75,21 @@ pub(crate) async fn run(call: &Call, args: &TapArgs) -> Result<u8, Failure> {
     let control = control(args.control.as_deref(), watch.clone(), args.upstream.is_some())?;
     greet(args, &port.way());
     let paint = Paint::when(may_colour(&call.environment));
-    let mut seen = Seen::default();
-    let mut take = |watched: Watched| {
-        answer(&match call.arguments.format {
-            Format::Json => line::json(&watched),
-            Format::Human | Format::Github => line::human(&watched, paint),
-        });
-        seen.take(watched);
-    };
+    let mut teller = Teller::new(call.arguments.format, paint);
     let stop = interrupted();
     tokio::pin!(stop);
     loop {
         tokio::select! {
             biased;
-            Some(watched) = told.recv() => take(watched),
+            () = teller.tell_some(&mut told) => {}
             () = &mut stop => break,
         }
     }
     watch.end(port).await;
     while let Ok(watched) = told.try_recv() {
-        take(watched);
+        teller.tell(watched);
     }
+    let seen = teller.end().await;
     if let Some(control) = control {
         control.abort();
     }
@@ -181,7 +188,7 @@ fn control(
     path: Option<&Path>,
     watch: Arc<Watch>,
     has_upstream: bool,
-) -> Result<Option<tokio::task::JoinHandle<()>>, Failure> {
+) -> Result<Option<JoinHandle<()>>, Failure> {
     let Some(path) = path else { return Ok(None) };
     let listener = UnixListener::bind(path).map_err(|error| {
         Failure::usage(
@@ -210,6 +217,79 @@ fn control(
             }
         }
     })))
+}
+
+/// Tells exchanges as they end. Lines are written by a thread of their own: a reader that does not keep up holds up no client.
+struct Teller {
+    format: Format,
+    paint: Paint,
+    lines: Vec<u8>,
+    out: mpsc::Sender<Vec<u8>>,
+    writer: JoinHandle<()>,
+    some: Vec<Watched>,
+    seen: Seen,
+}
+
+impl Teller {
+    fn new(format: Format, paint: Paint) -> Self {
+        let (out, mut written) = mpsc::channel::<Vec<u8>>(WRITES_UNDER_WAY);
+        let writer = spawn_blocking(move || {
+            while let Some(lines) = written.blocking_recv() {
+                answer(&String::from_utf8_lossy(&lines));
+            }
+        });
+        let (lines, some) = (Vec::new(), Vec::new());
+        Self { format, paint, lines, out, writer, some, seen: Seen::default() }
+    }
+
+    /// Waits for exchanges, tells them, and gives others the time to gather. May be left at any point: nothing is lost.
+    async fn tell_some(&mut self, told: &mut mpsc::Receiver<Watched>) {
+        let mut n = 0;
+        if self.lines.is_empty() {
+            n = told.recv_many(&mut self.some, TOLD_AT_ONCE).await;
+            if n == 0 {
+                // Nothing comes any more: the end is for others to tell.
+                std::future::pending::<()>().await;
+            }
+            for watched in std::mem::take(&mut self.some) {
+                self.tell(watched);
+            }
+        }
+        self.write().await;
+        if n < TOLD_AT_ONCE {
+            sleep(GATHERED_FOR).await;
+        } else {
+            yield_now().await;
+        }
+    }
+
+    fn tell(&mut self, watched: Watched) {
+        match self.format {
+            Format::Json => line::json(&watched, &mut self.lines),
+            Format::Human | Format::Github => {
+                self.lines.extend_from_slice(line::human(&watched, self.paint).as_bytes());
+            }
+        }
+        self.lines.push(b'\n');
+        self.seen.take(watched);
+    }
+
+    async fn write(&mut self) {
+        if let Ok(place) = self.out.reserve().await {
+            place.send(std::mem::take(&mut self.lines));
+        }
+    }
+
+    /// Returns what passed when all of it has been written.
+    async fn end(mut self) -> Seen {
+        if !self.lines.is_empty() {
+            self.write().await;
+        }
+        drop(self.out);
+        // It panics only where printing does.
+        drop(self.writer.await);
+        self.seen
+    }
 }
 
 /// What passed, for the summary.

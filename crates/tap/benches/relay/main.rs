@@ -20,7 +20,7 @@ use drill::ports::{ArmedAsk, OpenPort, PortKind, Tap as _, TapPort as _, Upstrea
 use drill::settings::Forward;
 use judge::{AskId, Fingerprint, Marker, Role, Stimulus};
 use load::{CONCURRENCY, HELD, PACED, ROUND, Round, delay_micros, held_kib, round};
-use peers::{HOST, Kind, Peer, memory_kib};
+use peers::{HOST, Kind, Peer};
 use provider::{EVENTS, PACE, Wanted};
 use tap::{TapConfig, TapServer};
 
@@ -256,29 +256,8 @@ fn memory(provider: SocketAddr) {
         });
         println!("| {} | {} | {with} | {each} |", kind.name(), mib(idle));
     }
-    println!("| `surestep tap` | {} | | |", surestep_tap(provider));
 }
 
 fn settle() {
     runtime().block_on(async { tokio::time::sleep(SETTLED).await });
-}
-
-/// The idle memory of the command, of a build in the same profile.
-fn surestep_tap(provider: SocketAddr) -> String {
-    let me = std::env::current_exe().unwrap();
-    let program = me.parent().unwrap().parent().unwrap().join("surestep");
-    let mut command = Command::new(&program);
-    command.args(["tap", "--upstream", &format!("http://{provider}/v1")]);
-    let started = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
-    let Ok(mut process) = started else {
-        return "not built: `cargo build --release`".to_owned();
-    };
-    settle();
-    if let Ok(Some(status)) = process.try_wait() {
-        return format!("the build there ended with {status}");
-    }
-    let idle = mib(memory_kib(process.id()).0);
-    process.kill().unwrap();
-    process.wait().unwrap();
-    idle
 }

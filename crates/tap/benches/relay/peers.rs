@@ -27,13 +27,21 @@ pub(crate) enum Kind {
     Haproxy,
     Envoy,
     Tap,
+    Product,
     NginxTls,
     TapForward,
 }
 
 impl Kind {
-    pub(crate) const ALL: [Self; 6] =
-        [Self::Nginx, Self::Haproxy, Self::Envoy, Self::Tap, Self::NginxTls, Self::TapForward];
+    pub(crate) const ALL: [Self; 7] = [
+        Self::Nginx,
+        Self::Haproxy,
+        Self::Envoy,
+        Self::Tap,
+        Self::Product,
+        Self::NginxTls,
+        Self::TapForward,
+    ];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -41,6 +49,7 @@ impl Kind {
             Self::Haproxy => "HAProxy",
             Self::Envoy => "Envoy",
             Self::Tap => "tap, observing",
+            Self::Product => "`surestep tap`, a JSON line each",
             Self::NginxTls => "nginx, TLS ends at it",
             Self::TapForward => "tap as HTTPS proxy, observing",
         }
@@ -49,7 +58,7 @@ impl Kind {
     /// The nginx that does the same.
     pub(crate) fn nginx(self) -> Self {
         match self {
-            Self::Nginx | Self::Haproxy | Self::Envoy | Self::Tap => Self::Nginx,
+            Self::Nginx | Self::Haproxy | Self::Envoy | Self::Tap | Self::Product => Self::Nginx,
             Self::NginxTls | Self::TapForward => Self::NginxTls,
         }
     }
@@ -148,6 +157,7 @@ impl Peer {
             Kind::Haproxy => Self::haproxy(folder, provider),
             Kind::Envoy => Self::envoy(folder, provider),
             Kind::Tap => Some(Self::tap(folder, provider, false)),
+            Kind::Product => Self::product(folder, provider),
             Kind::TapForward => Some(Self::tap(folder, provider, true)),
         }
     }
@@ -159,6 +169,15 @@ impl Peer {
             command.arg(folder.path());
         }
         Self::own(folder, command)
+    }
+
+    /// Starts the command, of a build in the same profile.
+    fn product(folder: tempfile::TempDir, provider: SocketAddr) -> Option<Self> {
+        let address = free();
+        let mut command = on_core_1(&product());
+        command.args(["tap", "--format", "json", "--listen", &address.to_string()]);
+        command.args(["--upstream", &format!("http://{provider}/v1")]);
+        Self::other(folder, address, Way::Plain, command)
     }
 
     /// Starts one of ours, and reads where it listens.
@@ -297,6 +316,12 @@ impl Peer {
     pub(crate) fn memory_kib(&self) -> (u64, u64) {
         memory_kib(self.process.id())
     }
+}
+
+/// Where the command is, if it was built.
+pub(crate) fn product() -> PathBuf {
+    let me = std::env::current_exe().unwrap();
+    me.parent().unwrap().parent().unwrap().join("surestep")
 }
 
 /// Returns a process's resident memory and its high-water mark, in KiB.

@@ -133,6 +133,8 @@ pub(crate) struct Sending<B> {
     output: Output,
     /// Whether the connection has taken any of it.
     has_begun: bool,
+    /// Whether others went first, once.
+    has_given_way: bool,
 }
 
 impl<B: Body<Data = Bytes, Error = WireError> + Unpin> Sending<B> {
@@ -149,7 +151,7 @@ impl<B: Body<Data = Bytes, Error = WireError> + Unpin> Sending<B> {
         let mut output = Output::default();
         let added = Added { framing: added, connection: None };
         head::write_request(parts, added, output.end());
-        Self { body, encoder: Encoder::new(framing), output, has_begun: false }
+        Self { body, encoder: Encoder::new(framing), output, has_begun: false, has_given_way: false }
     }
 
     /// Returns whether the connection has taken any of the request.
@@ -170,6 +172,12 @@ impl<B: Body<Data = Bytes, Error = WireError> + Unpin> Sending<B> {
     ) -> Poll<Result<(), SendFailure>> {
         loop {
             let is_waiting = self.fill(cx).map_err(SendFailure::Body)?.is_pending();
+            if !self.has_given_way {
+                // What is written in one go wakes the peer once: whatever else is ready comes before it.
+                self.has_given_way = true;
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
             let had = self.output.len();
             let flushed = self.output.poll_flush(&mut link.io, cx);
             self.has_begun |= self.output.len() < had;

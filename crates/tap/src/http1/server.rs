@@ -312,6 +312,7 @@ impl Connection {
         let mut encoder = Encoder::new(framed.framing);
         let mut body = pin!(Some(body));
         let mut is_broken = false;
+        let mut has_given_way = false;
         poll_fn(|cx| {
             loop {
                 let mut is_waiting = false;
@@ -340,6 +341,12 @@ impl Connection {
                 if is_whole {
                     // Who made it learns here that it is on its way.
                     body.set(None);
+                }
+                if !has_given_way {
+                    // What is written in one go wakes the peer once: whatever else is ready comes before it.
+                    has_given_way = true;
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
                 }
                 let mut inner = self.inner();
                 match inner.flush(cx) {
