@@ -12,8 +12,8 @@ use judge::judging::{
 };
 use judge::logs::{LogContext, read};
 use judge::{
-    AnswerForm, AnswerRelation, NetworkFault, Observation, Outcome, OutcomeKind, Probe, Repeat,
-    Role, Stimulus, form_of, relate, telemetry,
+    AnswerForm, AnswerRelation, Exchange, NetworkFault, Observation, Outcome, OutcomeKind, Probe,
+    Repeat, Role, Stimulus, form_of, relate, telemetry,
 };
 use tokio::time::Instant;
 
@@ -64,6 +64,15 @@ impl Probing {
         self.outcome.as_ref().map(Outcome::kind) == Some(OutcomeKind::Refused)
             && self.observation.exchanges.is_empty()
             && !self.probe.is_before_the_call()
+    }
+
+    /// Whether it called a model that is declared as a fallback; `None` where none is.
+    pub(crate) fn fell_back(&self, fallback_models: &[String]) -> Option<bool> {
+        let is_declared = |exchange: &Exchange| {
+            let model = exchange.request.model.as_ref();
+            exchange.is_call() && model.is_some_and(|model| fallback_models.contains(model))
+        };
+        (!fallback_models.is_empty()).then(|| self.observation.exchanges.iter().any(is_declared))
     }
 
     /// Whether the ask behind one that left was not answered.

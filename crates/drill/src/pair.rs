@@ -1,9 +1,10 @@
 //! Step 3 of a drill: the two releases are compared with each other.
 
 use contract::Mode;
-use judge::catalogue::HAPPY_LIVE;
+use judge::catalogue::{FALLBACK_GROUP, HAPPY_LIVE};
 use judge::compare::{
-    AnswerSeen, AskedAlike, CallerProfile, PairIntent, WireProfile, compare, compare_callers,
+    AnswerSeen, AskedAlike, CallerProfile, FallbackSeen, PairIntent, RefusalSeen, WireProfile,
+    compare, compare_callers,
 };
 use judge::{Fact, Outcome, OutcomeKind, Role, Verdict};
 
@@ -12,7 +13,7 @@ use crate::bench::{Bench, ControlPort};
 use crate::plan;
 use crate::ports::{Releases, Tap};
 use crate::run::{Keeper, RunError, RunReport, end_step};
-use crate::settings::{AnswerAt, HttpAsk, Run};
+use crate::settings::{AnswerAt, HttpAsk, Release, Run};
 use crate::smoke::Smoked;
 
 /// What a release is compared by.
@@ -23,11 +24,26 @@ pub(crate) struct Profile {
 
 impl Profile {
     /// Gathers it from what was seen of a release.
-    pub(crate) fn of<R, P>(smoked: &Smoked<R, P>) -> Self {
+    pub(crate) fn of<R, P>(smoked: &Smoked<R, P>, release: &Release) -> Self {
+        let fallback_seen = |probing: &Probing| {
+            Some(FallbackSeen {
+                probe: probing.probe.id,
+                mode: probing.probe.mode,
+                is_used: probing.fell_back(&release.fallback_models)?,
+            })
+        };
+        let of_fallback = |probing: &&Probing| probing.probe.group == FALLBACK_GROUP;
         Self {
             wire: smoked.probings.iter().filter_map(wire_profile).collect(),
             callers: CallerProfile {
                 answers: smoked.probings.iter().filter_map(answer_seen).collect(),
+                refusals: smoked.probings.iter().filter_map(refusal_seen).collect(),
+                fallbacks: smoked
+                    .probings
+                    .iter()
+                    .filter(of_fallback)
+                    .filter_map(fallback_seen)
+                    .collect(),
                 waiting: smoked.waiting.clone(),
             },
         }
@@ -43,6 +59,17 @@ fn answer_seen(probing: &Probing) -> Option<AnswerSeen> {
         form: probing.form,
         media_type: probing.media_type,
         passes_on: probing.passes_on,
+    })
+}
+
+/// Returns how a caller got an error, where he got one.
+fn refusal_seen(probing: &Probing) -> Option<RefusalSeen> {
+    let is_refused = probing.outcome.as_ref().map(Outcome::kind) == Some(OutcomeKind::Refused);
+    is_refused.then_some(RefusalSeen {
+        probe: probing.probe.id,
+        mode: probing.probe.mode,
+        // Only what has a status of success is declared as something.
+        looks_well: probing.media_type.is_some(),
     })
 }
 

@@ -125,7 +125,7 @@ async fn smoke_all<T: Tap, R: Releases, C: ControlPort>(
     let mut profiles: Vec<(Role, Profile)> = Vec::new();
     for (role, controls, smoked) in all {
         report.controls.extend(controls.into_iter().map(|(mode, control)| (role, mode, control)));
-        profiles.push((role, Profile::of(&smoked)));
+        profiles.push((role, Profile::of(&smoked, bench.settings.release(role))));
         keep_smoke(bench, keeper, role, &smoked, report).await?;
         alive.push((role, smoked.alive));
     }

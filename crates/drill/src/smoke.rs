@@ -35,6 +35,7 @@ mod held_back;
 mod reach;
 mod recovering;
 mod said;
+mod unprovoked;
 mod waiting;
 mod whole;
 mod window;
@@ -102,7 +103,8 @@ pub(crate) async fn smoke<T: Tap, R: Releases, C: ControlPort>(
     if !probings.iter().any(again::has_crashed) {
         problems.extend(not_ready_any_more(&alive.running, role).await);
     }
-    problems.extend(whole::judge(&probings, role, bench.settings.gates.strict));
+    let (fallbacks, strict) = (&release.fallback_models, bench.settings.gates.strict);
+    problems.extend(whole::judge(&probings, role, fallbacks, strict));
     problems.extend(whole::unsearchable(&bench.scanner, role));
     Smoked { probings, waiting, alive: Some(alive), problems }
 }
@@ -135,6 +137,7 @@ pub(crate) async fn smoke_running<T: Tap, R: Releases, C: ControlPort>(
     };
     ctx.search_logs(&alive.running, &mut probings);
     ctx.unwatched().again(alive, manner, &mut probings).await;
+    ctx.unwatched().look_for_unprovoked(alive, &mut probings).await;
     ctx.unwatched().look_at_streams_again(alive, &mut probings).await;
     probings.iter().filter(|probing| reach.takes_untold(probing)).for_each(|one| ctx.tell(one));
     let waiting = ctx.waiting(alive, &probings).await;

@@ -5,13 +5,15 @@ use contract::Mode;
 
 use crate::attempts::SPACED_MS;
 use crate::probe::HAPPY_UNICODE;
-use crate::{AnswerForm, Finding, OutcomeKind, Severity, Verdict};
+use crate::{AnswerForm, Finding, OutcomeKind, Severity, Verdict, catalogue};
 
 /// One probe, as far as the whole is concerned.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Made {
     /// The probe.
     pub probe: &'static str,
+    /// Its group.
+    pub group: &'static str,
     /// In which mode.
     pub mode: Mode,
     /// What the release made of it.
@@ -22,6 +24,8 @@ pub struct Made {
     pub gaps_ms: Vec<u64>,
     /// In which form the delivered text stands in its answer; `None` where it does not stand there as a whole.
     pub form: Option<AnswerForm>,
+    /// Whether a model was called that is declared as a fallback; `None` where none is declared.
+    pub fell_back: Option<bool>,
 }
 
 /// Probes of the two modes that are the same fault in another framing.
@@ -54,7 +58,25 @@ pub fn judge(made: &[Made]) -> Vec<Finding> {
     findings.extend(growth(made));
     findings.extend(jitter(made));
     findings.extend(dressed(made));
+    findings.extend(never_fell_back(made));
     findings
+}
+
+/// A fallback is declared, the primary failed in every way that there is, and the fallback was never called.
+fn never_fell_back(made: &[Made]) -> Option<Finding> {
+    let has_trouble = |one: &Made| one.group == catalogue::FALLBACK_GROUP;
+    let declares = |one: &Made| one.fell_back.is_some() && one.outcome.is_some();
+    let n_asked = made.iter().filter(|one| has_trouble(one) && declares(one)).count();
+    if n_asked == 0 || made.iter().any(|one| one.fell_back == Some(true)) {
+        return None;
+    }
+    Some(Finding::new(
+        Severity::Fail,
+        "fallback-not-used",
+        "a call to the declared fallback in some trouble of the primary",
+        format!("none in any of {} probes", made.iter().filter(|one| declares(one)).count()),
+        "A fallback that is never called is none, and an incident is a bad time to learn it. See on which errors the code goes over to it, or take it out of `fallback_models`.",
+    ))
 }
 
 /// Good replies become bare answers, and one that came after trouble has something beside it.
@@ -190,7 +212,16 @@ mod tests {
 
     fn made(probe: &'static str, mode: Mode, verdict: Verdict, gaps_ms: &[u64]) -> Made {
         let outcome = Some(OutcomeKind::Refused);
-        Made { probe, mode, outcome, verdict, gaps_ms: gaps_ms.to_vec(), form: None }
+        Made {
+            probe,
+            group: "overload",
+            mode,
+            outcome,
+            verdict,
+            gaps_ms: gaps_ms.to_vec(),
+            form: None,
+            fell_back: None,
+        }
     }
 
     #[track_caller]
@@ -242,6 +273,23 @@ mod tests {
         check(std::slice::from_ref(&noted), &[]);
         let of_stream = Made { mode: Mode::Stream, ..noted };
         check(&[good, of_stream], &[]);
+    }
+
+    #[test]
+    fn a_declared_fallback_has_to_be_called_some_time() {
+        let fallback = |probe, group, fell_back| {
+            let made = made(probe, Mode::Unary, Verdict::Pass, &[]);
+            Made { group, fell_back, ..made }
+        };
+        let of_503 = |fell_back| fallback("fallback-503", catalogue::FALLBACK_GROUP, fell_back);
+        let of_429 = |fell_back| fallback("overload-429", "overload", fell_back);
+        check(&[of_503(Some(false)), of_429(Some(false))], &["fallback-not-used"]);
+        check(&[of_503(Some(false)), of_429(Some(true))], &[]);
+        check(&[of_503(Some(true)), of_429(Some(false))], &[]);
+        check(&[of_503(None), of_429(None)], &[]);
+        // Where it was not looked for, nobody can say.
+        check(&[of_429(Some(false))], &[]);
+        check(&[Made { outcome: None, ..of_503(Some(false)) }], &[]);
     }
 
     #[test]

@@ -18,6 +18,7 @@ const OTHER_PAGES: &[&str] = &["README", "contract"];
 
 /// What stands before a code: it is the second argument of a call, or a field.
 const CALL: &str = "Finding::new(";
+const OF_A_SIDE: &str = "side.finding(";
 const FIELD: &str = "code: \"";
 
 fn root() -> PathBuf {
@@ -76,7 +77,8 @@ fn is_kebab(text: &str) -> bool {
 /// Returns the codes that a source gives: as an argument, as a field, or chosen before (kebab-case literals beside a finding).
 fn codes_in(text: &str, probes: &BTreeSet<String>) -> BTreeSet<String> {
     let code = without_tests(text);
-    let given = code.split(CALL).skip(1).filter_map(second_argument).filter_map(literal);
+    let calls = code.split(CALL).skip(1).chain(code.split(OF_A_SIDE).skip(1));
+    let given = calls.filter_map(second_argument).filter_map(literal);
     let fields = code.split(FIELD).skip(1).filter_map(|rest| rest.split('"').next());
     let lines = code.lines().filter(|line| !line.trim_start().starts_with("//"));
     let literals = lines.flat_map(|line| line.split('"').skip(1).step_by(2));

@@ -6,6 +6,7 @@
 //! used at once is kept.
 
 use std::io;
+use std::task::{Context, Poll};
 
 mod body;
 mod buffers;
@@ -38,6 +39,26 @@ pub enum WireError {
     /// The peer broke the stream of the message off, or said on it what HTTP/2 does not allow.
     #[error("the stream of the message was broken off")]
     Stream(#[source] h2::Error),
+}
+
+/// Lets whatever else is ready go first, once for each message.
+///
+/// A write wakes its reader, and the writer pays for that. Written after all that can be read has been read, many messages to one peer
+/// wake it once.
+#[derive(Debug, Default)]
+struct Others {
+    went_first: bool,
+}
+
+impl Others {
+    fn go_first(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.went_first {
+            return Poll::Ready(());
+        }
+        self.went_first = true;
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
 }
 
 #[cfg(test)]

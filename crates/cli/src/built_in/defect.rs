@@ -57,6 +57,8 @@ pub(crate) enum Defect {
     AnswersTwice,
     AnswersItself,
     EscapesAnswers,
+    GivesErrorsAsSuccess,
+    TurnsAwayByItself,
     AnswersAsPage,
     BreaksUnicode,
     Hangs,

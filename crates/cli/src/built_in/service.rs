@@ -1,7 +1,7 @@
 //! The built-in release as a long-running service: `POST /ask`, `POST /ask/stream`, `GET /healthz`.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
@@ -36,14 +36,22 @@ struct Served {
     is_broken: AtomicBool,
     /// Whose turn it is, where there is but one.
     turn: Mutex<()>,
+    n_asked: AtomicU32,
 }
+
+/// Each of these is turned away, where that is the defect.
+const TURNED_AWAY: u32 = 3;
 
 /// Serves until it is ended.
 pub(super) async fn serve(bot: Bot, port: &str) -> Result<u8, Failure> {
     let failed = |error: std::io::Error| Failure::internal(error.to_string(), "Look at the port.");
     let listener = TcpListener::bind(format!("127.0.0.1:{port}")).await.map_err(failed)?;
-    let served =
-        Served { bot: Arc::new(bot), is_broken: AtomicBool::new(false), turn: Mutex::new(()) };
+    let served = Served {
+        bot: Arc::new(bot),
+        is_broken: AtomicBool::new(false),
+        turn: Mutex::new(()),
+        n_asked: AtomicU32::new(1),
+    };
     let routes = Router::new()
         .route("/healthz", get(|| async { "ok" }))
         .route("/ask", post(ask))
@@ -98,6 +106,14 @@ async fn answer(served: Arc<Served>, asked: &Value) -> (StatusCode, Json<Value>)
         Defect::OneAtATime => {
             let _turn = served.turn.lock().await;
             reply(bot.answer(&question, false).await)
+        }
+        Defect::GivesErrorsAsSuccess => {
+            (StatusCode::OK, reply(bot.answer(&question, false).await).1)
+        }
+        Defect::TurnsAwayByItself
+            if served.n_asked.fetch_add(1, Ordering::SeqCst).is_multiple_of(TURNED_AWAY) =>
+        {
+            reply(Err(Refused("pool_exhausted")))
         }
         _ => reply(bot.answer(&question, false).await),
     }

@@ -178,8 +178,14 @@ const ATTEMPTS: &[Case] = &[
         .warned(),
     Case::new("fallback-not-used", Defect::None, "declares a fallback and never asks it")
         .asked(&["fallback-503"])
-        .with(FALLBACK)
-        .noted(),
+        .with(FALLBACK),
+    Case::new(
+        "refused-unprovoked",
+        Defect::TurnsAwayByItself,
+        "turns each third ask away by itself",
+    )
+    .run_as(How::Service)
+    .asked(&["happy-unicode", "network-slow-drip"]),
 ];
 
 const FALLBACK: &[(&str, &str)] = &[("/releases/new/fallback_models", r#"["self-test-fallback"]"#)];
@@ -425,6 +431,14 @@ const PAIRS: &[Case] = &[
     )
     .drilled(Fault::None)
     .at(Gate::NewReleaseSmoke),
+    Case::new(
+        "pair-refusal-looks-well",
+        Defect::GivesErrorsAsSuccess,
+        "gives errors the status of a success, and the other release does not",
+    )
+    .drilled(Fault::None)
+    .at(Gate::NewReleaseSmoke)
+    .asked(&["auth-invalid-credential", "shape-html"]),
     Case::new(
         "asks-wait-for-each-other",
         Defect::OneAtATime,

@@ -214,6 +214,7 @@ fn release_that_treats_its_callers_otherwise_than_the_other_is_held() {
             ("page", "pair-reply-type-differs"),
             ("escapes", "pair-answer-escaped"),
             ("one-by-one", "asks-wait-for-each-other"),
+            ("looks-well", "pair-refusal-looks-well"),
         ] {
             scope.spawn(move || {
                 let drilled = held(faulty(fault), finding);
@@ -223,11 +224,30 @@ fn release_that_treats_its_callers_otherwise_than_the_other_is_held() {
     });
 }
 
-/// A stalled ask keeps its worker for the two seconds of the plain service's deadline: an ask behind it has to wait.
+/// What it turns away beside other asks counts for nothing, and what it turns away alone does not pass for that.
 #[test]
-fn service_with_two_workers_is_promoted() {
-    let new = Release::script("2.4.0", "limited.py").env("LIMIT", "workers");
-    let project = Plan::with_new(new).write();
-    let drilled = project.drill(0);
-    assert_eq!(drilled.codes(Some("new")), Vec::<String>::new(), "{drilled}");
+fn service_that_fails_each_tenth_user_by_itself_is_held() {
+    held(faulty("tenth"), "refused-unprovoked");
+}
+
+#[test]
+fn fallback_that_is_declared_and_never_called_is_held() {
+    let new = Release::plain("2.4.0").key("fallback_models", "[another-model]");
+    held(new, "fallback-not-used");
+}
+
+/// A stalled ask keeps its worker for the two seconds of the plain service's deadline: an ask behind it has to wait, or is turned away. A breaker
+/// turns away whoever comes behind three faults.
+#[test]
+fn service_with_a_limit_of_its_own_is_promoted() {
+    std::thread::scope(|scope| {
+        for limit in ["workers", "shedding", "breaker"] {
+            scope.spawn(move || {
+                let new = Release::script("2.4.0", "limited.py").env("LIMIT", limit);
+                let project = Plan::with_new(new).write();
+                let drilled = project.drill(0);
+                assert_eq!(drilled.codes(Some("new")), Vec::<String>::new(), "{limit}: {drilled}");
+            });
+        }
+    });
 }

@@ -24,6 +24,8 @@ pub(super) struct Reach {
     untold: Mutex<Vec<(&'static str, Mode)>>,
     came_beside: AtomicBool,
     has_waited: AtomicBool,
+    /// In which modes asks were turned away, and it counted for nothing.
+    turned_away: Mutex<Vec<Mode>>,
 }
 
 impl Reach {
@@ -76,6 +78,21 @@ impl Reach {
     /// Notes that an ask had to wait for another one, or was turned away beside it.
     pub(super) fn note_wait(&self) {
         self.has_waited.store(true, Ordering::Relaxed);
+    }
+
+    /// Notes that it counts for nothing that an ask was turned away, where it was.
+    pub(super) fn note_turned_away(&self, probing: &Probing) {
+        if probing.was_turned_away() {
+            self.turned_away
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .push(probing.probe.mode);
+        }
+    }
+
+    /// Whether an ask of this mode was turned away, and it counted for nothing.
+    pub(super) fn has_turned_away(&self, mode: Mode) -> bool {
+        self.turned_away.lock().unwrap_or_else(PoisonError::into_inner).contains(&mode)
     }
 
     /// Tells whether asks had room beside each other: `None` where that was not seen.

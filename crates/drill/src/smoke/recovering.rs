@@ -14,7 +14,7 @@ use crate::ports::{Releases, Tap};
 
 /// How long a release may take to recover, and how often it is asked meanwhile.
 const RECOVER_WITHIN: Duration = Duration::from_secs(20);
-const RECOVER_POLL: Duration = Duration::from_millis(400);
+pub(super) const RECOVER_POLL: Duration = Duration::from_millis(400);
 
 impl<T: Tap, R: Releases, C: ControlPort> Context<'_, T, R, C> {
     /// Asks a service once more what it turned away without a call, where it has a circuit breaker: where it calls again after some
@@ -36,6 +36,7 @@ impl<T: Tap, R: Releases, C: ControlPort> Context<'_, T, R, C> {
                 continue;
             }
             turns_away = true;
+            probings.iter().filter(is_of).for_each(|probing| self.reach.note_turned_away(probing));
             let probes: Vec<Probe> = probings
                 .extract_if(.., |probing| {
                     probing.probe.mode == mode
@@ -58,6 +59,7 @@ impl<T: Tap, R: Releases, C: ControlPort> Context<'_, T, R, C> {
         for probe in &probes {
             let mut probing = self.one(&alive.running, &alive.port, probe, Company::Alone).await;
             let cooling = probing.observation.exchanges.is_empty();
+            self.reach.note_turned_away(&probing);
             // What nothing has reached yet has nothing to cool down from.
             if cooling && self.reach.has_reached() && self.recover(alive, probe.mode).await {
                 probing = self.one(&alive.running, &alive.port, probe, Company::Alone).await;
@@ -72,17 +74,9 @@ impl<T: Tap, R: Releases, C: ControlPort> Context<'_, T, R, C> {
     }
 
     /// Asks until a call arrives and is answered. Tells whether that came.
-    async fn recover(&self, alive: &Alive<R::Running, T::Port>, mode: contract::Mode) -> bool {
+    pub(super) async fn recover(&self, alive: &Alive<R::Running, T::Port>, mode: Mode) -> bool {
         let until = tokio::time::Instant::now() + RECOVER_WITHIN;
-        let probe = Probe {
-            id: "recovery",
-            group: "happy",
-            mode,
-            stimulus: Stimulus::Documented,
-            expect: judge::Expect::Answer,
-            attempts: judge::Attempts::Policy,
-            asks: 1,
-        };
+        let probe = documented(mode);
         let subject = self.subject(&alive.running, &alive.port);
         while tokio::time::Instant::now() < until {
             let names = self.bench.names.ask();
@@ -97,5 +91,18 @@ impl<T: Tap, R: Releases, C: ControlPort> Context<'_, T, R, C> {
             tokio::time::sleep(RECOVER_POLL).await;
         }
         false
+    }
+}
+
+/// An ask that gets the documented reply, and of which nobody is told.
+pub(super) fn documented(mode: Mode) -> Probe {
+    Probe {
+        id: "recovery",
+        group: "happy",
+        mode,
+        stimulus: Stimulus::Documented,
+        expect: judge::Expect::Answer,
+        attempts: judge::Attempts::Policy,
+        asks: 1,
     }
 }

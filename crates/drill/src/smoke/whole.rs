@@ -7,16 +7,23 @@ use judge::{Exchange, Finding, Role, Severity, Verdict};
 use crate::asking::Probing;
 
 /// Judges all probes of a release together.
-pub(super) fn judge(probings: &[Probing], role: Role, strict: bool) -> Vec<Finding> {
+pub(super) fn judge(
+    probings: &[Probing],
+    role: Role,
+    fallback_models: &[String],
+    strict: bool,
+) -> Vec<Finding> {
     let made: Vec<Made> = probings
         .iter()
         .map(|probing| Made {
             probe: probing.probe.id,
+            group: probing.probe.group,
             mode: probing.probe.mode,
             outcome: probing.outcome.as_ref().map(judge::Outcome::kind),
             verdict: Verdict::of(&probing.judged.findings, strict),
             gaps_ms: own_waits(probing),
             form: probing.form,
+            fell_back: probing.fell_back(fallback_models),
         })
         .collect();
     overall::judge(&made).into_iter().map(|finding| finding.of_release(role)).collect()

@@ -132,6 +132,7 @@ impl<T: Tap, R: Releases, C: ControlPort> Context<'_, T, R, C> {
         };
         if place.has_company && probing.lacked_room(has_waited) {
             self.reach.note_wait();
+            self.reach.note_turned_away(&probing);
             window.exceeded();
             return None;
         }

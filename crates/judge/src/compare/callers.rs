@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use contract::Mode;
 
 use super::MediaType;
+use super::trouble::{self, FallbackSeen, RefusalSeen};
 use crate::catalogue::HAPPY_LIVE;
 use crate::probe::HAPPY_UNICODE;
 use crate::{AnswerForm, Finding, Role, Severity};
@@ -14,6 +15,10 @@ use crate::{AnswerForm, Finding, Role, Severity};
 pub struct CallerProfile {
     /// Its answers.
     pub answers: Vec<AnswerSeen>,
+    /// Its errors.
+    pub refusals: Vec<RefusalSeen>,
+    /// What it made of a failing primary, where a fallback is declared.
+    pub fallbacks: Vec<FallbackSeen>,
     /// Whether its asks wait for each other, by mode, as far as that is known.
     pub waiting: Vec<(Mode, bool)>,
 }
@@ -49,15 +54,25 @@ pub struct AskedAlike {
 }
 
 /// One release beside the other.
-struct Side<'p> {
-    role: Role,
-    own: &'p CallerProfile,
-    other: &'p CallerProfile,
-    mode: Mode,
+pub(super) struct Side<'p> {
+    pub(super) role: Role,
+    pub(super) own: &'p CallerProfile,
+    pub(super) other: &'p CallerProfile,
+    pub(super) mode: Mode,
+    /// Where both are asked alike.
+    pub(super) alike: Option<&'p AskedAlike>,
 }
 
 impl Side<'_> {
-    fn finding(
+    /// How much it weighs that callers of this release are worse off: those of `rollback` are used to it.
+    pub(super) fn severity_of_new(&self, severity: Severity) -> Severity {
+        match self.role {
+            Role::New => severity,
+            Role::Rollback => Severity::Warn,
+        }
+    }
+
+    pub(super) fn finding(
         &self,
         severity: Severity,
         code: &str,
@@ -82,8 +97,10 @@ pub fn compare_callers(
         let asked = alike.iter().find(|asked| asked.mode == mode);
         findings.extend(asked.and_then(|asked| declared_otherwise(new, rollback, *asked)));
         for (role, own, other) in [(Role::New, new, rollback), (Role::Rollback, rollback, new)] {
-            let side = Side { role, own, other, mode };
+            let side = Side { role, own, other, mode, alike: asked };
             findings.extend(escaped(&side));
+            findings.extend(trouble::looks_well(&side));
+            findings.extend(trouble::lacks_fallback(&side));
             findings.extend(waits(&side));
             findings.extend(held_back(&side));
         }
@@ -243,7 +260,7 @@ mod tests {
     }
 
     fn profile(answers: &[AnswerSeen]) -> CallerProfile {
-        CallerProfile { answers: answers.to_vec(), waiting: Vec::new() }
+        CallerProfile { answers: answers.to_vec(), ..CallerProfile::default() }
     }
 
     /// Compares both ways round: the finding goes with the release.
@@ -317,8 +334,8 @@ mod tests {
     #[test]
     fn asks_that_wait_fail_where_the_release_to_return_to_has_room() {
         let profile = |waits: Option<bool>| CallerProfile {
-            answers: Vec::new(),
             waiting: waits.map(|waits| (Mode::Stream, waits)).into_iter().collect(),
+            ..CallerProfile::default()
         };
         let code = "asks-wait-for-each-other";
         let (waits, has_room, unknown) = (profile(Some(true)), profile(Some(false)), profile(None));
@@ -353,6 +370,42 @@ mod tests {
         check(&unknown, &holds, &[(code, Severity::Warn, Role::Rollback)]);
         check(&streams, &streams, &[]);
         check(&unknown, &streams, &[]);
+    }
+
+    #[test]
+    fn errors_that_look_well_fail_where_the_release_to_return_to_gives_them_a_status() {
+        let profile = |looks_well: &[bool]| CallerProfile {
+            refusals: ["overload-503", "shape-html", "request-400"]
+                .into_iter()
+                .zip(looks_well)
+                .map(|(probe, &looks_well)| RefusalSeen { probe, mode: Mode::Unary, looks_well })
+                .collect(),
+            ..CallerProfile::default()
+        };
+        let code = "pair-refusal-looks-well";
+        let (hides, honest) = (profile(&[true; 3]), profile(&[false; 3]));
+        check(&hides, &honest, &[(code, Severity::Fail, Role::New)]);
+        check(&honest, &hides, &[(code, Severity::Warn, Role::Rollback)]);
+        check(&profile(&[true, true, false]), &honest, &[(code, Severity::Fail, Role::New)]);
+        // One may be a matter of how it was read, and what the other release hides as well is what callers know.
+        check(&profile(&[true, false, false]), &honest, &[]);
+        check(&hides, &profile(&[true, true, false]), &[]);
+        check(&hides, &hides, &[]);
+        check(&hides, &CallerProfile::default(), &[]);
+        assert_eq!(compare_callers(&hides, &honest, &MODES, &[]), []);
+    }
+
+    #[test]
+    fn a_fallback_that_only_the_release_to_return_to_calls_is_lost() {
+        let profile = |is_used| CallerProfile {
+            fallbacks: vec![FallbackSeen { probe: "fallback-503", mode: Mode::Unary, is_used }],
+            ..CallerProfile::default()
+        };
+        let code = "fallback-not-used";
+        check(&profile(false), &profile(true), &[(code, Severity::Fail, Role::New)]);
+        check(&profile(true), &profile(false), &[(code, Severity::Warn, Role::Rollback)]);
+        check(&profile(false), &profile(false), &[]);
+        check(&profile(false), &CallerProfile::default(), &[]);
     }
 
     #[test]

@@ -9,10 +9,10 @@ use http::{Method, StatusCode, header, request, response};
 use http_body::{Body, Frame};
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::WireError;
 use super::body::{Decoded, Decoder, Encoder, Framing, TooShort};
 use super::buffers::{Input, Output};
 use super::head::{self, Added, AddedFraming, HeadFault, ResponseHead};
+use super::{Others, WireError};
 use crate::limits::INTERIMS_MAX;
 
 /// A connection, and what was read of it.
@@ -133,8 +133,7 @@ pub(crate) struct Sending<B> {
     output: Output,
     /// Whether the connection has taken any of it.
     has_begun: bool,
-    /// Whether others went first, once.
-    has_given_way: bool,
+    others: Others,
 }
 
 impl<B: Body<Data = Bytes, Error = WireError> + Unpin> Sending<B> {
@@ -151,7 +150,13 @@ impl<B: Body<Data = Bytes, Error = WireError> + Unpin> Sending<B> {
         let mut output = Output::default();
         let added = Added { framing: added, connection: None };
         head::write_request(parts, added, output.end());
-        Self { body, encoder: Encoder::new(framing), output, has_begun: false, has_given_way: false }
+        Self {
+            body,
+            encoder: Encoder::new(framing),
+            output,
+            has_begun: false,
+            others: Others::default(),
+        }
     }
 
     /// Returns whether the connection has taken any of the request.
@@ -172,12 +177,7 @@ impl<B: Body<Data = Bytes, Error = WireError> + Unpin> Sending<B> {
     ) -> Poll<Result<(), SendFailure>> {
         loop {
             let is_waiting = self.fill(cx).map_err(SendFailure::Body)?.is_pending();
-            if !self.has_given_way {
-                // What is written in one go wakes the peer once: whatever else is ready comes before it.
-                self.has_given_way = true;
-                cx.waker().wake_by_ref();
-                return Poll::Pending;
-            }
+            std::task::ready!(self.others.go_first(cx));
             let had = self.output.len();
             let flushed = self.output.poll_flush(&mut link.io, cx);
             self.has_begun |= self.output.len() < had;

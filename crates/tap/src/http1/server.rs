@@ -19,11 +19,11 @@ use tokio::io::AsyncWrite as _;
 use tokio::sync::watch;
 use tokio::time::{Sleep, sleep, timeout};
 
-use super::WireError;
 use super::body::{Decoded, Decoder, Encoder, Framing, TooShort};
 use super::buffers::{Input, Output};
 use super::client::poll_frame;
 use super::head::{self, Added, AddedFraming, HeadFault, RequestHead};
+use super::{Others, WireError};
 use crate::limits::{DISCARD_MAX, LINGER_MAX, READ_MAX};
 use crate::wire::{Broken, Transport, WireControl};
 
@@ -312,7 +312,7 @@ impl Connection {
         let mut encoder = Encoder::new(framed.framing);
         let mut body = pin!(Some(body));
         let mut is_broken = false;
-        let mut has_given_way = false;
+        let mut others = Others::default();
         poll_fn(|cx| {
             loop {
                 let mut is_waiting = false;
@@ -342,12 +342,7 @@ impl Connection {
                     // Who made it learns here that it is on its way.
                     body.set(None);
                 }
-                if !has_given_way {
-                    // What is written in one go wakes the peer once: whatever else is ready comes before it.
-                    has_given_way = true;
-                    cx.waker().wake_by_ref();
-                    return Poll::Pending;
-                }
+                std::task::ready!(others.go_first(cx));
                 let mut inner = self.inner();
                 match inner.flush(cx) {
                     Poll::Ready(Ok(())) => {

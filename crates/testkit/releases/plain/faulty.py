@@ -2,6 +2,7 @@
 
 import fcntl
 import html
+import itertools
 import json
 import os
 import signal
@@ -95,6 +96,27 @@ class OneByOne(service.Handler):
             super().do_POST()
 
 
+class Tenth(service.Handler):
+    """Fails each tenth user by itself."""
+
+    asked = itertools.count(1)
+
+    def do_POST(self):
+        if next(Tenth.asked) % 10:
+            super().do_POST()
+        else:
+            self.rfile.read(int(self.headers["content-length"]))
+            service.log(outcome="refused", reason="no connection is left in the pool")
+            self.reply(500, {"error": "internal error"})
+
+
+class LooksWell(service.Handler):
+    """Has a status of success for its errors, too."""
+
+    def reply(self, status, document):
+        super().reply(200, document)
+
+
 def read_escaped(status, body, read=service.read):
     """Escapes what it gives out."""
     return html.escape(read(status, body))
@@ -153,4 +175,5 @@ if __name__ == "__main__":
             open(os.environ["STATE"], "w").close()
     else:
         handlers = {"dies-when-asked": Dying, "red": Red, "loud": Loud, "forks": Forking}
-        service.serve((handlers | {"page": Page, "one-by-one": OneByOne})[FAULT])
+        handlers |= {"page": Page, "one-by-one": OneByOne, "tenth": Tenth, "looks-well": LooksWell}
+        service.serve(handlers[FAULT])
