@@ -192,6 +192,7 @@ pub(crate) async fn wire(
         jobs: effort.jobs.unwrap_or_else(cores),
         live_calls: drill::LiveCalls::new(settings.provider.live_calls),
         starting: drill::Starting::default(),
+        late_logs: drill::LateLogs::default(),
         preconditions: Vec::new(),
         settings,
     };

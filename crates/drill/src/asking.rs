@@ -18,8 +18,9 @@ use judge::{
 use tokio::time::Instant;
 
 use crate::bench::{AskNames, Bench, COLLECT_GRACE, ControlPort};
+use crate::late_logs;
 use crate::ports::{
-    ArmedAsk, Ask, Asked, LogPosition, Logged, Releases, RunningRelease, Tap, TapPort, Way,
+    ArmedAsk, Ask, Asked, LogPosition, Releases, RunningRelease, Tap, TapPort, Way,
 };
 use crate::settings::{LogSource, PromptBy, Run};
 
@@ -29,10 +30,6 @@ const LIVE_CALLS_PER_ASK: u32 = 6;
 /// Beyond this many times the policy a release is in a hot loop and is stopped.
 const HOT_LOOP_FACTOR: u32 = 4;
 const HOT_LOOP_AT_LEAST: u32 = 12;
-
-/// How long a service's log lines may come after its answer.
-const LOG_GRACE: Duration = Duration::from_millis(700);
-const LOG_POLL: Duration = Duration::from_millis(20);
 
 /// The outputs of a release that nobody named as its logs.
 pub(crate) const BESIDE_LOGS: &str = "its output, which is none of its `logs`";
@@ -180,8 +177,7 @@ pub(crate) async fn probe<T: Tap, R: Releases, C: ControlPort>(
     let answer = relate(asked.answer.as_ref().map(Sensitive::expose), &delivered, &names.label);
     let passes_on = passed_on(probe, &observation, &asked);
     let form = form_of(asked.answer.as_ref().map(Sensitive::expose), &delivered);
-    let logs =
-        logs_of_ask(bench, subject, &asked, &before, company, probe.mode, &observation).await;
+    let logs = logs_of_ask(bench, subject, &asked, &before, company, probe, &observation).await;
     let judged = judge(&Case {
         role: subject.role,
         probe,
@@ -213,18 +209,21 @@ async fn logs_of_ask<T: Tap, R: Releases, C: ControlPort>(
     asked: &Asked,
     before: &LogPosition,
     company: Company,
-    mode: Mode,
+    probe: &Probe,
     observation: &Observation,
 ) -> LogEvidence {
-    let context = log_context(bench, subject.role, mode, observation);
+    let context = log_context(bench, subject.role, probe.mode, observation);
     match &asked.logs {
         Some(own) => log_evidence(own, asked, &context, &bench.scanner),
-        None if company == Company::Alone => {
-            let logged = logs_of_service(subject.running, before, &context).await;
+        None if company == Company::Alone && bench.late_logs.may_wait(subject.role, probe) => {
+            let may_come_late = !observation.exchanges.is_empty()
+                && !bench.settings.release(subject.role).logs.is_empty();
+            let late_logs = may_come_late.then_some((&bench.late_logs, subject.role));
+            let logged = late_logs::of_service(subject.running, before, &context, late_logs).await;
             let evidence = log_evidence(&logged.text, asked, &context, &bench.scanner);
             LogEvidence { cut: evidence.cut || logged.cut, ..evidence }
         }
-        // Lines of several asks are mixed: what must not be there is searched for at the end, over all of them.
+        // Lines of several asks are mixed, or come much later: what must not be there is searched for at the end, over all of them.
         None => LogEvidence { leaks: leaks_shown(asked, &bench.scanner), ..LogEvidence::default() },
     }
 }
@@ -440,26 +439,6 @@ fn log_context<T: Tap, R: Releases, C: ControlPort>(
     }
     context.ids.retain(|id| !id.is_empty());
     context
-}
-
-/// Waits for the log lines of an ask that had the service to itself: until nothing is missing, or the grace is over.
-async fn logs_of_service<R: RunningRelease>(
-    running: &R,
-    before: &LogPosition,
-    context: &LogContext,
-) -> Logged {
-    let until = tokio::time::Instant::now() + LOG_GRACE;
-    loop {
-        let logged = running.logs_since(before.clone());
-        let text = logged.text.expose();
-        let has_telemetry = !context.telemetry || telemetry::read(text).any;
-        if (has_telemetry && read(text, context).is_complete())
-            || tokio::time::Instant::now() >= until
-        {
-            return logged;
-        }
-        tokio::time::sleep(LOG_POLL).await;
-    }
 }
 
 fn log_evidence(

@@ -11,6 +11,7 @@ use judge::catalogue::Depth;
 use judge::judging::Control;
 use judge::{AnsweredBy, AskId, Finding, Marker, Observation, Role, Subject};
 
+use crate::late_logs::LateLogs;
 use crate::ports::{Releases, SourceReader, Tap, Upstream};
 use crate::progress::Progress;
 use crate::settings::Settings;
@@ -53,6 +54,8 @@ pub struct Bench<T: Tap, R: Releases, C: ControlPort> {
     pub live_calls: LiveCalls,
     /// How long commands take to start here.
     pub starting: Starting,
+    /// Which releases write their logs late.
+    pub late_logs: LateLogs,
     /// What was wrong with surestep itself before the run began: with any of it nothing is promoted.
     pub preconditions: Vec<Finding>,
 }

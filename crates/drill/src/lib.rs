@@ -8,6 +8,7 @@
 mod asking;
 mod bench;
 mod files;
+mod late_logs;
 pub mod learning;
 mod pair;
 mod path;
@@ -24,6 +25,7 @@ mod smoke;
 pub use bench::{
     Bench, ControlPort, LiveCalls, ReleaseSecrets, RunNames, Secrets, Starting, Upstreams,
 };
+pub use late_logs::LateLogs;
 pub use progress::{Event, Progress};
 pub use rehearsal::{Rehearsal, drill};
 pub use review::{Acceptance, Desk, ReviewReport, SourceReport, review_sources};

@@ -237,11 +237,11 @@ fn fallback_that_is_declared_and_never_called_is_held() {
 }
 
 /// A stalled ask keeps its worker for the two seconds of the plain service's deadline: an ask behind it has to wait, or is turned away. A breaker
-/// turns away whoever comes behind three faults.
+/// turns away whoever comes behind three faults. A log with a buffer is written every three seconds.
 #[test]
 fn service_with_a_limit_of_its_own_is_promoted() {
     std::thread::scope(|scope| {
-        for limit in ["workers", "shedding", "breaker"] {
+        for limit in ["workers", "shedding", "breaker", "late-log"] {
             scope.spawn(move || {
                 let new = Release::script("2.4.0", "limited.py").env("LIMIT", limit);
                 let project = Plan::with_new(new).write();

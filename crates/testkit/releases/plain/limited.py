@@ -1,8 +1,9 @@
-"""The plain service behind a limit of its own, as healthy services have one; LIMIT names it: workers, shedding, breaker."""
+"""The plain service behind a limit of its own, as healthy services have one; LIMIT names it: workers, shedding, breaker, late-log."""
 
 import os
 import threading
 import time
+from datetime import datetime, timezone
 
 import service
 
@@ -10,15 +11,33 @@ LIMIT = os.environ["LIMIT"]
 WORKERS = threading.BoundedSemaphore(2)
 FAILURES_MAX = 3
 OPEN_FOR = 1.5  # seconds
+FLUSHED_EVERY = 3  # seconds
 
 failures = 0
 closed_at = 0.0
 lock = threading.Lock()
 
 
+lines = []
+
+
+def keep(**fields):
+    """Keeps a line for later, as access logs with a buffer do."""
+    lines.append(fields | {"time": datetime.now(timezone.utc).isoformat(timespec="milliseconds")})
+
+
+def flush(log=service.log):
+    while True:
+        time.sleep(FLUSHED_EVERY)
+        while lines:
+            log(**lines.pop(0))
+
+
 class Handler(service.Handler):
     def do_POST(self):
-        if LIMIT == "workers":
+        if LIMIT == "late-log":
+            super().do_POST()
+        elif LIMIT == "workers":
             with WORKERS:
                 super().do_POST()
         elif LIMIT == "shedding":
@@ -53,4 +72,7 @@ class Handler(service.Handler):
 
 
 if __name__ == "__main__":
+    if LIMIT == "late-log":
+        threading.Thread(target=flush, daemon=True).start()
+        service.log = keep
     service.serve(Handler)
