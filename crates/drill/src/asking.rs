@@ -20,7 +20,7 @@ use tokio::time::Instant;
 use crate::bench::{AskNames, Bench, COLLECT_GRACE, ControlPort};
 use crate::late_logs;
 use crate::ports::{
-    ArmedAsk, Ask, Asked, LogPosition, Releases, RunningRelease, Tap, TapPort, Way,
+    ArmedAsk, Ask, Asked, LogPosition, Releases, RunningRelease as _, Tap, TapPort, Way,
 };
 use crate::settings::{LogSource, PromptBy, Run};
 
