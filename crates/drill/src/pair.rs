@@ -37,7 +37,11 @@ impl Profile {
             wire: smoked.probings.iter().filter_map(wire_profile).collect(),
             callers: CallerProfile {
                 answers: smoked.probings.iter().filter_map(answer_seen).collect(),
-                refusals: smoked.probings.iter().filter_map(refusal_seen).collect(),
+                refusals: smoked
+                    .probings
+                    .iter()
+                    .filter_map(|probing| refusal_seen(probing, release))
+                    .collect(),
                 fallbacks: smoked
                     .probings
                     .iter()
@@ -63,14 +67,22 @@ fn answer_seen(probing: &Probing) -> Option<AnswerSeen> {
 }
 
 /// Returns how a caller got an error, where he got one.
-fn refusal_seen(probing: &Probing) -> Option<RefusalSeen> {
+fn refusal_seen(probing: &Probing, release: &Release) -> Option<RefusalSeen> {
     let is_refused = probing.outcome.as_ref().map(Outcome::kind) == Some(OutcomeKind::Refused);
-    is_refused.then_some(RefusalSeen {
-        probe: probing.probe.id,
-        mode: probing.probe.mode,
-        // Only what has a status of success is declared as something.
-        looks_well: probing.media_type.is_some(),
-    })
+    let mode = probing.probe.mode;
+    // Only what has a status of success is declared as something.
+    let looks_well = probing.media_type.is_some() && !says_how_it_refuses(&release.run, mode);
+    is_refused.then_some(RefusalSeen { probe: probing.probe.id, mode, looks_well })
+}
+
+/// Whether callers know an error with a status of success by a mark of its own.
+fn says_how_it_refuses(run: &Run, mode: Mode) -> bool {
+    let Some(HttpAsk::Mapped { unary, stream }) = run.http_ask() else { return false };
+    let mapping = match mode {
+        Mode::Unary => unary,
+        Mode::Stream => stream,
+    };
+    mapping.as_ref().is_some_and(|mapping| mapping.refused.is_some())
 }
 
 /// Returns what a release put on the wire for the live happy path.

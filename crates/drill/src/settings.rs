@@ -247,7 +247,7 @@ pub enum Run {
 
 impl Run {
     /// Returns how the release is asked over HTTP; `None` for a command.
-    pub(crate) fn http_ask(&self) -> Option<&HttpAsk> {
+    pub fn http_ask(&self) -> Option<&HttpAsk> {
         match self {
             Self::Command(_) => None,
             Self::Service(run) => Some(&run.ask),

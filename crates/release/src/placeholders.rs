@@ -1,8 +1,13 @@
 //! The values known at run time that commands, environment values and JSON templates name in braces.
 
+use std::collections::BTreeMap;
+
 use drill::ports::Way;
 use evidence::Sensitive;
 use serde_json::Value;
+
+/// What stands before the name of a secret.
+const SECRET: &str = "secret:";
 
 /// What placeholders stand for. One that is not known here stays as it is written.
 #[derive(Clone, Debug, Default)]
@@ -13,6 +18,8 @@ pub(crate) struct Placeholders {
     pub(crate) version: Option<String>,
     pub(crate) model: Option<String>,
     pub(crate) key: Option<Sensitive>,
+    /// What `{secret:NAME}` stands for. Only where a service is asked: in a command it would show in the list of processes.
+    pub(crate) secrets: BTreeMap<String, Sensitive>,
 }
 
 impl Placeholders {
@@ -63,7 +70,10 @@ impl Placeholders {
             "version" => self.version.clone(),
             "model" => self.model.clone(),
             "key" => self.key.as_ref().map(|key| key.expose().to_owned()),
-            _ => None,
+            _ => {
+                let secret = self.secrets.get(name.strip_prefix(SECRET)?)?;
+                Some(secret.expose().trim_end_matches(['\r', '\n']).to_owned())
+            }
         }
     }
 }
@@ -94,6 +104,17 @@ mod tests {
     #[test]
     fn unknown_names_and_lone_braces_stay() {
         assert_eq!(placeholders().expand("{{port}} {x} {model} {"), "{7} {x} {model} {");
+    }
+
+    #[test]
+    fn a_secret_is_named() {
+        let token = ("CALLER_TOKEN".to_owned(), Sensitive::new("t-{port}\n"));
+        let placeholders = Placeholders { secrets: BTreeMap::from([token]), ..placeholders() };
+        assert_eq!(placeholders.expand("Bearer {secret:CALLER_TOKEN}"), "Bearer t-{port}");
+        assert_eq!(
+            placeholders.expand("{CALLER_TOKEN} {secret:OTHER}"),
+            "{CALLER_TOKEN} {secret:OTHER}"
+        );
     }
 
     #[test]

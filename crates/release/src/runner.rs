@@ -64,6 +64,11 @@ impl ReleaseRunner {
             version: Some(release.version.clone()),
             model: Some(start.model.clone()),
             key: start.control_key.clone(),
+            secrets: BTreeMap::new(),
+        };
+        let of_asks = Placeholders {
+            secrets: start.secrets.iter().cloned().collect(),
+            ..placeholders.clone()
         };
         let receiver = if release.logs.contains(&LogSource::Otlp) {
             Some(Receiver::open().await?)
@@ -97,14 +102,14 @@ impl ReleaseRunner {
                     receiver: receiver.as_ref(),
                 };
                 // What can be told without starting it comes first: nothing is left to be stopped.
-                let how = (run.ask.clone(), start.surface, start.gateway_key, placeholders.clone());
+                let how = (run.ask.clone(), start.surface, start.gateway_key, of_asks);
                 HttpRelease::check(&how)?;
                 let service = Box::pin(Service::start(service_start)).await?;
                 let base = format!("http://{}", service.address());
                 Ok(Kind::Http(HttpRelease::new(base, self.http.clone(), how, Some(service))))
             }
             Run::Url { url, ask } => {
-                let how = (ask.clone(), start.surface, start.gateway_key, placeholders);
+                let how = (ask.clone(), start.surface, start.gateway_key, of_asks);
                 HttpRelease::check(&how)?;
                 let files = LogSources::open(&release.logs, None);
                 HttpRelease::connect(url, &self.http, how, files).await.map(Kind::Http)

@@ -365,10 +365,12 @@ fn request(base: &str, how: &How, mode: Mode, prompt: &str) -> Option<Result<Mad
             for (name, value) in &mapping.headers {
                 let named = HeaderName::try_from(name);
                 let value = HeaderValue::try_from(placeholders.expand(value));
-                let (Ok(named), Ok(value), Some(headers)) = (named, value, builder.headers_mut())
+                let (Ok(named), Ok(mut value), Some(headers)) =
+                    (named, value, builder.headers_mut())
                 else {
                     return Some(Err(format!("the header `{name}` cannot be sent")));
                 };
+                value.set_sensitive(true);
                 headers.insert(named, value);
             }
             let filled =

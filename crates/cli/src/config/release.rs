@@ -1,6 +1,6 @@
 //! `releases`: one version of the service each.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -74,6 +74,7 @@ impl Reader<'_> {
         let fallback_models = self.texts(fields, "fallback_models").unwrap_or_default();
         let (logs, log_fields) = self.logs(fields, &directory, run.as_ref());
         if let Some(run) = &run {
+            self.look_at_asked_secrets(fields, run, &secrets);
             self.look_at_unused(fields, run);
             self.require_tap(fields, run, &env, tap.as_ref());
         }
@@ -316,11 +317,29 @@ impl Reader<'_> {
         }
     }
 
-    /// An instance that runs already takes nothing from here.
+    /// A secret that asks carry has to be one of the release's.
+    fn look_at_asked_secrets(
+        &mut self,
+        fields: &Fields<'_>,
+        run: &Run,
+        secrets: &BTreeMap<String, SecretSource>,
+    ) {
+        for name in asked_secrets(run).into_iter().filter(|name| !secrets.contains_key(name)) {
+            let message = format!("`{{secret:{name}}}` is none of `{}`", fields.path("secrets"));
+            self.report(
+                Problem::new(fields.span("run"), message).help(format!(
+                    "add `secrets: {{ {name}: \"env:{name}\" }}`, or correct the name"
+                )),
+            );
+        }
+    }
+
+    /// An instance that runs already takes nothing from here but the secrets that it is asked with.
     fn look_at_unused(&mut self, fields: &Fields<'_>, run: &Run) {
         let Run::Url { ask, .. } = run else { return };
+        let has_asked_secrets = !asked_secrets(run).is_empty();
         for name in ["directory", "env", "secrets", "inherit"] {
-            if fields.get(name).is_some() {
+            if fields.get(name).is_some() && !(name == "secrets" && has_asked_secrets) {
                 let message = format!(
                     "`{}` has no effect: surestep does not start this instance",
                     fields.path(name)
@@ -338,4 +357,18 @@ impl Reader<'_> {
             );
         }
     }
+}
+
+/// Returns the names of the secrets that the asks of a release carry, each once.
+fn asked_secrets(run: &Run) -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    if let Some(HttpAsk::Mapped { unary, stream }) = run.http_ask() {
+        for mapping in [unary, stream].into_iter().flatten() {
+            for text in mapping.headers.values().chain([&mapping.json.to_string()]) {
+                let named = text.split("{secret:").skip(1).filter_map(|rest| rest.split_once('}'));
+                names.extend(named.map(|(name, _)| name.to_owned()));
+            }
+        }
+    }
+    names
 }

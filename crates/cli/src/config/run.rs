@@ -295,7 +295,7 @@ impl Reader<'_> {
                 self.hide(entry.value.span.clone());
                 self.report(
                     Problem::new(entry.value.span.clone(), format!("`{path}` holds what looks like a credential"))
-                        .help("a configuration never holds secrets; ask the service with a header that is none"),
+                        .help("a configuration never holds secrets: add it to the release's `secrets`, and write {secret:NAME} here"),
                 );
             }
             let name_is_fine = http::HeaderName::from_bytes(entry.key.as_bytes()).is_ok();

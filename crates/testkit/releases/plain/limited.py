@@ -1,4 +1,4 @@
-"""The plain service behind a limit of its own, as healthy services have one; LIMIT names it: workers, shedding, breaker, late-log."""
+"""The plain service behind a limit of its own, as healthy services have one; LIMIT names it: workers, shedding, breaker, late-log, callers."""
 
 import os
 import threading
@@ -37,6 +37,12 @@ class Handler(service.Handler):
     def do_POST(self):
         if LIMIT == "late-log":
             super().do_POST()
+        elif LIMIT == "callers":
+            if self.headers["authorization"] == "Bearer " + os.environ["COMETAPI_API_KEY"]:
+                super().do_POST()
+            else:
+                self.rfile.read(int(self.headers["content-length"]))
+                super().reply(401, {"error": "who are you?"})
         elif LIMIT == "workers":
             with WORKERS:
                 super().do_POST()

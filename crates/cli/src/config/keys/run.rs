@@ -121,7 +121,7 @@ pub(crate) static ASK: Section = Section {
             "headers",
             Kind::Map(&Kind::Text),
             Value("{}"),
-            "Extra request headers. Never secrets.",
+            "Extra request headers; `{secret:NAME}` stands for one of the release's `secrets`.",
             "{ X-Tenant: smoke }",
         ),
         key(
@@ -158,7 +158,7 @@ pub(crate) static STREAM: Section = Section {
             "headers",
             Kind::Map(&Kind::Text),
             Value("{}"),
-            "Extra request headers. Never secrets.",
+            "Extra request headers; `{secret:NAME}` stands for one of the release's `secrets`.",
             "{ X-Tenant: smoke }",
         ),
         key(

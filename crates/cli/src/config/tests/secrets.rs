@@ -11,6 +11,22 @@ fn values_of_variables_are_not_quoted() {
 }
 
 #[test]
+fn secrets_that_asks_carry_are_the_releases() {
+    let asked_with = |name: &str| {
+        let headers = format!("answer: /a, headers: {{ X-Token: \"Bearer {{secret:{name}}}\" }}");
+        spoilt("answer: /a", &headers)
+    };
+    let problems = problems_of(&asked_with("CALLER"));
+    assert!(
+        problems.contains("`{secret:CALLER}` is none of `releases.rollback.secrets`"),
+        "{problems}"
+    );
+    assert!(problems.contains("add `secrets: { CALLER: \"env:CALLER\" }`"), "{problems}");
+    let known = format!("{}    secrets: {{ CALLER: env:CALLER }}\n", asked_with("CALLER"));
+    assert_eq!(problems_of(&known), "no problem");
+}
+
+#[test]
 #[expect(clippy::too_many_lines, reason = "a table of cases")]
 fn secrets_are_refused_and_never_shown() {
     let key = |value: &str| spoilt("name: simulated", &format!("name: simulated\n  key: {value}"));
