@@ -118,8 +118,9 @@ impl Body {
                 held.drain(..BOM.len());
             }
         }
-        // White space before the body keeps connections alive; it is not kept.
-        let n_space = held.iter().take_while(|byte| byte.is_ascii_whitespace()).count();
+        // White space before the body keeps connections alive; it is not kept. JSON has no other than this (RFC 8259, section 2).
+        let is_space = |byte: &&u8| matches!(byte, b' ' | b'\t' | b'\n' | b'\r');
+        let n_space = held.iter().take_while(is_space).count();
         held.drain(..n_space);
         let expects_events = self.mode == Mode::Stream && !self.is_error;
         let Some(class) = classify(held, expects_events, self.announces_events, at_end) else {
