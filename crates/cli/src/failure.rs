@@ -39,6 +39,11 @@ impl Failure {
         }
     }
 
+    /// Something of this machine kept surestep from beginning: nothing is known to be wrong, nothing was done, and nothing was found out.
+    pub(crate) fn not_begun(error: PortError) -> Self {
+        Self { code: exit_code::HOLD_MISSING, ..Self::from(error) }
+    }
+
     /// Takes out everything that must not be shown.
     pub(crate) fn redacted(self, scanner: &Scanner) -> Self {
         let clean = |text: &str| scanner.redact(text).into_string();
@@ -99,10 +104,10 @@ impl From<RunError> for Failure {
                     ..failure
                 }
             }
-            RunError::Busy { what } => Self {
+            RunError::Busy { what, advice } => Self {
                 code: exit_code::HOLD_MISSING,
                 message: what,
-                advice: Some("One drill at a time for each service and environment.".to_owned()),
+                advice: Some(advice),
                 problems: None,
             },
         }

@@ -141,6 +141,13 @@ fn diff_tells_what_breaks_the_application_and_shows_no_value() {
     diff(&["a.http", "page.html"], 11, &["a web page"]);
     diff(&["a.http", "error.http"], 11, &["nothing to compare"]);
     diff(&["a.http", "r.json"], 11, &["different surfaces"]);
+    for words in [["a.http", "b.json"], ["a.http", "r.json"], ["r.json", "a.http"]] {
+        let words = [&words[..], &["--surface", "responses"]].concat();
+        let told = ["nothing to compare", "a reply of the chat surface, not of responses"];
+        diff(&words, 11, &told);
+    }
+    let told = ["a reply of the responses surface, not of chat"];
+    diff(&["r.json", "r.json", "--surface", "chat"], 11, &told);
     diff(&["a.http", "--save", "shape.json"], 0, &[]);
     diff(&["shape.json", "b.json", "--required", content], 10, &["1 breaking"]);
     diff(&["page.html", "--save", "x.json"], 2, &["no shape to save"]);

@@ -22,6 +22,7 @@ use crate::late_logs;
 use crate::ports::{
     ArmedAsk, Ask, Asked, LogPosition, Releases, RunningRelease as _, Tap, TapPort, Way,
 };
+use crate::said::name_missing_part;
 use crate::settings::{LogSource, PromptBy, Run};
 
 /// Live calls that one ask may make: its retries included, and not more.
@@ -178,7 +179,7 @@ pub(crate) async fn probe<T: Tap, R: Releases, C: ControlPort>(
     let passes_on = passed_on(probe, &observation, &asked);
     let form = form_of(asked.answer.as_ref().map(Sensitive::expose), &delivered);
     let logs = logs_of_ask(bench, subject, &asked, &before, company, probe, &observation).await;
-    let judged = judge(&Case {
+    let mut judged = judge(&Case {
         role: subject.role,
         probe,
         policy: subject.policy,
@@ -190,6 +191,8 @@ pub(crate) async fn probe<T: Tap, R: Releases, C: ControlPort>(
         afterwards,
         machine,
     });
+    let said = [asked.beside.as_ref(), asked.logs.as_ref()];
+    name_missing_part(&mut judged.findings, &said, &bench.scanner);
     Probing {
         probe: probe.clone(),
         observation,

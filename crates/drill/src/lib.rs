@@ -19,6 +19,7 @@ mod records;
 mod rehearsal;
 mod review;
 mod run;
+mod said;
 pub mod settings;
 mod smoke;
 

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use evidence::{Acquire, Durable, Holder, Intent, Journal, Lease, Ledger};
 use jiff::{SignedDuration, Timestamp};
-use judge::gates::{Gate, GateContext, decide, judge_gate};
+use judge::gates::{Gate, GateContext, as_of_run, decide, judge_gate};
 use judge::judging::leaked;
 use judge::{Fact, Finding, Phase, Role, Severity, Verdict};
 
@@ -102,19 +102,26 @@ async fn acquire<T: Tap, R: Releases, C: ControlPort>(
         Acquire::Acquired { lease, took_over_from } => {
             if let Some(holder) = took_over_from {
                 bench.progress.event(Event::Note(format!(
-                    "took over the lease of a drill that is no more ({})",
-                    holder.as_str()
+                    "took over the lease of a drill that is no more ({holder})"
                 )));
             }
             Ok(lease)
         }
         Acquire::HeldBy { holder, until } => Err(RunError::Busy {
             what: format!(
-                "another drill of `{}` in `{}` is running ({}, lease until {until}); wait for it, or end it",
+                "another drill of `{}` in `{}` is running: {holder}{}",
                 settings.service,
                 settings.environment,
-                holder.as_str()
+                holder.since().map(|since| format!(", since {since:.0}")).unwrap_or_default()
             ),
+            advice: match holder.pid_here() {
+                Some(pid) => format!(
+                    "One drill at a time for each service and environment. Wait for it, or end it with `kill {pid}`: it puts the route back before it ends. Should it be hung, `kill -9 {pid}`: the next drill takes over at once."
+                ),
+                None => format!(
+                    "One drill at a time for each service and environment. It runs on another machine or in another container: wait for it, or end it there. If it is no more, its lease ends at {until:.0}."
+                ),
+            },
         }),
     }
 }
@@ -202,7 +209,7 @@ impl<T: Tap, R: Releases, C: ControlPort, S: TrafficSwitch> Steps<'_, T, R, C, S
 
     /// Returns whether all that can be judged before traffic moves passes.
     async fn may_move(&self, report: &RunReport) -> Result<bool, RunError> {
-        let items = self.keeper.items().await?;
+        let items = as_of_run(self.keeper.items().await?, &self.bench.names.run);
         let context = self.gate_context();
         let gates_pass = self
             .required()
@@ -214,7 +221,7 @@ impl<T: Tap, R: Releases, C: ControlPort, S: TrafficSwitch> Steps<'_, T, R, C, S
 
     /// Step 8: judges the gates, and keeps what later pairs are compared with.
     async fn decide(&self) -> Result<(), RunError> {
-        let items = self.keeper.items().await?;
+        let items = as_of_run(self.keeper.items().await?, &self.bench.names.run);
         let decided = decide(&items, &self.gate_context(), &self.required());
         let decision = decided.decision;
         let settings = pair_settings(&self.bench.settings, &self.bench.fingerprinter);

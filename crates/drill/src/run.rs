@@ -24,8 +24,10 @@ pub enum RunError {
     /// Another run has the lease.
     #[error("{what}")]
     Busy {
-        /// Who, and until when.
+        /// Who, and since when.
         what: String,
+        /// What to do.
+        advice: String,
     },
     /// The route.
     #[error("the route could not be read or moved")]

@@ -17,7 +17,6 @@ use judge::catalogue::{AUTH_GROUP, HAPPY_LIVE};
 use judge::judging::{Control, LeakSeen, Policy};
 use judge::{Finding, Probe, Role, Severity, Stimulus, Verdict};
 use reach::Reach;
-use said::telling_lines;
 use tokio::sync::Semaphore;
 
 use crate::asking::{BESIDE_LOGS, Company, Probing, Subject, leaks_in, probe as make_probe};
@@ -28,13 +27,13 @@ use crate::ports::{
     Way,
 };
 use crate::progress::Event;
+use crate::said::telling_lines;
 use crate::settings::{ProviderEndpoint, Run, SIMULATED_BASE_URL, TapMode};
 
 mod again;
 mod held_back;
 mod reach;
 mod recovering;
-mod said;
 mod unprovoked;
 mod waiting;
 mod whole;
@@ -104,7 +103,8 @@ pub(crate) async fn smoke<T: Tap, R: Releases, C: ControlPort>(
         problems.extend(not_ready_any_more(&alive.running, role).await);
     }
     let (fallbacks, strict) = (&release.fallback_models, bench.settings.gates.strict);
-    problems.extend(whole::judge(&probings, role, fallbacks, strict));
+    let together = !alive.running.process_per_ask() && !plan::is_gateway(release);
+    problems.extend(whole::judge(&probings, role, fallbacks, together, strict));
     problems.extend(whole::unsearchable(&bench.scanner, role));
     Smoked { probings, waiting, alive: Some(alive), problems }
 }
@@ -360,7 +360,7 @@ impl<T: Tap, R: Releases, C: ControlPort> Context<'_, T, R, C> {
         names: &crate::bench::AskNames,
     ) -> Probing {
         if self.reach.is_given_up() {
-            return not_asked(probe, reach::given_up());
+            return not_asked(probe, self.reach.given_up().of_release(self.role));
         }
         let (role, mode) = (self.role, probe.mode);
         if self.watched {

@@ -3,6 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
+pub use self::counting::as_of_run;
 use self::counting::{discounted, discounted_age, newest_run, plans, withheld};
 use crate::catalogue::AUTH_GROUP;
 use crate::{Fact, Finding, Item, Phase, Planned, Probed, Role, Severity, Subject, Verdict};

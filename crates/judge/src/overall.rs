@@ -26,6 +26,8 @@ pub struct Made {
     pub form: Option<AnswerForm>,
     /// Whether a model was called that is declared as a fallback; `None` where none is declared.
     pub fell_back: Option<bool>,
+    /// Whether it hung beside other asks, and was as expected when it was asked again.
+    pub hung_once: bool,
 }
 
 /// Probes of the two modes that are the same fault in another framing.
@@ -50,9 +52,16 @@ const JITTER_WAITS_MIN: usize = 6;
 /// First waits that differ by less are the same: a timer's own error on a quiet machine.
 const JITTER_MIN_MS: u64 = 8;
 
+/// Probes that hung once and not again which have one cause: fewer may be a matter of the moment, each its own.
+const HUNG_ONCE_MIN: usize = 3;
+
+/// Probes that a finding about all of them names.
+const NAMED_MAX: usize = 6;
+
 /// Judges all probes of one release together.
 pub fn judge(made: &[Made]) -> Vec<Finding> {
     let mut findings = Vec::new();
+    findings.extend(hung_together(made));
     findings.extend(disparity(made));
     findings.extend(hasty(made));
     findings.extend(growth(made));
@@ -101,6 +110,36 @@ fn dressed(made: &[Made]) -> Option<Finding> {
             "A note on the attempts is put out where the answer is. Write it to the log, or to standard error.",
         )
     })
+}
+
+/// Several asks hung beside others and not when they were asked again with fewer beside them: each is flaky by itself, and together they have one cause.
+fn hung_together(made: &[Made]) -> Option<Finding> {
+    let hung: Vec<String> = made
+        .iter()
+        .filter(|one| one.hung_once)
+        .map(|one| format!("{} ({})", one.probe, one.mode))
+        .collect();
+    if hung.len() < HUNG_ONCE_MIN {
+        return None;
+    }
+    Some(Finding::new(
+        Severity::Ambiguous,
+        "hangs-beside-others",
+        "the same outcome of an ask, whatever else is under way",
+        format!(
+            "{} probes hung beside other asks, and none of them when it was asked again: {}",
+            hung.len(),
+            named(&hung)
+        ),
+        "Asks use up something that they share, and wait for it without an end: a pool of connections or threads, a lock, a queue, an event loop that a blocking call stops. Make it larger than the asks that one instance gets, and give the wait a deadline. Where the machine is what they share, `--jobs 1` shows it.",
+    ))
+}
+
+/// Names the first of several.
+fn named(all: &[String]) -> String {
+    let shown = all.iter().take(NAMED_MAX).cloned().collect::<Vec<_>>().join(", ");
+    let rest = all.len().saturating_sub(NAMED_MAX);
+    if rest > 0 { format!("{shown} and {rest} more") } else { shown }
 }
 
 /// The same trouble is handled in one mode and not in the other.
@@ -221,6 +260,7 @@ mod tests {
             gaps_ms: gaps_ms.to_vec(),
             form: None,
             fell_back: None,
+            hung_once: false,
         }
     }
 
@@ -233,6 +273,24 @@ mod tests {
 
     fn waits(all: &[&[u64]]) -> Vec<Made> {
         all.iter().map(|gaps| made("overload-503", Mode::Unary, Verdict::Pass, gaps)).collect()
+    }
+
+    #[test]
+    fn hangs_that_go_away_together_have_one_cause() {
+        let once =
+            |probe| Made { hung_once: true, ..made(probe, Mode::Unary, Verdict::Ambiguous, &[]) };
+        let probes = ["overload-503", "request-400", "shape-html", "request-413", "auth-forbidden"];
+        let all: Vec<Made> = probes.into_iter().map(once).collect();
+        check(&all[..2], &[]);
+        let found = judge(&all[..3]);
+        let [finding] = found.as_slice() else { panic!("{found:?}") };
+        assert_eq!(finding.code, "hangs-beside-others");
+        assert!(
+            finding.seen.ends_with("overload-503 (unary), request-400 (unary), shape-html (unary)")
+        );
+        let others: Vec<Made> =
+            probes.into_iter().map(|probe| made(probe, Mode::Unary, Verdict::Fail, &[])).collect();
+        check(&others, &[]);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use contract::Mode;
 use jiff::{SignedDuration, Timestamp};
-use judge::gates::{Decided, Decision, Gate, GateContext, decide};
+use judge::gates::{Decided, Decision, Gate, GateContext, as_of_run, decide};
 use judge::{
     Fact, Finding, Fingerprint, Item, Lane, OutcomeKind, Phase, Planned, Probed, ReleaseIdentity,
     RequestType, Role, Severity, Subject, Verdict,
@@ -392,4 +392,46 @@ fn a_failure_of_an_earlier_thorough_run_stands() {
     plan.push(item(9, probed(rare.clone(), "tolerated")));
     let all = [vec![thorough(60, "run-0", Verdict::Fail)], plan].concat();
     assert_eq!(decided(&all).verdict, Verdict::Pass, "the newest run made it again");
+}
+
+/// What another run of the same pair has left so far.
+fn beside(minutes_ago: i64, fact: Fact) -> Item {
+    Item { run: "run-2".to_owned(), ..item(minutes_ago, fact) }
+}
+
+#[test]
+fn a_run_goes_by_its_own_evidence_beside_another_one() {
+    let plan = || Fact::Planned { probes: vec![planned(Role::New, "happy-live", Phase::Smoke)] };
+    let mixed = |minutes_ago| {
+        let mut items = whole();
+        items.push(beside(minutes_ago, plan()));
+        let failed = vec![finding(Severity::Fail)];
+        items
+            .push(beside(minutes_ago, Fact::Compared { verdict: Verdict::Fail, findings: failed }));
+        items.sort_by_key(|item| item.at);
+        items
+    };
+    // A check that began later has not made what it planned; whoever asks for no run's result sees that.
+    assert_eq!(decided(&mixed(5)).decision, Decision::Hold);
+    assert_eq!(decided(&as_of_run(mixed(5), "run-1")).decision, Decision::PromoteSmallStep);
+    assert_eq!(decided(&as_of_run(mixed(5), "run-2")).decision, Decision::Hold);
+    // One that began before is older evidence anyway.
+    assert_eq!(as_of_run(mixed(20), "run-1"), mixed(20));
+    assert_eq!(as_of_run(mixed(5), "run-3"), mixed(5));
+}
+
+#[test]
+fn what_another_run_found_of_further_probes_stands_for_this_one_too() {
+    let Fact::Probed(mut deeper) =
+        probed(planned(Role::New, "overload-429-none", Phase::Smoke), "overload")
+    else {
+        panic!("a probe");
+    };
+    deeper.verdict = Verdict::Fail;
+    deeper.findings = vec![finding(Severity::Fail)];
+    let mut items = whole();
+    let plan = vec![planned(Role::New, "overload-429-none", Phase::Smoke)];
+    items.push(beside(5, Fact::Planned { probes: plan }));
+    items.push(beside(4, Fact::Probed(deeper)));
+    assert_ne!(decided(&as_of_run(items, "run-1")).decision, Decision::PromoteSmallStep);
 }

@@ -34,9 +34,12 @@ pub(crate) fn state(doing: &str, path: &Path, source: impl Into<Source>) -> Port
 /// The user-facing address is not to be had.
 pub(crate) fn listen(address: SocketAddr, source: std::io::Error) -> PortError {
     let advice = if source.kind() == std::io::ErrorKind::AddrInUse {
-        "another program listens there; is a `surestep route serve` of another configuration running? End it, or change route.listen"
+        format!(
+            "another program listens there (`ss -ltnp 'sport = :{}'` names it), perhaps a `surestep route serve` of another configuration: end it, or change route.listen",
+            address.port()
+        )
     } else {
-        "change route.listen to an address of this machine that this user may listen on"
+        "change route.listen to an address of this machine that this user may listen on".to_owned()
     };
-    failed(format!("the route cannot listen on {address}"), advice, source)
+    failed(format!("the route cannot listen on {address}, which is route.listen"), advice, source)
 }

@@ -3,7 +3,7 @@
 use drill::settings::Settings;
 use evidence::{Ledger, LedgerError};
 use jiff::SignedDuration;
-use judge::gates::{Decided, Decision, Gate, GateContext, decide};
+use judge::gates::{Decided, Decision, Gate, GateContext, as_of_run, decide};
 use judge::{Fact, Item, Subject, Verdict};
 
 use crate::args::CanCommand;
@@ -111,6 +111,10 @@ pub(crate) async fn outcome(
         ));
     }
     let items = ledger.items(&settings.service, &settings.environment, None).await?;
+    let items = match run {
+        Some(run) => as_of_run(items, run),
+        None => items,
+    };
     let required = required(settings);
     let context = GateContext {
         subject: subject.clone(),

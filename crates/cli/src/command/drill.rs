@@ -30,7 +30,7 @@ pub(crate) async fn run(call: &Call, args: &DrillArgs) -> Result<u8, Failure> {
     wired.bench.preconditions.extend(standing(&call.environment));
     let switch = EmbeddedSwitch::connect(route)
         .await
-        .map_err(|error| Failure::from(error).redacted(&scanner))?;
+        .map_err(|error| Failure::not_begun(error).redacted(&scanner))?;
     let rehearsal = Rehearsal {
         switch: &switch,
         ledger: &wired.ledger,

@@ -100,14 +100,20 @@ async fn show(call: &Call, ledger: &Ledger, id: &str) -> Result<u8, Failure> {
             "`surestep evidence list` shows the ids.",
         ));
     }
-    let mut text = String::new();
-    for stored in &found {
-        // The very record that was hashed; only its white space is for people.
-        text.push_str(
-            &serde_json::to_string_pretty(&stored.record).unwrap_or_else(|_| stored.json.clone()),
-        );
-        text.push('\n');
-    }
+    let text = match call.arguments.format {
+        Format::Json => pretty(&json!({
+            "schema_version": SCHEMA_VERSION,
+            "records": found.iter().map(|stored| &stored.record).collect::<Vec<_>>(),
+        })),
+        // The very records that were hashed; only their white space is for people.
+        Format::Human | Format::Github => found
+            .iter()
+            .map(|stored| {
+                let text = serde_json::to_string_pretty(&stored.record);
+                text.unwrap_or_else(|_| stored.json.clone()) + "\n"
+            })
+            .collect(),
+    };
     call.answer(&text, &Scanner::new([]));
     Ok(exit_code::PASS)
 }

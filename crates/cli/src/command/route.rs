@@ -131,7 +131,7 @@ fn human(shown: &Shown) -> String {
 
 async fn serve(call: &Call, settings: &Settings) -> Result<u8, Failure> {
     let config = RouteConfig { listen: settings.route.listen, state_dir: state_dir(settings) };
-    let server = Server::start(&config, Backends::default()).await?;
+    let server = Server::start(&config, Backends::default()).await.map_err(Failure::not_begun)?;
     let base = crate::command::route_base::start(call, settings).await?;
     server.set_base(base.backends());
     say(&format!("router on {}; ends with Ctrl-C", server.address()));

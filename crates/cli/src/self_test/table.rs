@@ -17,6 +17,10 @@ pub(crate) const NOT_MADE: &[(&str, &str)] = &[
         "retry-without-jitter",
         "it takes waits that are equal to 8 ms, which a busy machine does not keep",
     ),
+    (
+        "hangs-beside-others",
+        "it takes a service that hangs beside some number of asks, which depends on the machine",
+    ),
     ("self-test-failed", "it takes a self-test that fails"),
     ("rollback-broken-by-new", "the built-in releases share no state"),
     ("observation-lost", "it takes a bug of the tap, or a machine without memory"),

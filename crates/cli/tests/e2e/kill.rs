@@ -189,9 +189,27 @@ fn second_drill_at_the_same_time_is_refused() {
     let second = project.run(&["drill", "--yes", "--format", "json"]);
     assert_eq!(second.code, Some(11), "{second}");
     assert!(second.err().contains("another drill"), "{second}");
+    assert!(second.err().contains("is running: process "), "{second}");
+    assert!(second.err().contains(", since 20"), "{second}");
+    assert!(second.err().contains("end it with `kill "), "{second}");
     let first = first.finish();
     assert_eq!(first.code, Some(0), "{first}");
     assert_eq!(project.orphans(), vec![]);
+    project.assert_route_is_back();
+}
+
+#[test]
+fn check_beside_a_drill_takes_no_evidence_from_it() {
+    let project = Plan::healthy().write();
+    let mut drill = project.start(&["drill", "--yes", "--format", "json"]);
+    assert!(drill.says("step 1"), "{}", drill.said());
+    // It plans, and is not done before the drill is.
+    let mut check = project.start(&["check", "--jobs", "1"]);
+    assert!(check.says("step 1"), "{}", check.said());
+    let drill = drill.finish();
+    assert_eq!(drill.code, Some(0), "{drill}");
+    let check = check.finish();
+    assert_eq!(check.code, Some(0), "{check}");
     project.assert_route_is_back();
 }
 

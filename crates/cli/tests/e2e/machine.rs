@@ -13,8 +13,14 @@ fn taken_route_address_is_named() {
     let taken =
         TcpListener::bind((Ipv4Addr::LOCALHOST, project.route_port)).expect("the port is free");
     let drilled = project.run(&["drill", "--yes", "--format", "json"]);
-    assert_eq!(drilled.code, Some(70), "{drilled}");
+    assert_eq!(drilled.code, Some(11), "{drilled}");
     assert_eq!(drilled.json()["decision"], "hold", "{drilled}");
+    assert!(
+        drilled.json()["error"]["advice"]
+            .as_str()
+            .is_some_and(|advice| advice.contains("ss -ltnp")),
+        "{drilled}"
+    );
     assert!(drilled.err().contains(&format!("127.0.0.1:{}", project.route_port)), "{drilled}");
     assert_eq!(project.orphans(), vec![], "{drilled}");
     project.assert_route_is_back();

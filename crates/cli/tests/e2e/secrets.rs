@@ -215,8 +215,11 @@ fn what_a_provider_echoes_is_not_kept() {
                 let project = Plan::healthy().provider_at(&provider.base_url()).write();
                 let outputs = check_in_all_formats(&project);
                 let [human, github, json] = &outputs;
-                let evidence =
-                    project.run(&["evidence", "show", json.json()["run"].as_str().expect("a run")]);
+                let run = json.json()["run"].as_str().expect("a run").to_owned();
+                let evidence = project.run(&["evidence", "show", &run, "--format", "json"]);
+                // One document, however many records there are.
+                let n_records = evidence.json()["records"].as_array().map(Vec::len);
+                assert!(n_records > Some(1), "{evidence}");
                 assert_clean(&project, &[human, github, &evidence, json]);
                 assert_eq!(human.code, json.code, "{json}");
                 assert_eq!(github.code, json.code, "{json}");

@@ -3,7 +3,7 @@
 //! A release of which nothing arrives is given up: a hundred more asks would each wait out their time, and say the same.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use contract::Mode;
 use judge::{Finding, Severity, Stimulus};
@@ -19,6 +19,8 @@ const ASKS_IN_VAIN: u32 = 4;
 pub(super) struct Reach {
     has_reached: AtomicBool,
     in_vain: AtomicU32,
+    /// What was found of the first ask of which nothing came.
+    first_in_vain: OnceLock<Finding>,
     crashes: AtomicU32,
     /// Whose result nobody was told yet.
     untold: Mutex<Vec<(&'static str, Mode)>>,
@@ -43,6 +45,10 @@ impl Reach {
             self.has_reached.store(true, Ordering::Relaxed);
         } else if !probing.probe.needs_own_port() && probing.probe.stimulus != Stimulus::UnknownCa {
             self.in_vain.fetch_add(1, Ordering::Relaxed);
+            let why = probing.judged.findings.iter().max_by_key(|finding| finding.severity);
+            if let Some(why) = why {
+                self.first_in_vain.get_or_init(|| why.clone());
+            }
         }
     }
 
@@ -107,21 +113,24 @@ impl Reach {
         self.has_reached.load(Ordering::Relaxed)
     }
 
+    /// Returns what is said of an ask that was not made: with what became of the first that was, since that is what there is to mend.
+    pub(super) fn given_up(&self) -> Finding {
+        let not_asked =
+            format!("not asked: nothing had reached the tap in the {ASKS_IN_VAIN} asks before it");
+        let (seen, advice) = match self.first_in_vain.get() {
+            Some(first) => (format!("{not_asked} ({})", first.seen), first.advice.as_str()),
+            None => (
+                not_asked,
+                "See the asks that were made: what kept them from calling would keep this one.",
+            ),
+        };
+        Finding::new(Severity::Ambiguous, "not-observed", "a call at the tap", seen, advice)
+    }
+
     /// Whether nothing came of enough asks.
     pub(super) fn is_given_up(&self) -> bool {
         !self.has_reached() && self.in_vain.load(Ordering::Relaxed) >= ASKS_IN_VAIN
     }
-}
-
-/// What is said of an ask that was not made.
-pub(super) fn given_up() -> Finding {
-    Finding::new(
-        Severity::Ambiguous,
-        "not-observed",
-        "a call at the tap",
-        format!("not asked: nothing had reached the tap in the {ASKS_IN_VAIN} asks before it"),
-        "See the asks that were made: what kept them from calling would keep this one.",
-    )
 }
 
 #[cfg(test)]
@@ -155,8 +164,26 @@ mod tests {
             reach.note(&probing(0));
         }
         assert!(reach.is_given_up());
+        assert!(
+            reach.given_up().seen.ends_with("the 4 asks before it"),
+            "nothing is known of them"
+        );
         reach.note(&probing(1));
         assert!(!reach.is_given_up(), "something came, late");
+    }
+
+    #[test]
+    fn what_was_not_asked_says_what_became_of_the_first_ask() {
+        let reach = Reach::default();
+        for seen in ["it said: ModuleNotFoundError", "another"] {
+            let why = Finding::new(Severity::Ambiguous, "not-observed", "", seen, "install it");
+            let findings = vec![why];
+            let judged = Judged { findings, ..Judged::default() };
+            reach.note(&Probing { judged, ..probing(0) });
+        }
+        let told = reach.given_up();
+        assert!(told.seen.ends_with("before it (it said: ModuleNotFoundError)"), "{told:?}");
+        assert_eq!(told.advice, "install it");
     }
 
     #[test]

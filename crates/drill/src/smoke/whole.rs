@@ -2,15 +2,16 @@
 
 use evidence::Scanner;
 use judge::overall::{self, Made};
-use judge::{Exchange, Finding, Role, Severity, Verdict};
+use judge::{Exchange, Finding, OutcomeKind, Role, Severity, Verdict};
 
 use crate::asking::Probing;
 
-/// Judges all probes of a release together.
+/// Judges all probes of a release together. `together`: one process got several asks at once.
 pub(super) fn judge(
     probings: &[Probing],
     role: Role,
     fallback_models: &[String],
+    together: bool,
     strict: bool,
 ) -> Vec<Finding> {
     let made: Vec<Made> = probings
@@ -24,9 +25,18 @@ pub(super) fn judge(
             gaps_ms: own_waits(probing),
             form: probing.form,
             fell_back: probing.fell_back(fallback_models),
+            hung_once: together && hung_once(probing),
         })
         .collect();
     overall::judge(&made).into_iter().map(|finding| finding.of_release(role)).collect()
+}
+
+/// Whether there was no outcome the first time, and nothing to blame the next.
+fn hung_once(probing: &Probing) -> bool {
+    let Some((first, later)) = probing.repeats.split_first() else { return false };
+    let has_hung = first.outcome == Some(OutcomeKind::TimedOut)
+        && first.findings.iter().any(|finding| finding.code == "hung");
+    has_hung && !later.is_empty() && later.iter().all(|ask| ask.verdict.permits_release())
 }
 
 /// Returns the waits between attempts that a release chose by itself: under overload, of one model, without a hint how long to wait.

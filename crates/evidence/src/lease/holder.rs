@@ -2,6 +2,11 @@
 
 use std::{fmt, fs};
 
+use jiff::Timestamp;
+
+/// What `/proc` counts times in (`USER_HZ`): the same on every Linux, whatever its kernel's own beat.
+const TICKS_PER_SECOND: u64 = 100;
+
 /// Who holds a lease: a process, or a name.
 ///
 /// A process is `boot/namespace/pid/start`: the machine's boot, the PID namespace, the number, and the time of its start, since
@@ -45,6 +50,23 @@ impl Holder {
                 Process::Gone => true,
                 Process::Unknown => false,
             }
+    }
+
+    /// Returns the number of a process of this boot and namespace: one that can be ended from here.
+    pub fn pid_here(&self) -> Option<u32> {
+        let (stored_place, pid, _) = self.process()?;
+        (place()? == stored_place).then_some(pid)
+    }
+
+    /// Returns since when a process of this boot and namespace runs, to the second.
+    pub fn since(&self) -> Option<Timestamp> {
+        self.pid_here()?;
+        let (_, _, start) = self.process()?;
+        let stat = fs::read_to_string("/proc/stat").ok()?;
+        let boot =
+            stat.lines().find_map(|line| line.strip_prefix("btime "))?.trim().parse().ok()?;
+        let since_boot = i64::try_from(start / TICKS_PER_SECOND).ok()?;
+        Timestamp::from_second(since_boot.checked_add(boot)?).ok()
     }
 
     /// Returns the place, the number and the start of a process.

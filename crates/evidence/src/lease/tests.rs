@@ -102,3 +102,14 @@ async fn own_lease_is_acquired_again_with_a_new_number() {
     let (lease, took_over_from) = acquired(acquire(&ledger, &me, 1).await);
     assert_eq!((lease.fence(), took_over_from), (2, None));
 }
+
+#[test]
+fn a_holder_of_this_machine_can_be_found_and_ended() {
+    let holder = Holder::this_process();
+    assert_eq!(holder.pid_here(), Some(std::process::id()));
+    let age = Timestamp::now().duration_since(holder.since().unwrap()).as_secs();
+    assert!((-2..600).contains(&age), "{age} seconds");
+    let elsewhere = Holder::from_stored("other-boot/pid:[1]/4711/99".to_owned());
+    assert_eq!((elsewhere.pid_here(), elsewhere.since()), (None, None));
+    assert_eq!(Holder::named("job 7").pid_here(), None);
+}

@@ -1,5 +1,7 @@
 //! Which of the stored evidence counts for a question: about the very same subject, fresh, and of one run.
 
+use std::collections::BTreeSet;
+
 use jiff::{SignedDuration, Timestamp};
 
 use super::{Bench, GateContext};
@@ -18,6 +20,39 @@ pub(super) fn discounted(item: &Item, context: &GateContext) -> Option<String> {
         return Some("evidence is from the future: the clocks disagree".to_owned());
     }
     None
+}
+
+/// Returns the evidence as it is for a run that has just been made: by its own, and not by that of a run of the same pair which began after it.
+///
+/// A check beside a drill has planned what it has not made yet, and would hold the drill for it. What it found of probes that this run did not make stands
+/// all the same, and so does a later review of the contract. Whoever asks for no run's result gets the newest of all.
+pub fn as_of_run(items: Vec<Item>, run: &str) -> Vec<Item> {
+    let is_plan = |item: &Item| matches!(item.fact, Fact::Planned { .. });
+    let Some(own) = items.iter().position(|item| item.run == run && is_plan(item)) else {
+        return items;
+    };
+    let began_later: BTreeSet<String> = items
+        .iter()
+        .skip(own)
+        .filter(|item| is_plan(item) && item.run != run)
+        .map(|item| item.run.clone())
+        // One that had planned before and plans more now began before.
+        .filter(|run| !items.iter().take(own).any(|item| is_plan(item) && item.run == *run))
+        .collect();
+    let speaks_for_its_run = |fact: &Fact| match fact {
+        Fact::Planned { .. }
+        | Fact::Compared { .. }
+        | Fact::Stepped { .. }
+        | Fact::Withheld { .. } => true,
+        Fact::Probed(_)
+        | Fact::Reviewed { .. }
+        | Fact::SourceRead { .. }
+        | Fact::SourceAccepted(_)
+        | Fact::Decided { .. } => false,
+    };
+    let mut items = items;
+    items.retain(|item| !(began_later.contains(&item.run) && speaks_for_its_run(&item.fact)));
+    items
 }
 
 fn in_words(age: SignedDuration) -> String {

@@ -179,7 +179,10 @@ async fn a_taken_port_is_named_with_advice() {
     let listen = taken.local_addr().unwrap();
     let config = RouteConfig { listen, ..world.config() };
     let error = soon(EmbeddedSwitch::connect(config)).await.unwrap_err();
-    assert_eq!(error.to_string(), format!("the route cannot listen on {listen}"));
+    assert_eq!(
+        error.to_string(),
+        format!("the route cannot listen on {listen}, which is route.listen")
+    );
     assert!(advice_of(&error).contains("change route.listen"));
 }
 

@@ -17,6 +17,9 @@ use crate::failure::Failure;
 const SHAPE_FORMAT: u64 = 1;
 const SHAPE_KEY: &str = "surestep_shape";
 
+/// The finding of a reply that is one of the other surface.
+const WRONG_SURFACE: &str = "wrong-surface";
+
 /// Files of a folder that are named as left out, at most.
 const LEFT_OUT_MAX: usize = 10;
 
@@ -183,7 +186,13 @@ impl Side {
     fn add(&mut self, file: &Path, bytes: &[u8], surface: Option<Surface>) {
         let dump = Dump::parse(bytes);
         let (told, judgement) = judged(&dump, surface);
+        let is_of_other =
+            surface.is_some() && judgement.findings.iter().any(|one| one.code == WRONG_SURFACE);
         let channel = match judgement.body {
+            _ if is_of_other => Err(match told {
+                Surface::Chat => "a reply of the responses surface, not of chat",
+                Surface::Responses => "a reply of the chat surface, not of responses",
+            }),
             BodyKind::Empty => Err("an empty body"),
             BodyKind::Html => Err("a web page"),
             BodyKind::Other => Err("neither JSON nor events"),
@@ -250,7 +259,7 @@ fn judged(dump: &Dump, surface: Option<Surface>) -> (Surface, Judgement) {
         return judge(surface);
     }
     let (chat, as_chat) = judge(Surface::Chat);
-    if as_chat.findings.iter().any(|finding| finding.code == "wrong-surface") {
+    if as_chat.findings.iter().any(|finding| finding.code == WRONG_SURFACE) {
         return judge(Surface::Responses);
     }
     (chat, as_chat)
