@@ -25,6 +25,7 @@ pub fn probes(settings: &Settings, role: Role, depth: Depth) -> Vec<Probe> {
         own_port: matches!(release.run, Run::Command(_)),
         unary_as_well: provider.modes.contains(&Mode::Unary) && is_mapped(release, Mode::Unary),
         ends_tls: is_proxied(release) && is_tls(&provider.endpoint),
+        kind: kind(release),
     };
     let mut all = Vec::new();
     for &mode in &provider.modes {
@@ -120,8 +121,12 @@ pub fn policy(settings: &Settings, role: Role) -> Policy {
         required_fields: settings.contract.required_fields.clone(),
         streams_only: !provider.modes.contains(&Mode::Unary),
         is_proxied: is_proxied(release),
-        kind: if is_gateway(release) { ReleaseKind::Gateway } else { ReleaseKind::Application },
+        kind: kind(release),
     }
+}
+
+fn kind(release: &Release) -> ReleaseKind {
+    if is_gateway(release) { ReleaseKind::Gateway } else { ReleaseKind::Application }
 }
 
 fn millis(length: Duration) -> u64 {

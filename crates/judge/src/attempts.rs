@@ -62,7 +62,7 @@ pub(crate) fn judge(case: &Case<'_>, findings: &mut Vec<Finding>) {
                 "transient-error-not-retried",
                 "a second attempt after a 429 or a 503",
                 "1 attempt",
-                "A short overload becomes an error for the user. Retry 429, 5xx and timeouts once or twice, with backoff, or declare `retry: { max_attempts: 1 }`.",
+                unrecovered_advice(case),
             ));
         }
     }
@@ -71,6 +71,15 @@ pub(crate) fn judge(case: &Case<'_>, findings: &mut Vec<Finding>) {
 /// How much it weighs that a release does not recover: one whose configuration says that it retries has to.
 pub(crate) fn unrecovered(policy: &Policy) -> Severity {
     if policy.retry_is_declared { Severity::Fail } else { Severity::Warn }
+}
+
+/// What helps a release that does not recover. An error in another form may have broken what reads it, before there was a retry.
+pub(crate) fn unrecovered_advice(case: &Case<'_>) -> &'static str {
+    if case.probe.stimulus.is_odd_error() {
+        "This error's body is no envelope: a text, or a web page. Decide on a retry by the status, and read the body afterwards, with nothing taken for granted: it may be no JSON, and `error` may be a text. If the provider's own errors are not recovered from either, it is the retry that is missing."
+    } else {
+        "A short overload becomes an error for the user. Retry 429, 5xx and timeouts once or twice, with backoff, or declare `retry: { max_attempts: 1 }`."
+    }
 }
 
 /// Groups calls by the model they name, in the order of their first call.

@@ -60,6 +60,7 @@ const ONCE: &[&str] = &[
     "request-404-model",
     "request-413",
     "request-422",
+    "request-400-flat",
     "request-503-model",
     "request-redirect-elsewhere",
     "overload-429-date",
@@ -68,10 +69,14 @@ const ONCE: &[&str] = &[
     "overload-429-ms",
     "overload-429-quota",
     "overload-502",
+    "overload-503-retry-after",
     "overload-529",
     "overload-recovers-429",
     "overload-recovers-502",
+    "overload-recovers-text",
+    "overload-recovers-page",
     "fallback-timeout",
+    "shape-tool-calls",
 ];
 
 /// A plan in the making.

@@ -38,7 +38,8 @@ pub use observation::{
 pub use outcome::{CrashKind, DONE_WITHOUT_FINISH, Outcome, OutcomeKind};
 pub use probe::{Attempts, Expect, PlanContext, Probe};
 pub use stimulus::{
-    Act, Answer, AnswerEnd, Guarded, NetworkFault, Piece, Primary, PrimaryFault, Redirect,
-    RequestContext, RetryAfter, ShapeFault, Stimulus, StreamFault, Variation, documented_text,
+    Act, Answer, AnswerEnd, Comes, ErrorForm, Guarded, NetworkFault, OddError, Piece, Primary,
+    PrimaryFault, Redirect, RequestContext, RetryAfter, ShapeFault, Stimulus, StreamFault,
+    Variation, documented_text,
 };
 pub use verdict::Verdict;

@@ -3,6 +3,7 @@
 use contract::smoke::Wording;
 use contract::{Mode, Surface};
 
+use crate::judging::ReleaseKind;
 use crate::{Lane, RequestType, Stimulus};
 
 /// The probe of what people write, in questions and in answers.
@@ -136,6 +137,8 @@ pub struct PlanContext<'a> {
     pub unary_as_well: bool,
     /// Whether the tap is the release's proxy and ends its TLS.
     pub ends_tls: bool,
+    /// What the release is to those who ask it.
+    pub kind: ReleaseKind,
 }
 
 impl PlanContext<'static> {
@@ -151,6 +154,7 @@ impl PlanContext<'static> {
             own_port: true,
             ends_tls: true,
             unary_as_well: false,
+            kind: ReleaseKind::Application,
         }
     }
 }

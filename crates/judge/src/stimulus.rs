@@ -12,12 +12,15 @@ mod body;
 mod changed;
 mod fallback;
 mod leaving;
+mod odd_error;
 mod redirect;
 mod simulate;
+mod tool_calls;
 mod variation;
 
 pub use body::{ShapeFault, StreamFault};
 pub use fallback::{Primary, PrimaryFault};
+pub use odd_error::{Comes, ErrorForm, OddError};
 pub use redirect::Redirect;
 pub use simulate::documented_text;
 pub(crate) use variation::THOUGHT;
@@ -38,12 +41,18 @@ pub enum Stimulus {
     Error(ErrorKind),
     /// Simulated: 429 with a `retry-after`.
     RateLimited(RetryAfter),
+    /// Simulated: 503 with a `retry-after`.
+    OverloadedFor(RetryAfter),
+    /// Simulated: an error status whose body has another form than the provider's own.
+    OddError(OddError),
     /// Simulated: a redirect to a web page.
     Redirect(Redirect),
     /// Simulated: this error once, the documented reply from the second attempt on.
     RecoversOnSecond(ErrorKind),
     /// Simulated: a reply that is cut in its middle, the documented one from the second attempt on.
     CutOnce,
+    /// Simulated: a call of a tool that nobody has offered, the documented reply from the second attempt on.
+    ToolCalls,
     /// Simulated: the primary model fails, and every other one answers as documented.
     PrimaryFails(Box<Primary>),
     /// Simulated: the reply never ends, for whoever leaves in its middle.
@@ -86,7 +95,7 @@ pub struct Guarded {
 /// asked for more than a word.
 const LATE: Duration = Duration::from_secs(1);
 
-/// How a 429 says when to come back.
+/// How a 429 or a 503 says when to come back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RetryAfter {
     /// In so many seconds.
@@ -236,6 +245,11 @@ impl Stimulus {
             Self::Tolerated(variation) => variation::tolerated(*variation, request),
             Self::Error(kind) => simulate::error(*kind, request),
             Self::RateLimited(retry_after) => simulate::rate_limited(*retry_after, request),
+            Self::OverloadedFor(retry_after) => {
+                simulate::back_later(ErrorKind::Overloaded, *retry_after, request)
+            }
+            Self::OddError(error) => error.act(request),
+            Self::ToolCalls => tool_calls::act(request),
             Self::Redirect(redirect) => redirect.act(request),
             Self::RecoversOnSecond(kind) => match (request.attempt, kind) {
                 (1, ErrorKind::RateLimited) => {
@@ -289,6 +303,9 @@ impl Stimulus {
             | Self::Tolerated(_)
             | Self::Error(_)
             | Self::RateLimited(_)
+            | Self::OverloadedFor(_)
+            | Self::OddError(_)
+            | Self::ToolCalls
             | Self::Redirect(_)
             | Self::RecoversOnSecond(_)
             | Self::CutOnce
@@ -301,6 +318,18 @@ impl Stimulus {
             | Self::Stream(_)
             | Self::Acts(_) => false,
         }
+    }
+
+    /// Returns whether the reply is a call of a tool, which takes a second request to be answered.
+    pub(crate) fn calls_tools(&self) -> bool {
+        matches!(self, Self::ToolCalls)
+            || matches!(self, Self::Guarded(guarded) if guarded.then.calls_tools())
+    }
+
+    /// Returns whether an error comes in another form than the provider's own.
+    pub(crate) fn is_odd_error(&self) -> bool {
+        matches!(self, Self::OddError(_))
+            || matches!(self, Self::Guarded(guarded) if guarded.then.is_odd_error())
     }
 
     /// Returns whether the release has to wait out a silence of its provider.
@@ -324,6 +353,9 @@ impl Stimulus {
             | Self::Tolerated(_)
             | Self::Error(_)
             | Self::RateLimited(_)
+            | Self::OverloadedFor(_)
+            | Self::OddError(_)
+            | Self::ToolCalls
             | Self::Redirect(_)
             | Self::RecoversOnSecond(_)
             | Self::CutOnce

@@ -264,7 +264,7 @@ async fn read_stream(
 }
 
 /// In any mode, what comes in a few words where it is not the documented reply's own.
-const IN_ANY_MODE: [(&str, &str); 29] = [
+const IN_ANY_MODE: [(&str, &str); 33] = [
     ("auth-forbidden", "403 json length whole"),
     ("network-close-before-headers", "fin"),
     ("network-reset-before-headers", "reset"),
@@ -281,11 +281,15 @@ const IN_ANY_MODE: [(&str, &str); 29] = [
     ("overload-500", "500 json length whole"),
     ("overload-502", "502 json length whole"),
     ("overload-503", "503 json length whole"),
+    ("overload-503-retry-after", "503 json length whole"),
     ("overload-529", "529 json length whole"),
     ("overload-recovers", "503 json length whole"),
     ("overload-recovers-429", "429 json length whole"),
     ("overload-recovers-502", "502 json length whole"),
+    ("overload-recovers-page", "502 text/html length whole"),
+    ("overload-recovers-text", "503 json length whole"),
     ("request-400", "400 json length whole"),
+    ("request-400-flat", "400 json length whole"),
     ("request-404-model", "404 json length whole"),
     ("request-413", "413 json length whole"),
     ("request-422", "422 json length whole"),

@@ -3,6 +3,7 @@
 use contract::{Mode, Surface};
 
 use super::Plan;
+use crate::judging::ReleaseKind;
 use crate::probe::{Attempts, Expect};
 use crate::stimulus::{ShapeFault, Stimulus, StreamFault};
 
@@ -10,6 +11,18 @@ pub(super) fn add(plan: &mut Plan<'_>) {
     match plan.mode {
         Mode::Unary => shape(plan),
         Mode::Stream => stream(plan),
+    }
+    match plan.context.kind {
+        // It is a whole answer, in another field than the one that is read, and no word of it is the provider's.
+        ReleaseKind::Application => plan.add(
+            "shape-tool-calls",
+            "shape",
+            Stimulus::ToolCalls,
+            Expect::Refusal,
+            Attempts::Policy,
+        ),
+        // Those who ask a gateway may have offered tools, and read the calls themselves.
+        ReleaseKind::Gateway => {}
     }
 }
 
@@ -53,9 +66,13 @@ fn stream(plan: &mut Plan<'_>) {
     stream("stream-wrong-surface", StreamFault::WrongSurface, Expect::Refusal);
     stream("stream-no-finish-reason", StreamFault::NoFinishReason, Expect::Refusal);
     stream("stream-done-after-cut", StreamFault::DoneAfterCut, Expect::Refusal);
-    if surface == Surface::Chat {
+    match surface {
         // Legal (contracts.md row 84), but hand-written readers that insist on it lose no answer silently.
-        stream("stream-no-done", StreamFault::NoDone, Expect::AnswerOrWarn);
+        Surface::Chat => stream("stream-no-done", StreamFault::NoDone, Expect::AnswerOrWarn),
+        // Half of the events has none of those that end a part: who takes one of them for the end is only met here.
+        Surface::Responses => {
+            stream("stream-no-terminal", StreamFault::NoTerminal, Expect::Refusal);
+        }
     }
     stream("stream-cut-mid-event", StreamFault::CutMidEvent, Expect::Refusal);
     if is_thorough {

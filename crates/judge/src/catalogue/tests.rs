@@ -78,6 +78,8 @@ fn each_simulated_reply_is_what_its_probe_expects() {
                     Expect::Answer | Expect::AnswerOrWarn => {
                         is_good || probe.attempts == Attempts::Recovers
                     }
+                    // Whole, and no answer.
+                    Expect::Refusal if probe.stimulus.calls_tools() => is_good,
                     Expect::Refusal | Expect::RefusalOrWarn => !is_good,
                     Expect::AnyOutcome | Expect::Nobody => true,
                 };

@@ -5,7 +5,9 @@ use contract::reply::ErrorKind;
 
 use super::{AUTH_GROUP, CLIENT_GROUP, FALLBACK_GROUP, Plan};
 use crate::probe::{Attempts, Expect};
-use crate::stimulus::{NetworkFault, Primary, PrimaryFault, Redirect, RetryAfter, Stimulus};
+use crate::stimulus::{
+    Comes, ErrorForm, NetworkFault, OddError, Primary, PrimaryFault, Redirect, RetryAfter, Stimulus,
+};
 
 /// Seconds that a rate limit asks for: long enough to tell obeying from guessing (stock SDKs wait 0.5 s, and on a busy machine a script's next attempt
 /// begins a second late by itself), short enough to wait for.
@@ -62,6 +64,15 @@ fn errors(plan: &mut Plan<'_>) {
         );
         error("request-503-model", "request", ErrorKind::ModelNotFoundAs503, Attempts::OneOrWarn);
     }
+    let flat =
+        OddError { kind: ErrorKind::BadRequest, form: ErrorForm::Flat, comes: Comes::Always };
+    plan.add(
+        "request-400-flat",
+        "request",
+        Stimulus::OddError(flat),
+        Expect::Refusal,
+        Attempts::One,
+    );
 }
 
 fn redirects(plan: &mut Plan<'_>) {
@@ -123,6 +134,14 @@ fn overload(plan: &mut Plan<'_>) {
     refused("overload-502", ErrorKind::BadGateway, Attempts::Policy);
     refused("overload-503", ErrorKind::Overloaded, Attempts::Policy);
     refused("overload-529", ErrorKind::Overloaded529, Attempts::Policy);
+    // RFC 9110 section 10.2.3 names 503 first; hand-written code often looks for the hint beside a 429 only.
+    plan.add(
+        "overload-503-retry-after",
+        "overload",
+        Stimulus::OverloadedFor(RetryAfter::Seconds(RETRY_AFTER_S)),
+        Expect::Refusal,
+        Attempts::PolicyAfterFloor,
+    );
     if plan.context.max_attempts > 1 {
         let mut recovers = |id, kind| {
             plan.add(
@@ -137,6 +156,13 @@ fn overload(plan: &mut Plan<'_>) {
         recovers("overload-recovers-429", ErrorKind::RateLimited);
         // In every list of what is worth a retry, those of the SDKs included.
         recovers("overload-recovers-502", ErrorKind::BadGateway);
+        let mut recovers_from = |id, kind, form| {
+            let error = OddError { kind, form, comes: Comes::Once };
+            plan.add(id, "overload", Stimulus::OddError(error), Expect::Answer, Attempts::Recovers);
+        };
+        // What reads the error's own words before it decides on a retry may not get that far.
+        recovers_from("overload-recovers-text", ErrorKind::Overloaded, ErrorForm::Text);
+        recovers_from("overload-recovers-page", ErrorKind::BadGateway, ErrorForm::Page);
     }
 }
 

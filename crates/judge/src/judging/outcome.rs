@@ -163,7 +163,7 @@ fn refused(case: &Case<'_>, severity: Severity) -> Finding {
             "transient-error-not-recovered",
             "an answer from the second attempt",
             format!("refused ({how})"),
-            "A short overload becomes an error for the user. Retry 429, 5xx and timeouts once or twice, with backoff.",
+            attempts::unrecovered_advice(case),
         );
     }
     let (code, expected, advice) = if case.probe.group == "tolerated"

@@ -273,6 +273,10 @@ fn redirect(case: &Case<'_>, findings: &mut Vec<Finding>) {
 
 /// More calls than an ask makes, although the replies were good.
 fn extra_calls(case: &Case<'_>, calls: &[&Exchange], findings: &mut Vec<Finding>) {
+    // Whoever is given a call of a tool in place of an answer has to ask again.
+    if case.probe.stimulus.calls_tools() {
+        return;
+    }
     let good = calls.iter().filter(|call| is_good_reply(call)).count();
     let expected = usize::try_from(case.policy.calls_per_ask).unwrap_or(usize::MAX);
     if good > expected {

@@ -62,6 +62,8 @@ pub enum StreamFault {
     WrongSurface,
     /// Half the text, then a clean end.
     NoFinishReason,
+    /// The whole text and the ends of its parts, and no terminal event (responses).
+    NoTerminal,
     /// Half the text, then `[DONE]`.
     DoneAfterCut,
     /// Everything but `[DONE]`.
@@ -247,6 +249,9 @@ pub(super) fn stream(fault: StreamFault, request: &RequestContext) -> Act {
         }
         StreamFault::NoFinishReason => ended(half, None),
         StreamFault::DoneAfterCut => ended(half, Some(event(None, "[DONE]".to_owned()))),
+        StreamFault::NoTerminal => {
+            ended(events.into_iter().filter(|event| !is_terminal(event)).collect(), None)
+        }
         StreamFault::NoDone => {
             let events = events.into_iter().filter(|event| event.data != "[DONE]").collect();
             ended(events, None)
@@ -288,6 +293,10 @@ pub(super) fn stream(fault: StreamFault, request: &RequestContext) -> Act {
             ended(events, None)
         }
     }
+}
+
+fn is_terminal(event: &StreamEvent) -> bool {
+    event.event.as_deref() == Some("response.completed")
 }
 
 /// Some events, then keep-alive comments, and never more.

@@ -113,7 +113,16 @@ pub(super) fn error(kind: ErrorKind, request: &RequestContext) -> Act {
 }
 
 pub(super) fn rate_limited(retry_after: RetryAfter, request: &RequestContext) -> Act {
-    let mut reply = reply::error(ErrorKind::RateLimited, &context(request, ""));
+    back_later(ErrorKind::RateLimited, retry_after, request)
+}
+
+/// An error that says when to come back.
+pub(super) fn back_later(
+    kind: ErrorKind,
+    retry_after: RetryAfter,
+    request: &RequestContext,
+) -> Act {
+    let mut reply = reply::error(kind, &context(request, ""));
     let value = match retry_after {
         RetryAfter::Seconds(seconds) => seconds.to_string(),
         RetryAfter::Date(seconds) => http_date(request.created + i64::from(seconds)),

@@ -201,3 +201,49 @@ fn a_hang_on_a_machine_without_time_says_nothing_of_the_release() {
     hung(Some(15_000), 100).check(&[("machine-starved", Ambiguous)]);
     hung(Some(0), 8_000).check(&[("machine-starved", Ambiguous)]);
 }
+
+/// A call of a tool is a whole reply, and no word of it is an answer.
+#[test]
+fn a_call_of_a_tool_is_no_answer() {
+    for (answer, code) in
+        [(A::Empty, "error-became-empty-answer"), (A::Unrelated, "error-became-answer")]
+    {
+        scene("shape-tool-calls", vec![call(1, 0, 200)], answered(), answer).check(&[(code, Fail)]);
+    }
+    scene("shape-tool-calls", vec![call(1, 0, 200)], refused(), A::None).check(&[]);
+    // One that works with tools asks again, and is answered.
+    let twice = || vec![call(1, 0, 200), call(2, 500, 200)];
+    scene("shape-tool-calls", twice(), answered(), A::Whole).check(&[]);
+    scene("happy-unicode", twice(), answered(), A::Whole).check(&[("extra-calls", Fail)]);
+}
+
+#[test]
+fn a_hint_when_to_come_back_is_a_floor_beside_a_503_too() {
+    let asked = |at| {
+        let mut first = call(1, 0, 503);
+        first.response.as_mut().unwrap().retry_after_ms = Some(2_000);
+        vec![first, call(2, at, 503)]
+    };
+    let id = "overload-503-retry-after";
+    scene(id, asked(2_010), refused(), A::None).check(&[]);
+    scene(id, asked(510), refused(), A::None).check(&[("retry-after-ignored", Fail)]);
+    scene(id, vec![call(1, 0, 503)], refused(), A::None).check(&[]);
+}
+
+/// What breaks on the body of an error has its own advice.
+#[test]
+fn errors_in_another_form_have_their_own_advice() {
+    for (id, is_odd) in [
+        ("overload-recovers", false),
+        ("overload-recovers-text", true),
+        ("overload-recovers-page", true),
+    ] {
+        let mut scene = scene(id, vec![call(1, 0, 503)], refused(), A::None);
+        scene.policy.retry_is_declared = true;
+        let codes = ["transient-error-not-retried", "transient-error-not-recovered"];
+        scene.check(&codes.map(|code| (code, Fail)));
+        for finding in scene.judged().findings {
+            assert_eq!(finding.advice.contains("no envelope"), is_odd, "{id}: {finding:?}");
+        }
+    }
+}
