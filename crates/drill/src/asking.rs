@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use contract::Mode;
+use contract::conversation::AskedWith;
 use contract::smoke::Wording;
 use evidence::{Form, NeedleKind, Scanner, Sensitive};
 use judge::compare::{MediaType, passes_on};
@@ -13,7 +14,7 @@ use judge::judging::{
 use judge::logs::{LogContext, read};
 use judge::{
     AnswerForm, AnswerRelation, Exchange, NetworkFault, Observation, Outcome, OutcomeKind, Probe,
-    Repeat, Role, Stimulus, form_of, relate, telemetry,
+    Repeat, Role, Stimulus, form_of, relate, relate_calls, telemetry,
 };
 use tokio::time::Instant;
 
@@ -133,6 +134,7 @@ pub(crate) async fn probe<T: Tap, R: Releases, C: ControlPort>(
         marker: names.marker.clone(),
         label: names.label.clone(),
         question,
+        asked_with: probe.asked_with(),
         stimulus: probe.stimulus.clone(),
         exclusive: company == Company::Alone,
         among_users: false,
@@ -147,6 +149,7 @@ pub(crate) async fn probe<T: Tap, R: Releases, C: ControlPort>(
     }
     let before = subject.running.logs_since(LogPosition::default()).end;
     let mut ask = ask(bench, names, subject, probe.mode, wording);
+    ask.asked_with = probe.asked_with();
     if probe.stimulus == Stimulus::UnknownCa {
         ask.tap = ask.tap.map(Way::without_trust);
     }
@@ -175,6 +178,8 @@ pub(crate) async fn probe<T: Tap, R: Releases, C: ControlPort>(
     bench.live_calls.spend(&observation);
     let delivered: Vec<&str> = delivered.iter().map(contract::DeliveredText::expose).collect();
     let answer = relate(asked.answer.as_ref().map(Sensitive::expose), &delivered, &names.label);
+    let delivered_calls = probe.stimulus.tool_calls(&names.label).unwrap_or_default();
+    let calls = relate_calls(asked.called.as_ref(), &delivered_calls);
     let passes_on = passed_on(probe, &observation, &asked);
     let form = form_of(asked.answer.as_ref().map(Sensitive::expose), &delivered);
     let logs = logs_of_ask(bench, subject, &asked, &before, company, probe, &observation).await;
@@ -185,6 +190,8 @@ pub(crate) async fn probe<T: Tap, R: Releases, C: ControlPort>(
         observation: &observation,
         outcome: &asked.outcome,
         answer,
+        calls,
+        unsaid: asked.unsaid,
         control,
         logs: &logs,
         afterwards,
@@ -260,6 +267,8 @@ fn left(after: Duration) -> Asked {
     Asked {
         outcome: Outcome::Left { elapsed_ms: millis(after) },
         answer: None,
+        called: None,
+        unsaid: false,
         shown: None,
         reply: None,
         media_type: None,
@@ -284,6 +293,7 @@ async fn is_served<T: Tap, R: Releases, C: ControlPort>(
         marker: names.marker.clone(),
         label: names.label.clone(),
         question: None,
+        asked_with: AskedWith::Question,
         stimulus: Stimulus::Documented,
         exclusive: company == Company::Alone,
         among_users: false,
@@ -292,6 +302,7 @@ async fn is_served<T: Tap, R: Releases, C: ControlPort>(
     });
     let question = Ask {
         prompt: prompt(&names, Wording::Plain),
+        asked_with: AskedWith::Question,
         mode,
         deadline: subject.deadline,
         tap: Some(subject.port.way()),
@@ -338,6 +349,7 @@ pub(crate) async fn put<T: Tap, R: Releases, C: ControlPort>(
         marker: names.marker.clone(),
         label: names.label.clone(),
         question: None,
+        asked_with: AskedWith::Question,
         stimulus: stimulus.clone(),
         exclusive: company == Company::Alone,
         among_users: false,
@@ -367,6 +379,7 @@ fn ask<T: Tap, R: Releases, C: ControlPort>(
         if subject.running.process_per_ask() { bench.starting.allowance() } else { Duration::ZERO };
     Ask {
         prompt: prompt(names, wording),
+        asked_with: AskedWith::Question,
         mode,
         deadline: subject.deadline + starting,
         tap: Some(subject.port.way()),
@@ -522,55 +535,4 @@ fn is_telemetry(text: &str, at: usize) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use contract::Surface;
-    use judge::catalogue::default_plan;
-    use judge::{Finding, PlanContext, Severity};
-
-    use super::*;
-
-    fn probing(outcome: Outcome, code: Option<&str>) -> Probing {
-        let context = PlanContext::widest(Surface::Chat);
-        let probe = default_plan(Mode::Unary, &context).swap_remove(0);
-        let finding = |code| Finding::new(Severity::Fail, code, "", "", "");
-        Probing {
-            probe,
-            observation: Observation::default(),
-            outcome: Some(outcome),
-            judged: Judged {
-                findings: code.into_iter().map(finding).collect(),
-                log_findings: Vec::new(),
-                logs_judged: false,
-            },
-            form: None,
-            media_type: None,
-            passes_on: None,
-            repeats: Vec::new(),
-        }
-    }
-
-    #[test]
-    fn who_was_turned_away_or_waited_in_vain_lacked_room() {
-        let refused = || Outcome::Refused { elapsed_ms: 5, how: "status 503".to_owned() };
-        let answered = || Outcome::Answered { elapsed_ms: 5, answer_bytes: 1 };
-        let timed_out = || Outcome::TimedOut { elapsed_ms: 20_000 };
-        let left = || Outcome::Left { elapsed_ms: 400 };
-        for (outcome, code, has_waited, expected) in [
-            (refused(), None, false, true),
-            (timed_out(), None, true, true),
-            (timed_out(), Some("hung"), false, false),
-            // An answer without a call says something.
-            (answered(), Some("answer-without-provider"), true, false),
-            (left(), Some(BROKEN_BY_LEAVER), false, true),
-            (left(), None, true, false),
-        ] {
-            let probing = probing(outcome.clone(), code);
-            assert_eq!(probing.lacked_room(has_waited), expected, "{outcome:?} {code:?}");
-        }
-        // One that is not to call at all: a refusal is what it was asked for, unless it came of the wait.
-        let mut probing = probing(refused(), None);
-        probing.probe.stimulus = Stimulus::UnknownCa;
-        assert!(!probing.lacked_room(false));
-        assert!(probing.lacked_room(true));
-    }
-}
+mod tests;

@@ -3,9 +3,10 @@
 use contract::Mode;
 use judge::catalogue::{FALLBACK_GROUP, HAPPY_LIVE};
 use judge::compare::{
-    AnswerSeen, AskedAlike, CallerProfile, FallbackSeen, PairIntent, RefusalSeen, WireProfile,
-    compare, compare_callers,
+    AnswerSeen, AskedAlike, CallerProfile, FallbackSeen, PairIntent, RefusalSeen, RequestTaken,
+    WireProfile, compare, compare_callers,
 };
+use judge::judging::Policy;
 use judge::{Fact, Outcome, OutcomeKind, Role, Verdict};
 
 use crate::asking::Probing;
@@ -24,7 +25,11 @@ pub(crate) struct Profile {
 
 impl Profile {
     /// Gathers it from what was seen of a release.
-    pub(crate) fn of<R, P>(smoked: &Smoked<R, P>, release: &Release) -> Self {
+    pub(crate) fn of<R, P>(smoked: &Smoked<R, P>, release: &Release, policy: &Policy) -> Self {
+        let taken = |probing: &Probing| {
+            let outcome = probing.outcome.as_ref()?;
+            RequestTaken::of(&probing.probe, policy, &probing.observation, outcome)
+        };
         let fallback_seen = |probing: &Probing| {
             Some(FallbackSeen {
                 probe: probing.probe.id,
@@ -49,6 +54,7 @@ impl Profile {
                     .filter_map(fallback_seen)
                     .collect(),
                 waiting: smoked.waiting.clone(),
+                taken: smoked.probings.iter().filter_map(taken).collect(),
             },
         }
     }

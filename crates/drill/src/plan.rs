@@ -25,6 +25,7 @@ pub fn probes(settings: &Settings, role: Role, depth: Depth) -> Vec<Probe> {
         own_port: matches!(release.run, Run::Command(_)),
         unary_as_well: provider.modes.contains(&Mode::Unary) && is_mapped(release, Mode::Unary),
         ends_tls: is_proxied(release) && is_tls(&provider.endpoint),
+        is_gateway: is_gateway(release),
     };
     let mut all = Vec::new();
     for &mode in &provider.modes {

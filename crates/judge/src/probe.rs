@@ -1,5 +1,6 @@
 //! Probes: experiments, each with a stimulus and what is expected of the release.
 
+use contract::conversation::AskedWith;
 use contract::smoke::Wording;
 use contract::{Mode, Surface};
 
@@ -7,6 +8,10 @@ use crate::{Lane, RequestType, Stimulus};
 
 /// The probe of what people write, in questions and in answers.
 pub(crate) const HAPPY_UNICODE: &str = "happy-unicode";
+
+/// The probes of gateways that are asked all that their callers ask.
+pub(crate) const HAPPY_CONVERSATION: &str = "happy-conversation";
+pub(crate) const HAPPY_TOOL_CALLS: &str = "happy-tool-calls";
 
 /// One experiment: an ask, a stimulus at the tap, an expectation.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -85,6 +90,15 @@ impl Probe {
         if self.group == "tolerated" { Wording::Alike } else { Wording::Plain }
     }
 
+    /// Returns what is asked beside its question.
+    pub fn asked_with(&self) -> AskedWith {
+        if matches!(self.id, HAPPY_CONVERSATION | HAPPY_TOOL_CALLS) {
+            AskedWith::Conversation
+        } else {
+            AskedWith::Question
+        }
+    }
+
     /// Returns who answers.
     pub fn lane(&self) -> Lane {
         if self.stimulus.is_live() { Lane::Live } else { Lane::Simulated }
@@ -136,6 +150,8 @@ pub struct PlanContext<'a> {
     pub unary_as_well: bool,
     /// Whether the tap is the release's proxy and ends its TLS.
     pub ends_tls: bool,
+    /// Whether the release is itself a gateway, whose requests surestep makes.
+    pub is_gateway: bool,
 }
 
 impl PlanContext<'static> {
@@ -150,6 +166,7 @@ impl PlanContext<'static> {
             max_attempts: 3,
             own_port: true,
             ends_tls: true,
+            is_gateway: true,
             unary_as_well: false,
         }
     }

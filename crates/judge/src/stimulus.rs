@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use contract::change::Change;
-use contract::reply::{AnswerFormat, ErrorKind};
+use contract::reply::{self, AnswerFormat, ErrorKind, ToolCall};
 use contract::{Mode, Profile, Surface};
 
 use crate::fault::{Edits, Script};
@@ -32,6 +32,8 @@ pub enum Stimulus {
     InvalidCredential,
     /// Simulated: the documented reply, with text that has Unicode and characters which JSON escapes.
     Documented,
+    /// Simulated: the documented reply that calls tools in place of an answer.
+    ToolCalls,
     /// Simulated: the documented reply in another legal form.
     Tolerated(Variation),
     /// Simulated: an error status with the provider's wording.
@@ -233,6 +235,7 @@ impl Stimulus {
             Self::Relay => Act::Relay,
             Self::InvalidCredential => Act::RelayInvalidCredential,
             Self::Documented | Self::UnknownCa => simulate::documented(request),
+            Self::ToolCalls => simulate::calling_tools(request),
             Self::Tolerated(variation) => variation::tolerated(*variation, request),
             Self::Error(kind) => simulate::error(*kind, request),
             Self::RateLimited(retry_after) => simulate::rate_limited(*retry_after, request),
@@ -267,6 +270,15 @@ impl Stimulus {
         }
     }
 
+    /// Returns the tools that the reply to an ask of this label calls, if it does.
+    pub fn tool_calls(&self, label: &str) -> Option<Vec<ToolCall>> {
+        let is_calling = match self {
+            Self::Guarded(guarded) => guarded.then == Self::ToolCalls,
+            other => *other == Self::ToolCalls,
+        };
+        is_calling.then(|| reply::tool_calls(&documented_text(label)))
+    }
+
     /// Returns how long the reply to an attempt is kept back, head and all.
     pub fn head_after(&self, attempt: u32) -> Duration {
         if let Self::Script(script) = self {
@@ -285,6 +297,7 @@ impl Stimulus {
             Self::Guarded(guarded) => guarded.then.is_live(),
             Self::Script(script) => script.is_live(),
             Self::Documented
+            | Self::ToolCalls
             | Self::UnknownCa
             | Self::Tolerated(_)
             | Self::Error(_)
@@ -321,6 +334,7 @@ impl Stimulus {
             Self::Relay
             | Self::InvalidCredential
             | Self::Documented
+            | Self::ToolCalls
             | Self::Tolerated(_)
             | Self::Error(_)
             | Self::RateLimited(_)

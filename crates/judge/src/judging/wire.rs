@@ -3,7 +3,7 @@
 use contract::Surface;
 use contract::smoke::QuestionSeen;
 
-use super::{Case, carries_credential, is_good_reply};
+use super::{Case, carries_credential, gateway, is_good_reply};
 use crate::{
     AuthScheme, Exchange, Exposure, Finding, OutcomeKind, RequestType, Severity, attempts,
 };
@@ -29,6 +29,7 @@ pub(super) fn judge(case: &Case<'_>, findings: &mut Vec<Finding>) {
         }
     }
     findings.extend(question(case, &calls));
+    gateway::request(case, &calls, findings);
     redirect(case, findings);
     extra_calls(case, &calls, findings);
 }
