@@ -349,27 +349,38 @@ fn folded(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
+/// The messages that are sent, and by whom.
+const SENT: [(RequestPart, MessageRole); 4] = [
+    (RequestPart::Instructions, MessageRole::System),
+    (RequestPart::EarlierQuestion, MessageRole::User),
+    (RequestPart::EarlierAnswer, MessageRole::Assistant),
+    (RequestPart::Question, MessageRole::User),
+];
+
+fn stands_in_message(part: RequestPart, text: &str) -> bool {
+    match part {
+        RequestPart::Instructions => text.contains(INSTRUCTIONS),
+        RequestPart::EarlierQuestion => text.contains(EARLIER_QUESTION),
+        RequestPart::EarlierAnswer => text.contains(EARLIER_ANSWER),
+        RequestPart::Question => stands_in(Wording::Plain, text),
+        RequestPart::Tools
+        | RequestPart::TokenLimit
+        | RequestPart::Temperature
+        | RequestPart::TopP
+        | RequestPart::Stop
+        | RequestPart::Format
+        | RequestPart::IncludeUsage => false,
+    }
+}
+
 /// Further messages are the gateway's own affair; those that were sent have to be there once, by the same speakers and in their order.
 fn messages_lost(seen: &[(MessageRole, String)]) -> Vec<PartLost> {
-    let says = |sent: &'static str| move |text: &str| text.contains(sent);
-    let asks = |text: &str| stands_in(Wording::Plain, text);
-    let sent: [(RequestPart, MessageRole, &dyn Fn(&str) -> bool); 4] = [
-        (RequestPart::Instructions, MessageRole::System, &says(INSTRUCTIONS)),
-        (RequestPart::EarlierQuestion, MessageRole::User, &says(EARLIER_QUESTION)),
-        (RequestPart::EarlierAnswer, MessageRole::Assistant, &says(EARLIER_ANSWER)),
-        (RequestPart::Question, MessageRole::User, &asks),
-    ];
     let mut all = Vec::new();
     let mut last = None;
-    for (part, speaker, is_it) in sent {
-        let here: Vec<(usize, MessageRole)> = seen
-            .iter()
-            .enumerate()
-            .filter(|(_, (_, text))| is_it(text))
-            .map(|(at, (role, _))| (at, *role))
-            .collect();
-        let of_speaker = here.iter().filter(|(_, role)| *role == speaker);
-        let first = of_speaker.clone().map(|(at, _)| *at).next();
+    for (part, speaker) in SENT {
+        let places = seen.iter().enumerate().filter(|(_, (_, text))| stands_in_message(part, text));
+        let here: Vec<(usize, MessageRole)> = places.map(|(at, (role, _))| (at, *role)).collect();
+        let first = here.iter().find(|(_, role)| *role == speaker).map(|(at, _)| *at);
         let loss = match (here.len(), first) {
             (0, _) => Some(Loss::Absent),
             (_, None) => Some(Loss::OtherSpeaker),

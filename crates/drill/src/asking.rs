@@ -13,8 +13,8 @@ use judge::judging::{
 };
 use judge::logs::{LogContext, read};
 use judge::{
-    AnswerForm, AnswerRelation, Exchange, NetworkFault, Observation, Outcome, OutcomeKind, Probe,
-    Repeat, Role, Stimulus, form_of, relate, relate_calls, telemetry,
+    AnswerForm, AnswerRelation, CallsRelation, Exchange, NetworkFault, Observation, Outcome,
+    OutcomeKind, Probe, Repeat, Role, Stimulus, form_of, relate, relate_calls, telemetry,
 };
 use tokio::time::Instant;
 
@@ -148,8 +148,7 @@ pub(crate) async fn probe<T: Tap, R: Releases, C: ControlPort>(
         subject.port.refuse_connections().await;
     }
     let before = subject.running.logs_since(LogPosition::default()).end;
-    let mut ask = ask(bench, names, subject, probe.mode, wording);
-    ask.asked_with = probe.asked_with();
+    let mut ask = ask(bench, names, subject, probe.mode, wording, probe.asked_with());
     if probe.stimulus == Stimulus::UnknownCa {
         ask.tap = ask.tap.map(Way::without_trust);
     }
@@ -178,8 +177,6 @@ pub(crate) async fn probe<T: Tap, R: Releases, C: ControlPort>(
     bench.live_calls.spend(&observation);
     let delivered: Vec<&str> = delivered.iter().map(contract::DeliveredText::expose).collect();
     let answer = relate(asked.answer.as_ref().map(Sensitive::expose), &delivered, &names.label);
-    let delivered_calls = probe.stimulus.tool_calls(&names.label).unwrap_or_default();
-    let calls = relate_calls(asked.called.as_ref(), &delivered_calls);
     let passes_on = passed_on(probe, &observation, &asked);
     let form = form_of(asked.answer.as_ref().map(Sensitive::expose), &delivered);
     let logs = logs_of_ask(bench, subject, &asked, &before, company, probe, &observation).await;
@@ -190,7 +187,7 @@ pub(crate) async fn probe<T: Tap, R: Releases, C: ControlPort>(
         observation: &observation,
         outcome: &asked.outcome,
         answer,
-        calls,
+        calls: calls_seen(probe, names, &asked),
         unsaid: asked.unsaid,
         control,
         logs: &logs,
@@ -207,6 +204,12 @@ pub(crate) async fn probe<T: Tap, R: Releases, C: ControlPort>(
         passes_on,
         repeats: Vec::new(),
     }
+}
+
+/// Tells how the tools that a reply calls relate to those that were delivered.
+fn calls_seen(probe: &Probe, names: &AskNames, asked: &Asked) -> CallsRelation {
+    let delivered = probe.stimulus.tool_calls(&names.label).unwrap_or_default();
+    relate_calls(asked.called.as_ref(), &delivered)
 }
 
 /// Reads what was logged of an ask, as far as it can be told from the others'.
@@ -357,7 +360,8 @@ pub(crate) async fn put<T: Tap, R: Releases, C: ControlPort>(
         attempts_max: HOT_LOOP_AT_LEAST
             .max(subject.policy.max_attempts * subject.policy.calls_per_ask * HOT_LOOP_FACTOR),
     });
-    let mut asked = subject.running.ask(ask(bench, names, subject, mode, Wording::Plain)).await;
+    let ask = ask(bench, names, subject, mode, Wording::Plain, AskedWith::Question);
+    let mut asked = subject.running.ask(ask).await;
     let (observation, delivered) = subject.port.collect(names.id, COLLECT_GRACE).await;
     if subject.running.process_per_ask() {
         asked.outcome = within_deadline(bench, asked.outcome, &observation, subject.deadline);
@@ -373,13 +377,14 @@ fn ask<T: Tap, R: Releases, C: ControlPort>(
     subject: Subject<'_, R::Running, T::Port>,
     mode: Mode,
     wording: Wording,
+    asked_with: AskedWith,
 ) -> Ask {
     // A command's deadline begins with its first call: how long the machine takes to start a process is not the release's doing.
     let starting =
         if subject.running.process_per_ask() { bench.starting.allowance() } else { Duration::ZERO };
     Ask {
         prompt: prompt(names, wording),
-        asked_with: AskedWith::Question,
+        asked_with,
         mode,
         deadline: subject.deadline + starting,
         tap: Some(subject.port.way()),

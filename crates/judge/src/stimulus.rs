@@ -272,10 +272,8 @@ impl Stimulus {
 
     /// Returns the tools that the reply to an ask of this label calls, if it does.
     pub fn tool_calls(&self, label: &str) -> Option<Vec<ToolCall>> {
-        let is_calling = match self {
-            Self::Guarded(guarded) => guarded.then == Self::ToolCalls,
-            other => *other == Self::ToolCalls,
-        };
+        let then = if let Self::Guarded(guarded) = self { &guarded.then } else { self };
+        let is_calling = *then == Self::ToolCalls;
         is_calling.then(|| reply::tool_calls(&documented_text(label)))
     }
 
