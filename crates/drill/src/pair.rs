@@ -153,16 +153,19 @@ pub(crate) async fn compare_pair<T: Tap, R: Releases, C: ControlPort>(
     };
     let modes = &settings.provider.modes;
     let (mut of_new, mut of_rollback) = (new.wire.clone(), rollback.wire.clone());
+    let (mut callers_new, mut callers_rollback) = (new.callers.clone(), rollback.callers.clone());
     if plan::is_gateway(&settings.new) != plan::is_gateway(&settings.rollback) {
-        // A gateway passes on what it is told, and has no instructions of its own.
+        // A gateway passes on what it is told, and has no instructions of its own; nor has it an error where its provider sends something with status 200.
         of_new.iter_mut().chain(&mut of_rollback).for_each(|profile| profile.roles.clear());
+        callers_new.refusals.clear();
+        callers_rollback.refusals.clear();
     }
     let mut findings = compare(&of_new, &of_rollback, modes, intent);
     let alike: Vec<AskedAlike> = modes
         .iter()
         .filter_map(|&mode| asked_alike(&settings.new.run, &settings.rollback.run, mode))
         .collect();
-    findings.extend(compare_callers(&new.callers, &rollback.callers, modes, &alike));
+    findings.extend(compare_callers(&callers_new, &callers_rollback, modes, &alike));
     let verdict = Verdict::of(&findings, settings.gates.strict);
     let note = format!("compare: {}", verdict.as_str());
     keeper

@@ -189,9 +189,7 @@ trait Grammar: Default + Send {
     /// Says how the stream stands when it ends by itself. Clients take a clean end for the end of an answer.
     fn at_end(&self) -> Result<(), Reply>;
     /// Says how the stream stands when it says that it is done.
-    fn when_done(&self) -> Result<(), Reply> {
-        self.at_end()
-    }
+    fn when_done(&self) -> Result<(), Reply>;
     /// Returns the tools that it has called.
     fn called(&mut self) -> Option<Called>;
 }
@@ -361,6 +359,11 @@ impl Grammar for Responses {
 
     fn at_end(&self) -> Result<(), Reply> {
         Err(Reply::unsaid("stream ended without response.completed"))
+    }
+
+    /// The mark is of the other surface: whose end it is cannot be told.
+    fn when_done(&self) -> Result<(), Reply> {
+        Err(Reply::refused("[DONE] without response.completed"))
     }
 
     /// Some read the items, others the whole response: where both are there, what both have counts.

@@ -142,8 +142,9 @@ pub(super) fn sends_success(case: &Case<'_>) -> bool {
 /// Whether a call failed in a way that its client sees: by a status, a broken connection, an error event, or a silence that it gave up on.
 fn has_failed(call: &Exchange) -> bool {
     call.response.as_ref().is_none_or(|response| {
-        let has_error_event =
-            call.request.stream && response.judgement.completion == Completion::Error;
+        // A document in place of a stream was sent so by the provider.
+        let is_stream = response.content_type.as_deref() == Some("text/event-stream");
+        let has_error_event = is_stream && response.judgement.completion == Completion::Error;
         response.status >= 300 || call.release_end != End::Complete || has_error_event
     })
 }
