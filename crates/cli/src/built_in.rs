@@ -5,6 +5,7 @@
 
 mod client;
 mod defect;
+mod gateway;
 mod reply;
 mod service;
 mod streaming;

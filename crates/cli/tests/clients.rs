@@ -30,6 +30,7 @@ fn ask() -> ArmedAsk {
         marker: Marker::new(1),
         label: LABEL.to_owned(),
         question: Some(contract::smoke::Wording::Plain),
+        asked_with: contract::conversation::AskedWith::Question,
         stimulus: Stimulus::Documented,
         exclusive: false,
         among_users: false,

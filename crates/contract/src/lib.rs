@@ -7,6 +7,7 @@
 pub mod change;
 mod chat;
 mod clients;
+pub mod conversation;
 mod diff;
 mod document;
 mod dump;

@@ -11,6 +11,7 @@ mod format;
 mod full;
 mod pieces;
 mod responses;
+mod tool_calls;
 mod wording;
 
 use std::io::Write as _;
@@ -23,6 +24,7 @@ use flate2::write::GzEncoder;
 pub use format::AnswerFormat;
 pub use full::{full, without};
 use serde_json::Value;
+pub use tool_calls::{ToolCall, stream_with_tool_calls, tool_calls, unary_with_tool_calls};
 
 use crate::{Profile, Surface};
 

@@ -115,7 +115,7 @@ impl QuestionSeen {
 }
 
 /// Tells whether all of a question that is not random stands in a text, in its order.
-fn stands_in(wording: Wording, text: &str) -> bool {
+pub(crate) fn stands_in(wording: Wording, text: &str) -> bool {
     // Most texts are as they were asked; of the others, few are worth folding.
     stands_as_it_is(wording, text)
         || (text.contains("Release")

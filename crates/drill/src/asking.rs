@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use contract::Mode;
+use contract::conversation::AskedWith;
 use contract::smoke::Wording;
 use evidence::{Form, NeedleKind, Scanner, Sensitive};
 use judge::compare::{MediaType, passes_on};
@@ -12,8 +13,8 @@ use judge::judging::{
 };
 use judge::logs::{LogContext, read};
 use judge::{
-    AnswerForm, AnswerRelation, Exchange, NetworkFault, Observation, Outcome, OutcomeKind, Probe,
-    Repeat, Role, Stimulus, form_of, relate, telemetry,
+    AnswerForm, AnswerRelation, CallsRelation, Exchange, NetworkFault, Observation, Outcome,
+    OutcomeKind, Probe, Repeat, Role, Stimulus, form_of, relate, relate_calls, telemetry,
 };
 use tokio::time::Instant;
 
@@ -134,6 +135,7 @@ pub(crate) async fn probe<T: Tap, R: Releases, C: ControlPort>(
         marker: names.marker.clone(),
         label: names.label.clone(),
         question,
+        asked_with: probe.asked_with(),
         stimulus: probe.stimulus.clone(),
         exclusive: company == Company::Alone,
         among_users: false,
@@ -147,7 +149,7 @@ pub(crate) async fn probe<T: Tap, R: Releases, C: ControlPort>(
         subject.port.refuse_connections().await;
     }
     let before = subject.running.logs_since(LogPosition::default()).end;
-    let mut ask = ask(bench, names, subject, probe.mode, wording);
+    let mut ask = ask(bench, names, subject, probe.mode, wording, probe.asked_with());
     if probe.stimulus == Stimulus::UnknownCa {
         ask.tap = ask.tap.map(Way::without_trust);
     }
@@ -186,6 +188,8 @@ pub(crate) async fn probe<T: Tap, R: Releases, C: ControlPort>(
         observation: &observation,
         outcome: &asked.outcome,
         answer,
+        calls: calls_seen(probe, names, &asked),
+        unsaid: asked.unsaid,
         control,
         logs: &logs,
         afterwards,
@@ -203,6 +207,12 @@ pub(crate) async fn probe<T: Tap, R: Releases, C: ControlPort>(
         passes_on,
         repeats: Vec::new(),
     }
+}
+
+/// Tells how the tools that a reply calls relate to those that were delivered.
+fn calls_seen(probe: &Probe, names: &AskNames, asked: &Asked) -> CallsRelation {
+    let delivered = probe.stimulus.tool_calls(&names.label).unwrap_or_default();
+    relate_calls(asked.called.as_ref(), &delivered)
 }
 
 /// Reads what was logged of an ask, as far as it can be told from the others'.
@@ -263,6 +273,8 @@ fn left(after: Duration) -> Asked {
     Asked {
         outcome: Outcome::Left { elapsed_ms: millis(after) },
         answer: None,
+        called: None,
+        unsaid: false,
         shown: None,
         reply: None,
         media_type: None,
@@ -287,6 +299,7 @@ async fn is_served<T: Tap, R: Releases, C: ControlPort>(
         marker: names.marker.clone(),
         label: names.label.clone(),
         question: None,
+        asked_with: AskedWith::Question,
         stimulus: Stimulus::Documented,
         exclusive: company == Company::Alone,
         among_users: false,
@@ -295,6 +308,7 @@ async fn is_served<T: Tap, R: Releases, C: ControlPort>(
     });
     let question = Ask {
         prompt: prompt(&names, Wording::Plain),
+        asked_with: AskedWith::Question,
         mode,
         deadline: subject.deadline,
         tap: Some(subject.port.way()),
@@ -341,6 +355,7 @@ pub(crate) async fn put<T: Tap, R: Releases, C: ControlPort>(
         marker: names.marker.clone(),
         label: names.label.clone(),
         question: None,
+        asked_with: AskedWith::Question,
         stimulus: stimulus.clone(),
         exclusive: company == Company::Alone,
         among_users: false,
@@ -348,7 +363,8 @@ pub(crate) async fn put<T: Tap, R: Releases, C: ControlPort>(
         attempts_max: HOT_LOOP_AT_LEAST
             .max(subject.policy.max_attempts * subject.policy.calls_per_ask * HOT_LOOP_FACTOR),
     });
-    let mut asked = subject.running.ask(ask(bench, names, subject, mode, Wording::Plain)).await;
+    let ask = ask(bench, names, subject, mode, Wording::Plain, AskedWith::Question);
+    let mut asked = subject.running.ask(ask).await;
     let (observation, delivered) = subject.port.collect(names.id, COLLECT_GRACE).await;
     if subject.running.process_per_ask() {
         asked.outcome = within_deadline(bench, asked.outcome, &observation, subject.deadline);
@@ -364,12 +380,14 @@ fn ask<T: Tap, R: Releases, C: ControlPort>(
     subject: Subject<'_, R::Running, T::Port>,
     mode: Mode,
     wording: Wording,
+    asked_with: AskedWith,
 ) -> Ask {
     // A command's deadline begins with its first call: how long the machine takes to start a process is not the release's doing.
     let starting =
         if subject.running.process_per_ask() { bench.starting.allowance() } else { Duration::ZERO };
     Ask {
         prompt: prompt(names, wording),
+        asked_with,
         mode,
         deadline: subject.deadline + starting,
         tap: Some(subject.port.way()),
@@ -525,55 +543,4 @@ fn is_telemetry(text: &str, at: usize) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use contract::Surface;
-    use judge::catalogue::default_plan;
-    use judge::{Finding, PlanContext, Severity};
-
-    use super::*;
-
-    fn probing(outcome: Outcome, code: Option<&str>) -> Probing {
-        let context = PlanContext::widest(Surface::Chat);
-        let probe = default_plan(Mode::Unary, &context).swap_remove(0);
-        let finding = |code| Finding::new(Severity::Fail, code, "", "", "");
-        Probing {
-            probe,
-            observation: Observation::default(),
-            outcome: Some(outcome),
-            judged: Judged {
-                findings: code.into_iter().map(finding).collect(),
-                log_findings: Vec::new(),
-                logs_judged: false,
-            },
-            form: None,
-            media_type: None,
-            passes_on: None,
-            repeats: Vec::new(),
-        }
-    }
-
-    #[test]
-    fn who_was_turned_away_or_waited_in_vain_lacked_room() {
-        let refused = || Outcome::Refused { elapsed_ms: 5, how: "status 503".to_owned() };
-        let answered = || Outcome::Answered { elapsed_ms: 5, answer_bytes: 1 };
-        let timed_out = || Outcome::TimedOut { elapsed_ms: 20_000 };
-        let left = || Outcome::Left { elapsed_ms: 400 };
-        for (outcome, code, has_waited, expected) in [
-            (refused(), None, false, true),
-            (timed_out(), None, true, true),
-            (timed_out(), Some("hung"), false, false),
-            // An answer without a call says something.
-            (answered(), Some("answer-without-provider"), true, false),
-            (left(), Some(BROKEN_BY_LEAVER), false, true),
-            (left(), None, true, false),
-        ] {
-            let probing = probing(outcome.clone(), code);
-            assert_eq!(probing.lacked_room(has_waited), expected, "{outcome:?} {code:?}");
-        }
-        // One that is not to call at all: a refusal is what it was asked for, unless it came of the wait.
-        let mut probing = probing(refused(), None);
-        probing.probe.stimulus = Stimulus::UnknownCa;
-        assert!(!probing.lacked_room(false));
-        assert!(probing.lacked_room(true));
-    }
-}
+mod tests;

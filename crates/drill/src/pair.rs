@@ -3,9 +3,10 @@
 use contract::Mode;
 use judge::catalogue::{FALLBACK_GROUP, HAPPY_LIVE};
 use judge::compare::{
-    AnswerSeen, AskedAlike, CallerProfile, FallbackSeen, PairIntent, RefusalSeen, WireProfile,
-    compare, compare_callers,
+    AnswerSeen, AskedAlike, CallerProfile, FallbackSeen, PairIntent, RefusalSeen, RequestTaken,
+    WireProfile, compare, compare_callers,
 };
+use judge::judging::Policy;
 use judge::{Fact, Outcome, OutcomeKind, Role, Verdict};
 
 use crate::asking::Probing;
@@ -24,7 +25,11 @@ pub(crate) struct Profile {
 
 impl Profile {
     /// Gathers it from what was seen of a release.
-    pub(crate) fn of<R, P>(smoked: &Smoked<R, P>, release: &Release) -> Self {
+    pub(crate) fn of<R, P>(smoked: &Smoked<R, P>, release: &Release, policy: &Policy) -> Self {
+        let taken = |probing: &Probing| {
+            let outcome = probing.outcome.as_ref()?;
+            RequestTaken::of(&probing.probe, policy, &probing.observation, outcome)
+        };
         let fallback_seen = |probing: &Probing| {
             Some(FallbackSeen {
                 probe: probing.probe.id,
@@ -49,6 +54,7 @@ impl Profile {
                     .filter_map(fallback_seen)
                     .collect(),
                 waiting: smoked.waiting.clone(),
+                taken: smoked.probings.iter().filter_map(taken).collect(),
             },
         }
     }
@@ -147,16 +153,19 @@ pub(crate) async fn compare_pair<T: Tap, R: Releases, C: ControlPort>(
     };
     let modes = &settings.provider.modes;
     let (mut of_new, mut of_rollback) = (new.wire.clone(), rollback.wire.clone());
+    let (mut callers_new, mut callers_rollback) = (new.callers.clone(), rollback.callers.clone());
     if plan::is_gateway(&settings.new) != plan::is_gateway(&settings.rollback) {
-        // A gateway passes on what it is told, and has no instructions of its own.
+        // A gateway passes on what it is told, and has no instructions of its own; nor has it an error where its provider sends something with status 200.
         of_new.iter_mut().chain(&mut of_rollback).for_each(|profile| profile.roles.clear());
+        callers_new.refusals.clear();
+        callers_rollback.refusals.clear();
     }
     let mut findings = compare(&of_new, &of_rollback, modes, intent);
     let alike: Vec<AskedAlike> = modes
         .iter()
         .filter_map(|&mode| asked_alike(&settings.new.run, &settings.rollback.run, mode))
         .collect();
-    findings.extend(compare_callers(&new.callers, &rollback.callers, modes, &alike));
+    findings.extend(compare_callers(&callers_new, &callers_rollback, modes, &alike));
     let verdict = Verdict::of(&findings, settings.gates.strict);
     let note = format!("compare: {}", verdict.as_str());
     keeper

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use contract::conversation::AskedWith;
 use contract::smoke::Wording;
 use evidence::Sensitive;
 use judge::{
@@ -115,6 +116,7 @@ impl<T: Tap, R: Releases, S: TrafficSwitch> Path<'_, T, R, S> {
                 marker: names.marker.clone(),
                 label: names.label.clone(),
                 question: None,
+                asked_with: AskedWith::Question,
                 stimulus: Stimulus::Relay,
                 exclusive: false,
                 among_users: true,
@@ -126,6 +128,7 @@ impl<T: Tap, R: Releases, S: TrafficSwitch> Path<'_, T, R, S> {
         let deadline = bench.settings.new.deadline.max(bench.settings.rollback.deadline);
         let ask = Ask {
             prompt: prompt(&names, Wording::Plain),
+            asked_with: AskedWith::Question,
             mode: modes.first().copied().unwrap_or(contract::Mode::Unary),
             deadline: deadline + Duration::from_secs(1),
             tap: None,

@@ -7,13 +7,14 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use contract::conversation::AskedWith;
 use contract::smoke::Wording;
 use contract::{DeliveredText, Mode, Profile, Surface};
 use evidence::Sensitive;
 use futures_util::future::BoxFuture;
 use judge::compare::MediaType;
 use judge::reviews::Sighting;
-use judge::{AskId, Marker, Observation, Outcome, Role, Stimulus};
+use judge::{AskId, Called, Marker, Observation, Outcome, Role, Stimulus};
 
 use crate::settings::{Forward, Release};
 
@@ -181,6 +182,8 @@ pub struct ArmedAsk {
     pub label: String,
     /// How its prompt is worded, where it is to be looked for in the requests.
     pub question: Option<Wording>,
+    /// What is asked beside it, of which is looked for whatever does not arrive.
+    pub asked_with: AskedWith,
     /// What to do to its exchanges.
     pub stimulus: Stimulus,
     /// Attribute every exchange on this port to this ask, with its marker or without.
@@ -346,6 +349,8 @@ pub struct Logged {
 pub struct Ask {
     /// The prompt, marker and label in it.
     pub prompt: Sensitive,
+    /// What is asked beside it, where the request is of our making.
+    pub asked_with: AskedWith,
     /// Unary or stream.
     pub mode: Mode,
     /// No outcome after this long is hung.
@@ -361,6 +366,10 @@ pub struct Asked {
     pub outcome: Outcome,
     /// The answer, when it answered (possibly empty), or the partial answer before it refused or hung.
     pub answer: Option<Sensitive>,
+    /// The tools that a gateway's reply calls in place of an answer.
+    pub called: Option<Called>,
+    /// Whether it refused by a gateway's reply in which no client of that API sees an error.
+    pub unsaid: bool,
     /// The error text that its user was shown, when it refused: the response body, or what a command wrote on standard output.
     pub shown: Option<Sensitive>,
     /// All that a service replied, head and body, as far as it was read: what its user's side sees, whatever of it is the answer.

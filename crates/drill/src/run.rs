@@ -127,7 +127,8 @@ async fn smoke_all<T: Tap, R: Releases, C: ControlPort>(
     let mut profiles: Vec<(Role, Profile)> = Vec::new();
     for (role, controls, smoked) in all {
         report.controls.extend(controls.into_iter().map(|(mode, control)| (role, mode, control)));
-        profiles.push((role, Profile::of(&smoked, bench.settings.release(role))));
+        let policy = plan::policy(&bench.settings, role);
+        profiles.push((role, Profile::of(&smoked, bench.settings.release(role), &policy)));
         keep_smoke(bench, keeper, role, &smoked, report).await?;
         alive.push((role, smoked.alive));
     }

@@ -5,7 +5,8 @@
 //! - A service is first asked one question at a time, so that its log lines can be told apart. Then one slow reply shows whether
 //!   it can answer another ask meanwhile; if so, as many go to it at once as arrive (`window`). What is more than it takes goes to several
 //!   instances, one ask at a time each. One that turns asks away by itself after faults (a circuit breaker) is given time to recover.
-//! - A gateway is asked one question at a time, and is given time to recover from the faults of its provider.
+//! - A gateway is asked one question at a time, and is given time to recover from the faults of its provider; silences come last, and together
+//!   where it turned nobody away.
 
 use std::collections::VecDeque;
 use std::sync::Mutex;
@@ -128,7 +129,7 @@ pub(crate) async fn smoke_running<T: Tap, R: Releases, C: ControlPort>(
     let (mut probings, manner) = if alive.running.process_per_ask() {
         (ctx.commands(&alive.running, mapped).await, Manner::Commands)
     } else if plan::is_gateway(release) {
-        (ctx.recovering(alive, mapped).await, Manner::Recovering)
+        (ctx.gateway(alive, mapped).await, Manner::Recovering)
     } else {
         let (mut probings, manner) = ctx.service(alive, mapped).await;
         let turns_away = ctx.ask_the_turned_away(alive, &mut probings).await;

@@ -8,12 +8,14 @@ use crate::{AuthScheme, Finding, Fingerprint, Role, Severity};
 mod callers;
 mod media_type;
 mod passing;
+mod requests;
 mod roles;
 mod trouble;
 
 pub use self::callers::{AnswerSeen, AskedAlike, CallerProfile, compare_callers};
 pub use self::media_type::MediaType;
 pub use self::passing::passes_on;
+pub use self::requests::RequestTaken;
 pub use self::trouble::{FallbackSeen, RefusalSeen};
 
 /// What one release put on the wire for the live happy path in one mode.

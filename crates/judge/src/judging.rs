@@ -4,14 +4,15 @@ use contract::{Completion, ContractFinding, ContractVerdict, Mode, Surface};
 
 use crate::logs::LogReading;
 use crate::{
-    AnswerRelation, AnsweredBy, AuthScheme, Deviation, End, Exchange, Expect, Finding, Observation,
-    Outcome, OutcomeKind, Probe, Role, Severity, Stimulus, attempts,
+    AnswerRelation, AnsweredBy, AuthScheme, CallsRelation, Deviation, End, Exchange, Expect,
+    Finding, Observation, Outcome, OutcomeKind, Probe, Role, Severity, Stimulus, attempts,
 };
 
 mod client;
 mod fallback;
 mod fields;
 mod files;
+pub(crate) mod gateway;
 mod live;
 mod observability;
 mod outcome;
@@ -83,6 +84,10 @@ pub struct Case<'a> {
     pub outcome: &'a Outcome,
     /// How its answer relates to what was delivered.
     pub answer: AnswerRelation,
+    /// How the tools that its reply calls relate to those that were delivered.
+    pub calls: CallsRelation,
+    /// Whether it refused by a gateway's reply in which no client of that API sees an error.
+    pub unsaid: bool,
     /// How surestep's own call to the provider fared, in the same mode.
     pub control: Option<&'a Control>,
     /// What the logs of this ask carry.
@@ -162,6 +167,10 @@ fn judge_probe(case: &Case<'_>, findings: &mut Vec<Finding>) {
     }
     proxy::other_hosts(case, findings);
     if case.probe.stimulus == Stimulus::UnknownCa && proxy::unknown_ca(case, findings) {
+        return;
+    }
+    if !called && let Some(finding) = gateway::turned_down(case) {
+        findings.push(finding);
         return;
     }
     if !called && case.outcome.kind() != OutcomeKind::Crashed {

@@ -5,6 +5,7 @@
 
 mod answer;
 mod attempts;
+mod called;
 pub mod catalogue;
 pub mod compare;
 pub mod drift;
@@ -28,6 +29,7 @@ pub mod watching;
 
 pub use answer::{AnswerForm, AnswerRelation, form_of, relate};
 pub use attempts::gap;
+pub use called::{Called, CallsRelation, relate_calls};
 pub use fact::{Fact, Item, Phase, Planned, Probed, ReleaseIdentity, Repeat, Subject};
 pub use finding::{Deviation, Finding, Severity};
 pub use identity::{AskId, Fingerprint, Lane, Marker, RequestType, Role};

@@ -2,6 +2,7 @@
 //!
 //! All times are milliseconds since the tap was armed for the ask.
 
+use contract::conversation::PartLost;
 use contract::smoke::QuestionSeen;
 use contract::{Judgement, MessageRole, Shape};
 use serde::Serialize;
@@ -182,6 +183,8 @@ pub struct RequestSeen {
     pub carries_marker: bool,
     /// What became of the question that was asked, on its way into the body.
     pub question: QuestionSeen,
+    /// What was asked beside it and is not there as it was sent; `None` where it was not looked for.
+    pub lost: Option<Vec<PartLost>>,
     /// How many other asks of this run had their marker in the body, beside this ask's own.
     pub other_asks: u32,
     /// The size of the body.

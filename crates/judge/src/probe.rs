@@ -1,5 +1,6 @@
 //! Probes: experiments, each with a stimulus and what is expected of the release.
 
+use contract::conversation::AskedWith;
 use contract::smoke::Wording;
 use contract::{Mode, Surface};
 
@@ -8,6 +9,10 @@ use crate::{Lane, RequestType, Stimulus};
 
 /// The probe of what people write, in questions and in answers.
 pub(crate) const HAPPY_UNICODE: &str = "happy-unicode";
+
+/// The probes of gateways that are asked all that their callers ask.
+pub(crate) const HAPPY_CONVERSATION: &str = "happy-conversation";
+pub(crate) const HAPPY_TOOL_CALLS: &str = "happy-tool-calls";
 
 /// One experiment: an ask, a stimulus at the tap, an expectation.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -84,6 +89,15 @@ impl Probe {
     /// other and together: what keeps answers by a part of the question shows in them.
     pub fn wording(&self) -> Wording {
         if self.group == "tolerated" { Wording::Alike } else { Wording::Plain }
+    }
+
+    /// Returns what is asked beside its question.
+    pub fn asked_with(&self) -> AskedWith {
+        if matches!(self.id, HAPPY_CONVERSATION | HAPPY_TOOL_CALLS) {
+            AskedWith::Conversation
+        } else {
+            AskedWith::Question
+        }
     }
 
     /// Returns who answers.

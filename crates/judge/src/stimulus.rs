@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use contract::change::Change;
-use contract::reply::{AnswerFormat, ErrorKind};
+use contract::reply::{self, AnswerFormat, ErrorKind, ToolCall};
 use contract::{Mode, Profile, Surface};
 
 use crate::fault::{Edits, Script};
@@ -35,6 +35,8 @@ pub enum Stimulus {
     InvalidCredential,
     /// Simulated: the documented reply, with text that has Unicode and characters which JSON escapes.
     Documented,
+    /// Simulated: the documented reply that calls tools in place of an answer.
+    ToolCalls,
     /// Simulated: the documented reply in another legal form.
     Tolerated(Variation),
     /// Simulated: an error status with the provider's wording.
@@ -52,7 +54,7 @@ pub enum Stimulus {
     /// Simulated: a reply that is cut in its middle, the documented one from the second attempt on.
     CutOnce,
     /// Simulated: a call of a tool that nobody has offered, the documented reply from the second attempt on.
-    ToolCalls,
+    UnaskedToolCall,
     /// Simulated: the primary model fails, and every other one answers as documented.
     PrimaryFails(Box<Primary>),
     /// Simulated: the reply never ends, for whoever leaves in its middle.
@@ -242,6 +244,7 @@ impl Stimulus {
             Self::Relay => Act::Relay,
             Self::InvalidCredential => Act::RelayInvalidCredential,
             Self::Documented | Self::UnknownCa => simulate::documented(request),
+            Self::ToolCalls => simulate::calling_tools(request),
             Self::Tolerated(variation) => variation::tolerated(*variation, request),
             Self::Error(kind) => simulate::error(*kind, request),
             Self::RateLimited(retry_after) => simulate::rate_limited(*retry_after, request),
@@ -249,7 +252,7 @@ impl Stimulus {
                 simulate::back_later(ErrorKind::Overloaded, *retry_after, request)
             }
             Self::OddError(error) => error.act(request),
-            Self::ToolCalls => tool_calls::act(request),
+            Self::UnaskedToolCall => tool_calls::act(request),
             Self::Redirect(redirect) => redirect.act(request),
             Self::RecoversOnSecond(kind) => match (request.attempt, kind) {
                 (1, ErrorKind::RateLimited) => {
@@ -281,6 +284,13 @@ impl Stimulus {
         }
     }
 
+    /// Returns the tools that the reply to an ask of this label calls, if it does.
+    pub fn tool_calls(&self, label: &str) -> Option<Vec<ToolCall>> {
+        let then = if let Self::Guarded(guarded) = self { &guarded.then } else { self };
+        let is_calling = *then == Self::ToolCalls;
+        is_calling.then(|| reply::tool_calls(&documented_text(label)))
+    }
+
     /// Returns how long the reply to an attempt is kept back, head and all.
     pub fn head_after(&self, attempt: u32) -> Duration {
         if let Self::Script(script) = self {
@@ -299,13 +309,14 @@ impl Stimulus {
             Self::Guarded(guarded) => guarded.then.is_live(),
             Self::Script(script) => script.is_live(),
             Self::Documented
+            | Self::ToolCalls
             | Self::UnknownCa
             | Self::Tolerated(_)
             | Self::Error(_)
             | Self::RateLimited(_)
             | Self::OverloadedFor(_)
             | Self::OddError(_)
-            | Self::ToolCalls
+            | Self::UnaskedToolCall
             | Self::Redirect(_)
             | Self::RecoversOnSecond(_)
             | Self::CutOnce
@@ -320,10 +331,10 @@ impl Stimulus {
         }
     }
 
-    /// Returns whether the reply is a call of a tool, which takes a second request to be answered.
-    pub(crate) fn calls_tools(&self) -> bool {
-        matches!(self, Self::ToolCalls)
-            || matches!(self, Self::Guarded(guarded) if guarded.then.calls_tools())
+    /// Returns whether the reply is a call of a tool that nobody has offered, which takes a second request to be answered.
+    pub(crate) fn calls_unasked_tool(&self) -> bool {
+        matches!(self, Self::UnaskedToolCall)
+            || matches!(self, Self::Guarded(guarded) if guarded.then.calls_unasked_tool())
     }
 
     /// Returns whether an error comes in another form than the provider's own.
@@ -350,12 +361,13 @@ impl Stimulus {
             Self::Relay
             | Self::InvalidCredential
             | Self::Documented
+            | Self::ToolCalls
             | Self::Tolerated(_)
             | Self::Error(_)
             | Self::RateLimited(_)
             | Self::OverloadedFor(_)
             | Self::OddError(_)
-            | Self::ToolCalls
+            | Self::UnaskedToolCall
             | Self::Redirect(_)
             | Self::RecoversOnSecond(_)
             | Self::CutOnce

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use contract::{Mode, Surface};
 use judge::PlanContext;
 use judge::catalogue::{Depth, plan};
+use judge::judging::ReleaseKind;
 
 /// The crates that give findings.
 const GIVING: &[&str] = &["judge", "drill", "cli", "release"];
@@ -95,10 +96,12 @@ fn probe_ids() -> BTreeSet<String> {
         for (mode, own_port) in
             [(Mode::Unary, true), (Mode::Unary, false), (Mode::Stream, true), (Mode::Stream, false)]
         {
-            let context =
-                PlanContext { own_port, unary_as_well: true, ..PlanContext::widest(surface) };
-            let probes = plan(Depth::Thorough, mode, &context);
-            ids.extend(probes.into_iter().map(|probe| probe.id.to_owned()));
+            for kind in [ReleaseKind::Application, ReleaseKind::Gateway] {
+                let widest = PlanContext::widest(surface);
+                let context = PlanContext { own_port, unary_as_well: true, kind, ..widest };
+                let probes = plan(Depth::Thorough, mode, &context);
+                ids.extend(probes.into_iter().map(|probe| probe.id.to_owned()));
+            }
         }
     }
     ids

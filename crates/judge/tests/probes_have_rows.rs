@@ -6,6 +6,7 @@ use std::path::Path;
 
 use contract::{Mode, Surface};
 use judge::catalogue::{Depth, plan};
+use judge::judging::ReleaseKind;
 use judge::{Attempts, Expect, PlanContext, Probe};
 
 /// What a row says, in the words of the page.
@@ -24,8 +25,17 @@ fn plan_of(
     own_port: bool,
     unary_as_well: bool,
 ) -> Vec<Probe> {
-    let context = PlanContext { own_port, unary_as_well, ..PlanContext::widest(surface) };
-    plan(depth, mode, &context)
+    let of = |kind| {
+        let widest = PlanContext::widest(surface);
+        plan(depth, mode, &PlanContext { own_port, unary_as_well, kind, ..widest })
+    };
+    let mut all = of(ReleaseKind::Application);
+    for probe in of(ReleaseKind::Gateway) {
+        if !all.iter().any(|known| known.id == probe.id) {
+            all.push(probe);
+        }
+    }
+    all
 }
 
 /// Returns whether some plan of a kind has a probe.

@@ -76,6 +76,7 @@ async fn hold(folder: OsString) -> ExitCode {
     running
         .ask(Ask {
             prompt: evidence::Sensitive::new("p"),
+            asked_with: contract::conversation::AskedWith::Question,
             mode: contract::Mode::Unary,
             deadline: Duration::from_secs(600),
             tap: None,

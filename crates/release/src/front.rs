@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use contract::Mode;
+use contract::conversation::AskedWith;
 use drill::ports::{Ask, Asked, PortError};
 use evidence::Sensitive;
 use http::{Request, Response, StatusCode, header};
@@ -101,7 +102,8 @@ pub(crate) async fn read_ask(request: Request<Incoming>, longest: Duration) -> R
         .get("deadline_ms")
         .and_then(Value::as_u64)
         .map_or(longest, |length_ms| Duration::from_millis(length_ms).min(DEADLINE_MAX));
-    Ok(Ask { prompt: Sensitive::new(prompt), mode, deadline, tap: None })
+    let asked_with = AskedWith::Question;
+    Ok(Ask { prompt: Sensitive::new(prompt), asked_with, mode, deadline, tap: None })
 }
 
 /// Writes what came of an ask as a front's reply.
@@ -170,6 +172,8 @@ fn from_document(document: &Value) -> Option<Asked> {
     Some(Asked {
         outcome: serde_json::from_value(document.get("outcome")?.clone()).ok()?,
         answer: text("answer"),
+        called: None,
+        unsaid: false,
         shown: text("shown"),
         logs: None,
         beside: None,

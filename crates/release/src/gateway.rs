@@ -1,28 +1,20 @@
 //! Asks a release that is itself an OpenAI-compatible gateway, and reads its replies as a careful user's client does: an answer
-//! counts only when the reply says that it is complete.
+//! counts only when the reply says that it is complete. A refusal is unsaid where no client of that API would raise an error.
 
 use std::ops::ControlFlow;
 
+use contract::reply::ToolCall;
 use contract::{Mode, Surface};
-use serde_json::{Value, json};
+use judge::Called;
+use serde_json::Value;
 
 use crate::http::ReplyReader;
 use crate::mapped::text_at;
 use crate::outcome::Reply;
 use crate::sse::{Event, EventParser};
 
-/// Returns the request body for a prompt.
-pub(crate) fn request_body(surface: Surface, mode: Mode, model: &str, prompt: &str) -> Value {
-    let stream = mode == Mode::Stream;
-    match surface {
-        Surface::Chat => json!({
-            "model": model,
-            "messages": [{ "role": "user", "content": prompt }],
-            "stream": stream,
-        }),
-        Surface::Responses => json!({ "model": model, "input": prompt, "stream": stream }),
-    }
-}
+/// Calls of tools that are kept of a reply: more than surestep's own replies make.
+const CALLS_MAX: usize = 8;
 
 /// Returns the reader for a surface and mode.
 pub(crate) fn reader(surface: Surface, mode: Mode) -> Box<dyn ReplyReader> {
@@ -49,8 +41,9 @@ impl ReplyReader for DocumentReader {
     fn finish(&mut self) -> Reply {
         let text = String::from_utf8_lossy(&self.body).into_owned();
         let reply = match serde_json::from_str::<Value>(&text) {
-            Err(_) => Reply::refused("a reply that is not JSON"),
-            Ok(document) if has_error(&document) => Reply::refused("an error in the reply"),
+            // Clients go by the status, and this reply has a good one.
+            Err(_) => Reply::unsaid("a reply that is not JSON"),
+            Ok(document) if has_error(&document) => Reply::unsaid("an error in the reply"),
             Ok(document) => match self.surface {
                 Surface::Chat => chat_document(&document),
                 Surface::Responses => responses_document(&document),
@@ -69,26 +62,90 @@ impl ReplyReader for DocumentReader {
 }
 
 fn chat_document(document: &Value) -> Reply {
-    let Some(reply) = text_at(document, "/choices/0/message/content") else {
-        return Reply::refused("no answer at /choices/0/message/content");
-    };
-    match document.pointer("/choices/0/finish_reason").and_then(Value::as_str) {
-        None => Reply::refused("no finish_reason").after(Some(reply)),
-        Some(reason) => match incomplete(reason) {
-            Some(how) => Reply::refused(how).after(Some(reply)),
-            None => Reply::Answered(reply),
-        },
+    let mut calls = Calls::default();
+    calls.take(document.pointer("/choices/0/message/tool_calls"));
+    let text = text_at(document, "/choices/0/message/content");
+    if text.is_none() && calls.0.is_empty() {
+        return Reply::unsaid("no answer at /choices/0/message/content");
     }
+    let Some(reason) = document.pointer("/choices/0/finish_reason").and_then(Value::as_str) else {
+        return Reply::unsaid("no finish_reason").after(text);
+    };
+    match incomplete(reason) {
+        Some(how) => Reply::refused(how).after(text),
+        None => replied(text, calls.called(reason)),
+    }
+}
+
+fn replied(text: Option<String>, called: Option<Called>) -> Reply {
+    let text = text.unwrap_or_default();
+    match called {
+        Some(called) => Reply::Called(called, text),
+        None => Reply::Answered(text),
+    }
+}
+
+/// The calls of a chat's reply, each at its index; in a stream it comes in pieces.
+#[derive(Default)]
+struct Calls(Vec<ToolCall>);
+
+impl Calls {
+    fn take(&mut self, calls: Option<&Value>) {
+        for (place, piece) in calls.and_then(Value::as_array).into_iter().flatten().enumerate() {
+            let index = piece.get("index").and_then(Value::as_u64);
+            let index = index.map_or(place, |index| usize::try_from(index).unwrap_or(usize::MAX));
+            if index >= CALLS_MAX {
+                continue;
+            }
+            if self.0.len() <= index {
+                self.0.resize_with(index + 1, ToolCall::default);
+            }
+            let Some(call) = self.0.get_mut(index) else { continue };
+            // SDKs take a further id or name for a new one, and join arguments.
+            if let Some(id) = text_at(piece, "/id").filter(|id| !id.is_empty()) {
+                call.id = id;
+            }
+            if let Some(name) = text_at(piece, "/function/name").filter(|name| !name.is_empty()) {
+                call.name = name;
+            }
+            if let Some(arguments) = text_at(piece, "/function/arguments") {
+                call.arguments.push_str(&arguments);
+            }
+        }
+    }
+
+    fn called(self, finish_reason: &str) -> Option<Called> {
+        let called = Called { calls: self.0, is_said: finish_reason == "tool_calls" };
+        (!called.calls.is_empty()).then_some(called)
+    }
+}
+
+/// Returns the call that an item of a response's output is, if it is one.
+fn item_call(item: &Value) -> Option<ToolCall> {
+    let text = |pointer| text_at(item, pointer).unwrap_or_default();
+    (text("/type") == "function_call").then(|| ToolCall {
+        id: text("/call_id"),
+        name: text("/name"),
+        arguments: text("/arguments"),
+    })
+}
+
+/// Returns the calls in a response's output, as far as they are kept.
+fn output_calls(document: &Value) -> Option<Called> {
+    let output = document.get("output")?.as_array()?;
+    let calls: Vec<ToolCall> = output.iter().filter_map(item_call).take(CALLS_MAX).collect();
+    (!calls.is_empty()).then_some(Called { calls, is_said: true })
 }
 
 fn responses_document(document: &Value) -> Reply {
     let answer = output_text(document);
     match document.get("status").and_then(Value::as_str) {
-        Some("completed") => {
-            answer.map_or_else(|| Reply::refused("no output_text"), Reply::Answered)
-        }
-        Some(status) => Reply::refused(format!("status {}", short(status))).after(answer),
-        None => Reply::refused("no status").after(answer),
+        Some("completed") => match (output_calls(document), answer) {
+            (None, None) => Reply::unsaid("no output_text"),
+            (called, answer) => replied(answer, called),
+        },
+        Some(status) => Reply::unsaid(format!("status {}", short(status))).after(answer),
+        None => Reply::unsaid("no status").after(answer),
     }
 }
 
@@ -129,12 +186,12 @@ fn short(word: &str) -> String {
 trait Grammar: Default + Send {
     /// Takes an event's document: `Break` with how it ended, `Ok` for well.
     fn see(&mut self, document: &Value, answer: &mut Option<String>) -> Seen;
-    /// Says how the stream stands when it ends by itself.
-    fn at_end(&self) -> Result<(), String>;
+    /// Says how the stream stands when it ends by itself. Clients take a clean end for the end of an answer.
+    fn at_end(&self) -> Result<(), Reply>;
     /// Says how the stream stands when it says that it is done.
-    fn when_done(&self) -> Result<(), String> {
-        self.at_end()
-    }
+    fn when_done(&self) -> Result<(), Reply>;
+    /// Returns the tools that it has called.
+    fn called(&mut self) -> Option<Called>;
 }
 
 enum Seen {
@@ -149,13 +206,14 @@ struct StreamReader<G> {
     grammar: G,
     parser: EventParser,
     answer: Option<String>,
-    ended: Option<Result<(), (String, String)>>,
+    ended: Option<Result<(), Reply>>,
 }
 
 impl<G: Grammar> StreamReader<G> {
     fn see(&mut self, event: Event) -> ControlFlow<()> {
         if event.data.trim() == "[DONE]" {
-            self.ended = Some(self.grammar.when_done().map_err(|how| (how, event.data)));
+            self.ended =
+                Some(self.grammar.when_done().map_err(|how| how.showing(Some(event.data))));
             return ControlFlow::Break(());
         }
         if event.data.is_empty() && event.name != "error" {
@@ -174,7 +232,8 @@ impl<G: Grammar> StreamReader<G> {
                 Seen::Refused(how) => how,
             },
         };
-        self.ended = Some(Err((how, event.data)));
+        let shown = (!event.data.is_empty()).then_some(event.data);
+        self.ended = Some(Err(Reply::refused(how).showing(shown)));
         ControlFlow::Break(())
     }
 }
@@ -194,15 +253,13 @@ impl<G: Grammar> ReplyReader for StreamReader<G> {
         {
             // Seen to the end either way.
         }
-        match self
-            .ended
-            .take()
-            .unwrap_or_else(|| self.grammar.at_end().map_err(|how| (how, String::new())))
-        {
-            Ok(()) => Reply::Answered(self.answer.take().unwrap_or_default()),
-            Err((how, shown)) => Reply::refused(how)
-                .after(self.partial())
-                .showing((!shown.is_empty()).then_some(shown)),
+        let ended = match self.ended.take() {
+            Some(ended) => ended,
+            None => self.grammar.at_end(),
+        };
+        match ended {
+            Ok(()) => replied(self.answer.take(), self.grammar.called()),
+            Err(refused) => refused.after(self.partial()),
         }
     }
 
@@ -219,6 +276,7 @@ impl<G: Grammar> ReplyReader for StreamReader<G> {
 #[derive(Default)]
 struct Chat {
     finish_reason: Option<String>,
+    calls: Calls,
 }
 
 impl Grammar for Chat {
@@ -231,6 +289,7 @@ impl Grammar for Chat {
             if let Some(piece) = text_at(choice, "/delta/content") {
                 answer.get_or_insert_default().push_str(&piece);
             }
+            self.calls.take(choice.pointer("/delta/tool_calls"));
             if let Some(reason) = choice.get("finish_reason").and_then(Value::as_str) {
                 self.finish_reason = Some(reason.to_owned());
             }
@@ -239,24 +298,34 @@ impl Grammar for Chat {
         Seen::More
     }
 
-    fn at_end(&self) -> Result<(), String> {
+    fn at_end(&self) -> Result<(), Reply> {
         match &self.finish_reason {
-            None => Err("stream ended without finish_reason".to_owned()),
-            Some(reason) => incomplete(reason).map_or(Ok(()), Err),
+            None => Err(Reply::unsaid("stream ended without finish_reason")),
+            Some(reason) => incomplete(reason).map_or(Ok(()), |how| Err(Reply::refused(how))),
         }
     }
 
-    fn when_done(&self) -> Result<(), String> {
+    fn when_done(&self) -> Result<(), Reply> {
         if self.finish_reason.is_none() {
-            return Err(judge::DONE_WITHOUT_FINISH.to_owned());
+            return Err(Reply::refused(judge::DONE_WITHOUT_FINISH));
         }
         self.at_end()
+    }
+
+    fn called(&mut self) -> Option<Called> {
+        let reason = self.finish_reason.as_deref().unwrap_or_default();
+        std::mem::take(&mut self.calls).called(reason)
     }
 }
 
 /// Events of a response.
 #[derive(Default)]
-struct Responses {}
+struct Responses {
+    /// Those of the items that were done.
+    calls: Vec<ToolCall>,
+    /// Those of the response that was completed.
+    completed: Option<Called>,
+}
 
 impl Grammar for Responses {
     fn see(&mut self, document: &Value, answer: &mut Option<String>) -> Seen {
@@ -268,7 +337,13 @@ impl Grammar for Responses {
                 }
                 Seen::More
             }
+            "response.output_item.done" => {
+                let call = document.get("item").and_then(item_call);
+                self.calls.extend(call.filter(|_| self.calls.len() < CALLS_MAX));
+                Seen::More
+            }
             "response.completed" => {
+                self.completed = document.get("response").and_then(output_calls);
                 match document.pointer("/response/status").and_then(Value::as_str) {
                     None | Some("completed") => Seen::Complete,
                     Some(status) => Seen::Refused(format!("status {}", short(status))),
@@ -282,94 +357,25 @@ impl Grammar for Responses {
         }
     }
 
-    fn at_end(&self) -> Result<(), String> {
-        Err("stream ended without response.completed".to_owned())
+    fn at_end(&self) -> Result<(), Reply> {
+        Err(Reply::unsaid("stream ended without response.completed"))
+    }
+
+    /// The mark is of the other surface: whose end it is cannot be told.
+    fn when_done(&self) -> Result<(), Reply> {
+        Err(Reply::refused("[DONE] without response.completed"))
+    }
+
+    /// Some read the items, others the whole response: where both are there, what both have counts.
+    fn called(&mut self) -> Option<Called> {
+        let calls = std::mem::take(&mut self.calls);
+        let of_items = (!calls.is_empty()).then_some(Called { calls, is_said: true });
+        match (of_items, self.completed.take()) {
+            (Some(of_items), Some(completed)) if of_items != completed => Some(Called::default()),
+            (of_items, completed) => of_items.or(completed),
+        }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[track_caller]
-    fn check(surface: Surface, mode: Mode, body: &str, expected: Result<&str, &str>) {
-        let mut reader = reader(surface, mode);
-        for byte in body.as_bytes().chunks(1) {
-            if reader.take(byte).is_break() {
-                break;
-            }
-        }
-        match (reader.finish(), expected) {
-            (Reply::Answered(answer), Ok(expected)) => assert_eq!(answer, expected),
-            (Reply::Refused { how, .. }, Err(expected)) => assert_eq!(how, expected),
-            (Reply::Answered(answer), Err(expected)) => panic!("{answer:?} is not {expected:?}"),
-            (Reply::Refused { how, .. }, Ok(expected)) => panic!("{how:?} is not {expected:?}"),
-        }
-    }
-
-    #[test]
-    fn a_chat_document_counts_when_it_is_complete() {
-        let check = |body: Value, expected| {
-            check(Surface::Chat, Mode::Unary, &body.to_string(), expected);
-        };
-        let choice = |content: Value, reason: Value| json!({"choices": [{"message": {"content": content}, "finish_reason": reason}]});
-        check(choice(json!("hi"), json!("stop")), Ok("hi"));
-        check(choice(json!("hi"), json!("length")), Err("finish_reason length"));
-        check(choice(json!("hi"), json!("content_filter")), Err("finish_reason content_filter"));
-        check(choice(json!("hi"), Value::Null), Err("no finish_reason"));
-        check(choice(Value::Null, json!("stop")), Err("no answer at /choices/0/message/content"));
-        check(json!({"choices": []}), Err("no answer at /choices/0/message/content"));
-        check(json!({"error": {"message": "x"}}), Err("an error in the reply"));
-        check(
-            json!({"error": null, "choices": []}),
-            Err("no answer at /choices/0/message/content"),
-        );
-    }
-
-    #[test]
-    fn a_chat_stream_counts_when_its_finish_reason_was_seen() {
-        let check = |body: &str, expected| check(Surface::Chat, Mode::Stream, body, expected);
-        let delta = "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"hi\"}}]}\n\n";
-        let stop =
-            "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n";
-        let usage = "data: {\"choices\":[],\"usage\":{}}\n\n";
-        check(&format!("{delta}{delta}{stop}{usage}data: [DONE]\n\n"), Ok("hihi"));
-        check(&format!("{delta}{stop}"), Ok("hi"));
-        check(&format!("{delta}data: [DONE]\n\n"), Err("[DONE] without finish_reason"));
-        check(delta, Err("stream ended without finish_reason"));
-        check("", Err("stream ended without finish_reason"));
-        check(&format!("{delta}data: {{\"error\":{{}}}}\n\n{stop}"), Err("an error in the stream"));
-        check(&format!("{delta}data: {{\"cho\n\n"), Err("an event that is not JSON"));
-        check(&format!("{delta}event: error\ndata: {{}}\n\n"), Err("event error"));
-        check("<html></html>", Err("stream ended without finish_reason"));
-    }
-
-    #[test]
-    fn a_response_counts_when_it_is_completed() {
-        let check = |body: Value, expected| {
-            check(Surface::Responses, Mode::Unary, &body.to_string(), expected);
-        };
-        let output = json!([
-            {"type": "reasoning"},
-            {"type": "message", "content": [
-                {"type": "output_text", "text": "a"}, {"type": "output_text", "text": "b"}]},
-        ]);
-        check(json!({"status": "completed", "output": output, "error": null}), Ok("ab"));
-        check(json!({"status": "incomplete", "output": output}), Err("status incomplete"));
-        check(json!({"output": output}), Err("no status"));
-        check(json!({"status": "completed", "output": []}), Err("no output_text"));
-    }
-
-    #[test]
-    fn a_response_stream_counts_when_it_is_completed() {
-        let check = |body: &str, expected| check(Surface::Responses, Mode::Stream, body, expected);
-        let delta = "event: response.output_text.delta\ndata: {\"type\":\"response.output_text.delta\",\"delta\":\"hi\"}\n\n";
-        let completed = "event: response.completed\ndata: {\"type\":\"response.completed\",\"response\":{\"status\":\"completed\"}}\n\n";
-        check(&format!("{delta}{delta}{completed}"), Ok("hihi"));
-        check(delta, Err("stream ended without response.completed"));
-        check(
-            &format!("{delta}data: {{\"type\":\"response.failed\"}}\n\n"),
-            Err("event response.failed"),
-        );
-    }
-}
+mod tests;

@@ -233,6 +233,7 @@ mod tests {
             (Reply::Refused { how, .. }, Err(expected)) => assert_eq!(how, expected),
             (Reply::Answered(answer), Err(expected)) => panic!("{answer:?} is not {expected:?}"),
             (Reply::Refused { how, .. }, Ok(expected)) => panic!("{how:?} is not {expected:?}"),
+            (Reply::Called(..), expected) => panic!("calls are not {expected:?}"),
         }
     }
 
@@ -309,6 +310,7 @@ mod tests {
                     how: "event error".to_owned(),
                     partial: Some("a".to_owned()),
                     shown: Some("sorry".to_owned()),
+                    unsaid: false,
                 }
         );
     }

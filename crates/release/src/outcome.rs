@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use drill::ports::Asked;
 use evidence::Sensitive;
-use judge::{CrashKind, Outcome};
+use judge::{Called, CrashKind, Outcome};
 
 use crate::process::Ended;
 
@@ -13,27 +13,36 @@ use crate::process::Ended;
 pub(crate) enum Reply {
     /// An answer.
     Answered(String),
+    /// Calls of tools, with the text beside them.
+    Called(Called, String),
     /// An error, with what had been answered before it and the text that was shown.
-    Refused { how: String, partial: Option<String>, shown: Option<String> },
+    Refused { how: String, partial: Option<String>, shown: Option<String>, unsaid: bool },
 }
 
 impl Reply {
     pub(crate) fn refused(how: impl Into<String>) -> Self {
-        Self::Refused { how: how.into(), partial: None, shown: None }
+        Self::Refused { how: how.into(), partial: None, shown: None, unsaid: false }
+    }
+
+    /// A refusal that the clients of a gateway do not see as an error.
+    pub(crate) fn unsaid(how: impl Into<String>) -> Self {
+        Self::Refused { how: how.into(), partial: None, shown: None, unsaid: true }
     }
 
     pub(crate) fn showing(self, text: Option<String>) -> Self {
         match self {
-            Self::Answered(_) => self,
-            Self::Refused { how, partial, .. } => Self::Refused { how, partial, shown: text },
+            Self::Answered(_) | Self::Called(..) => self,
+            Self::Refused { how, partial, unsaid, .. } => {
+                Self::Refused { how, partial, shown: text, unsaid }
+            }
         }
     }
 
     pub(crate) fn after(self, answered_before: Option<String>) -> Self {
         match self {
-            Self::Answered(_) => self,
-            Self::Refused { how, shown, .. } => {
-                Self::Refused { how, partial: answered_before, shown }
+            Self::Answered(_) | Self::Called(..) => self,
+            Self::Refused { how, shown, unsaid, .. } => {
+                Self::Refused { how, partial: answered_before, shown, unsaid }
             }
         }
     }
@@ -45,8 +54,13 @@ impl Reply {
                 let answer_bytes = u64::try_from(answer.len()).unwrap_or(u64::MAX);
                 asked(Outcome::Answered { elapsed_ms, answer_bytes }, Some(answer), None)
             }
-            Self::Refused { how, partial, shown } => {
-                asked(Outcome::Refused { elapsed_ms, how }, partial, shown)
+            Self::Called(called, text) => {
+                let asked = Self::Answered(text).into_asked(elapsed);
+                Asked { called: Some(called), ..asked }
+            }
+            Self::Refused { how, partial, shown, unsaid } => {
+                let asked = asked(Outcome::Refused { elapsed_ms, how }, partial, shown);
+                Asked { unsaid, ..asked }
             }
         }
     }
@@ -78,6 +92,8 @@ fn asked(outcome: Outcome, answer: Option<String>, shown: Option<String>) -> Ask
     Asked {
         outcome,
         answer: answer.map(Sensitive::new),
+        called: None,
+        unsaid: false,
         shown: shown.map(Sensitive::new),
         reply: None,
         media_type: None,

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
+use contract::conversation::AskedWith;
 use contract::{Mode, Surface};
 use drill::ports::{Ask, Asked, FileId, LogPosition, Logged, PortError, RunningRelease, Way};
 use drill::settings::HttpAsk;
@@ -214,7 +215,14 @@ impl HttpRelease {
     /// Checks that requests can be made: paths, headers, credential.
     pub(crate) fn check(how: &How) -> Result<(), PortError> {
         for mode in [Mode::Unary, Mode::Stream] {
-            if let Some(Err(what)) = request("http://127.0.0.1", how, mode, "") {
+            let ask = Ask {
+                prompt: Sensitive::new(""),
+                asked_with: AskedWith::Question,
+                mode,
+                deadline: Duration::ZERO,
+                tap: None,
+            };
+            if let Some(Err(what)) = request("http://127.0.0.1", how, &ask) {
                 return Err(PortError::Environment {
                     what: format!("no {} request can be made of `ask`: {what}", mode.as_str()),
                     advice: "correct the path, the headers or the credential: each must be one line of plain characters".to_owned(),
@@ -303,7 +311,7 @@ impl HttpRelease {
     }
 
     async fn ask_with(&self, http: &Http, base: &str, ask: &Ask, life: &Life) -> Asked {
-        let (request, mut reader) = match request(base, &self.how, ask.mode, ask.prompt.expose()) {
+        let (request, mut reader) = match request(base, &self.how, ask) {
             Some(Ok(made)) => made,
             Some(Err(what)) => {
                 return Reply::refused(format!("no request can be made: {what}"))
@@ -344,7 +352,8 @@ impl HttpRelease {
 type Made = (Request<Body>, Box<dyn ReplyReader>);
 
 /// Makes the request and the reader of its reply; `None` when the mode is not configured.
-fn request(base: &str, how: &How, mode: Mode, prompt: &str) -> Option<Result<Made, String>> {
+fn request(base: &str, how: &How, ask: &Ask) -> Option<Result<Made, String>> {
+    let (mode, prompt) = (ask.mode, ask.prompt.expose());
     let (http_ask, surface, key, placeholders) = how;
     let accept = match mode {
         Mode::Unary => "application/json",
@@ -390,7 +399,7 @@ fn request(base: &str, how: &How, mode: Mode, prompt: &str) -> Option<Result<Mad
             }
             (
                 format!("{}{}", path.trim_end_matches('/'), surface.resource_path()),
-                gateway::request_body(*surface, mode, model, prompt),
+                ask.asked_with.request(*surface, mode, model, prompt),
                 gateway::reader(*surface, mode),
             )
         }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use bytes::Bytes;
+use contract::conversation::PartLost;
 use contract::smoke::QuestionSeen;
 use contract::{Mode, Profile, RequestFacts, Surface};
 use http::header::{
@@ -156,18 +157,23 @@ fn send_body(parts: &request::Parts, bytes: Bytes) -> SendBody {
     }
 }
 
-/// Reads what a call asks for, and how much of the asked question is in it.
-fn read_call(
-    ask: &Ask,
-    surface: Surface,
-    is_readable: bool,
-    bytes: &Bytes,
-) -> (RequestFacts, QuestionSeen) {
+/// What a call asks for, and how much of what was asked is in it.
+#[derive(Default)]
+struct CallRead {
+    facts: RequestFacts,
+    question: QuestionSeen,
+    lost: Option<Vec<PartLost>>,
+}
+
+fn read_call(ask: &Ask, surface: Surface, is_readable: bool, bytes: &Bytes) -> CallRead {
     let read = catch_unwind(AssertUnwindSafe(|| {
         let asked = ask.armed.question.filter(|_| is_readable);
         let marker = ask.armed.marker.as_str();
         let question = asked.map(|wording| QuestionSeen::read(wording, marker, bytes));
-        (RequestFacts::read(surface, bytes), question.unwrap_or_default())
+        let facts = RequestFacts::read(surface, bytes);
+        let mode = if facts.stream { Mode::Stream } else { Mode::Unary };
+        let lost = asked.and_then(|_| ask.armed.asked_with.lost(surface, mode, bytes));
+        CallRead { facts, question: question.unwrap_or_default(), lost }
     }));
     read.unwrap_or_else(|_panic| {
         ask.lose();
@@ -195,7 +201,7 @@ async fn of_ask(
     let surface = called.unwrap_or(port.surface);
     let is_readable = arrived.undone.is_some() || !is_encoded(&arrived.parts);
     let read = |surface| read_call(ask, surface, is_readable, arrived.looked(&bytes));
-    let (facts, question) = called.map(read).unwrap_or_default();
+    let CallRead { facts, question, lost } = called.map(read).unwrap_or_default();
     let mode = if facts.stream { Mode::Stream } else { Mode::Unary };
     let head = RequestHead {
         method: &arrived.parts.method,
@@ -208,7 +214,7 @@ async fn of_ask(
     let (model, include_usage) = (facts.model.clone(), facts.include_usage);
     let format = facts.format.clone();
     let looked = arrived.looked(&bytes);
-    let body = BodySeen { facts, n_bytes: bytes.len(), looked, markers, question };
+    let body = BodySeen { facts, n_bytes: bytes.len(), looked, markers, question, lost };
     let seen = request_seen(&head, body, &*port.fingerprint);
     let judged_as = JudgedAs { surface, mode, profile: port.profile };
     let mut recorder = Recorder::new(ask.clone(), slot, arrived.started, seen, judged_as);

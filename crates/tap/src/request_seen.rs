@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use contract::conversation::PartLost;
 use contract::smoke::QuestionSeen;
 use contract::{RequestFacts, RequestFault};
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue, USER_AGENT};
@@ -54,6 +55,7 @@ pub(crate) struct BodySeen<'b> {
     pub(crate) looked: &'b [u8],
     pub(crate) markers: MarkersSeen,
     pub(crate) question: QuestionSeen,
+    pub(crate) lost: Option<Vec<PartLost>>,
 }
 
 /// Reduces a request to what may be kept.
@@ -63,7 +65,7 @@ pub(crate) fn request_seen(
     fingerprint: &(dyn Fn(&[u8]) -> Fingerprint + Send + Sync),
 ) -> RequestSeen {
     let (auth, credential) = credential(head.headers);
-    let BodySeen { facts, n_bytes, looked, markers, question } = body;
+    let BodySeen { facts, n_bytes, looked, markers, question, lost } = body;
     RequestSeen {
         method: head.method.as_str().to_owned(),
         path: bounded(head.path),
@@ -82,6 +84,7 @@ pub(crate) fn request_seen(
         retry_count: text(head.headers, &SDK_RETRY).and_then(|count| count.trim().parse().ok()),
         carries_marker: markers.own,
         question,
+        lost,
         other_asks: markers.others,
         body_bytes: n_bytes as u64,
     }

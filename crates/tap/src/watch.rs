@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use contract::Completion;
+use contract::conversation::AskedWith;
 use drill::ports::ArmedAsk;
 use judge::fault::Script;
 use judge::{AskId, Exchange, Marker, Stimulus};
@@ -128,6 +129,7 @@ impl Watch {
             marker: Marker::new(number),
             label: String::new(),
             question: None,
+            asked_with: AskedWith::Question,
             stimulus: Stimulus::Script(state.script.clone()),
             exclusive: true,
             among_users: false,

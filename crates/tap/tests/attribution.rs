@@ -107,6 +107,33 @@ async fn the_question_is_looked_for_where_it_is_asked_after() {
 }
 
 #[tokio::test]
+async fn what_of_a_conversation_does_not_arrive_is_named() {
+    use contract::conversation::{AskedWith, Loss, PartLost, RequestPart};
+    use contract::smoke::{Wording, prompt};
+    let sent = AskedWith::Conversation.request(
+        contract::Surface::Chat,
+        contract::Mode::Stream,
+        "m",
+        &prompt("ssm-1", "SSL-1"),
+    );
+    let mut without_tools = sent.clone();
+    without_tools.as_object_mut().unwrap().remove("tools");
+    let tools = PartLost { part: RequestPart::Tools, loss: Loss::Absent };
+    for (asked_with, body, expected) in [
+        (AskedWith::Conversation, &sent, Some(vec![])),
+        (AskedWith::Conversation, &without_tools, Some(vec![tools])),
+        (AskedWith::Question, &without_tools, None),
+    ] {
+        let port = open_alone().await;
+        let question = Some(Wording::Plain);
+        port.arm(ArmedAsk { question, asked_with, ..ask(1, status(429)) });
+        let mut client = Raw::connect(address(&port)).await;
+        status_of(&mut client, &post("/v1/chat/completions", &body.to_string())).await;
+        assert_eq!(only(&collect(&port, 1).await).request.lost, expected, "{body}");
+    }
+}
+
+#[tokio::test]
 async fn call_without_marker_belongs_to_the_only_ask() {
     let port = open_alone().await;
     port.arm(shared_ask(1, status(429)));

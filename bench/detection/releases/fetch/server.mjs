@@ -127,6 +127,7 @@ async function completion(ask, document) {
   if (body.error) throw new Refusal("the model's API reported an error");
   const choice = body.choices?.[0];
   if (choice?.message?.refusal) throw new Refusal("the model refused");
+  if (document.tools && choice?.finish_reason === "tool_calls" && choice.message?.tool_calls?.length > 0) return body;
   if (choice?.finish_reason !== "stop") throw new Refusal("the model's answer is not whole");
   const text = choice.message?.content;
   if (typeof text !== "string" || text.trim() === "") throw new Refusal("the model's answer is empty");
@@ -140,6 +141,7 @@ async function* chunks(ask, document) {
   let idle = setTimeout(() => ask.stop.abort(), IDLE);
   let finish = null;
   let said = "";
+  let called = false;
   try {
     for await (const data of events(reply.body)) {
       if (data === "[DONE]") break;
@@ -153,6 +155,7 @@ async function* chunks(ask, document) {
         clearTimeout(idle);
         idle = setTimeout(() => ask.stop.abort(), IDLE);
       }
+      called ||= choice?.delta?.tool_calls?.length > 0;
       finish = choice?.finish_reason ?? finish;
       yield chunk;
     }
@@ -161,6 +164,7 @@ async function* chunks(ask, document) {
   } finally {
     clearTimeout(idle);
   }
+  if (document.tools && called && finish === "tool_calls") return;
   if (finish !== "stop") throw new Refusal("the model's answer is not whole");
   if (said.trim() === "") throw new Refusal("the model's answer is empty");
 }

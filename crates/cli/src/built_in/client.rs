@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::defect::Defect;
-use super::reply::{Read, Refused, Seen, read};
+use super::reply::{Read, Refused, Seen, is_transient, read, retry_after};
 use crate::failure::Failure;
 use crate::terminal::say;
 use crate::wiring::now;
@@ -156,6 +156,30 @@ impl Bot {
         let response = self.send(&self.access.model, question, true).await.ok()?;
         self.log(&Seen::of(&response));
         response.status().is_success().then_some(response)
+    }
+
+    /// Passes a gateway's request on: status, media type and body of the last of its attempts.
+    pub(super) async fn pass_on(&self, mut asked: Value) -> Option<(u16, &'static str, String)> {
+        asked["model"] = json!(self.access.model);
+        let mut wait = FIRST_WAIT;
+        for attempt in 1.. {
+            let sent = self.credential(self.post(self.url(), asked.to_string())).send().await;
+            self.log(&sent.as_ref().map(Seen::of).unwrap_or_default());
+            let mut floor = Duration::ZERO;
+            if let Ok(response) = sent {
+                let status = response.status().as_u16();
+                floor = retry_after(response.headers());
+                let media_type = "application/json";
+                if !is_transient(status) || attempt == ATTEMPTS_MAX {
+                    return Some((status, media_type, response.text().await.ok()?));
+                }
+            } else if attempt == ATTEMPTS_MAX {
+                return None;
+            }
+            sleep(wait.max(floor)).await;
+            wait *= 2;
+        }
+        None
     }
 
     async fn attempt(&self, model: &str, question: &str, stream: bool) -> Read {

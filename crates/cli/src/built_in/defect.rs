@@ -85,4 +85,10 @@ pub(crate) enum Defect {
     BreaksWithLeaver,
     OneAtATime,
     HoldsStreamBack,
+    // The gateway.
+    ForgetsHistory,
+    DropsParameters,
+    TurnsDownTools,
+    LosesToolCalls,
+    SaysAllIsWell,
 }

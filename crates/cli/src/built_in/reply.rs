@@ -130,6 +130,11 @@ fn refused(defect: Defect, status: u16, code: &str, after: Duration) -> Read {
     }
 }
 
+/// Tells by its status alone whether a reply is one of trouble that passes.
+pub(super) fn is_transient(status: u16) -> bool {
+    status == 429 || status >= 500
+}
+
 fn typed(headers: &HeaderMap, wanted: &str) -> bool {
     headers
         .get(CONTENT_TYPE)
@@ -148,7 +153,7 @@ fn id_in(message: &str) -> Option<String> {
     rest.split_once(')').map(|(id, _)| id.to_owned())
 }
 
-fn retry_after(headers: &HeaderMap) -> Duration {
+pub(super) fn retry_after(headers: &HeaderMap) -> Duration {
     let seconds = headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
     Duration::from_secs(seconds.unwrap_or(0))
 }

@@ -1,4 +1,4 @@
-//! The built-in release as a long-running service: `POST /ask`, `POST /ask/stream`, `GET /healthz`.
+//! The built-in release as a long-running service: `POST /ask`, `POST /ask/stream`, `GET /healthz`, and a gateway's address.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -16,7 +16,7 @@ use tokio::sync::Mutex;
 use super::client::Bot;
 use super::defect::Defect;
 use super::reply::Refused;
-use super::streaming;
+use super::{gateway, streaming};
 use crate::failure::Failure;
 
 /// Ends, or never gets ready, where that is the defect.
@@ -46,17 +46,18 @@ const TURNED_AWAY: u32 = 3;
 pub(super) async fn serve(bot: Bot, port: &str) -> Result<u8, Failure> {
     let failed = |error: std::io::Error| Failure::internal(error.to_string(), "Look at the port.");
     let listener = TcpListener::bind(format!("127.0.0.1:{port}")).await.map_err(failed)?;
-    let served = Served {
+    let served = Arc::new(Served {
         bot: Arc::new(bot),
         is_broken: AtomicBool::new(false),
         turn: Mutex::new(()),
         n_asked: AtomicU32::new(1),
-    };
+    });
     let routes = Router::new()
         .route("/healthz", get(|| async { "ok" }))
         .route("/ask", post(ask))
         .route("/ask/stream", post(ask_for_stream))
-        .with_state(Arc::new(served));
+        .with_state(Arc::clone(&served))
+        .route("/v1/chat/completions", post(gateway::answer).with_state(Arc::clone(&served.bot)));
     axum::serve(listener, routes).await.map_err(failed)?;
     Ok(0)
 }

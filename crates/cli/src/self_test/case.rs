@@ -77,6 +77,8 @@ pub(crate) enum How {
     Stream,
     /// A long-running process.
     Service,
+    /// The same, asked as an OpenAI-compatible gateway.
+    Gateway,
 }
 
 impl Scene {

@@ -32,9 +32,12 @@ pub(crate) const NOT_MADE: &[(&str, &str)] = &[
 
 /// Returns all cases.
 pub(crate) fn cases() -> impl Iterator<Item = &'static Case> {
-    [HEALTHY, WIRE, ATTEMPTS, REPLIES, LOGS, PROCESSES, PROVIDERS, REVIEWS, PAIRS, ROUTES, EVIDENCE]
-        .into_iter()
-        .flatten()
+    [
+        HEALTHY, WIRE, ATTEMPTS, GATEWAYS, REPLIES, LOGS, PROCESSES, PROVIDERS, REVIEWS, PAIRS,
+        ROUTES, EVIDENCE,
+    ]
+    .into_iter()
+    .flatten()
 }
 
 /// What all the others are compared with: nothing is broken, and every gate is green.
@@ -193,6 +196,36 @@ const ATTEMPTS: &[Case] = &[
 ];
 
 const FALLBACK: &[(&str, &str)] = &[("/releases/new/fallback_models", r#"["self-test-fallback"]"#)];
+
+const CONVERSATION: &[&str] = &["happy-conversation"];
+
+const GATEWAYS: &[Case] = &[
+    Case::new(
+        "request-part-lost",
+        Defect::ForgetsHistory,
+        "passes on the last message of a conversation only",
+    )
+    .run_as(How::Gateway)
+    .asked(CONVERSATION),
+    Case::new(
+        "request-parameter-lost",
+        Defect::DropsParameters,
+        "passes a request on without its temperature",
+    )
+    .run_as(How::Gateway)
+    .asked(CONVERSATION)
+    .warned(),
+    Case::new("request-turned-down", Defect::TurnsDownTools, "takes no request with tools")
+        .run_as(How::Gateway)
+        .asked(CONVERSATION)
+        .warned(),
+    Case::new("tool-call-lost", Defect::LosesToolCalls, "passes on no call of a tool")
+        .run_as(How::Gateway)
+        .asked(&["happy-tool-calls"]),
+    Case::new("error-sent-as-success", Defect::SaysAllIsWell, "passes an error on with status 200")
+        .run_as(How::Gateway)
+        .asked(&["request-400"]),
+];
 
 const REPLIES: &[Case] = &[
     Case::new("error-became-empty-answer", Defect::SwallowsErrors, "swallows a refused credential")

@@ -199,6 +199,13 @@ fn release(role: Role, defect: Defect, how: How, own: &str) -> Value {
                 "answer": "sse:/delta", "done": "event:done", "refused": "event:error",
             },
         }),
+        How::Gateway => json!({
+            "service": [own, COMMAND, defect, "--serve"],
+            "env_port": PORT,
+            "ready": "/healthz",
+            "ready_within": "10s",
+            "ask": { "openai": "/v1", "model": "self-test-gateway" },
+        }),
     };
     let version = match role {
         Role::New => "2.4.0",

@@ -41,13 +41,22 @@ pub(super) fn stream(ctx: &ReplyContext<'_>) -> Vec<StreamEvent> {
     );
     events.push(choice(ctx, &json!({}), Some("stop")));
     if ctx.include_usage {
-        events.push(chunk(ctx, json!([]), usage(ctx)));
+        events.push(usage_chunk(ctx));
     }
     events.push(StreamEvent::unnamed(DONE));
     events
 }
 
-fn choice(ctx: &ReplyContext<'_>, delta: &Value, finish_reason: Option<&str>) -> StreamEvent {
+/// Returns the chunk that tells the usage.
+pub(super) fn usage_chunk(ctx: &ReplyContext<'_>) -> StreamEvent {
+    chunk(ctx, json!([]), usage(ctx))
+}
+
+pub(super) fn choice(
+    ctx: &ReplyContext<'_>,
+    delta: &Value,
+    finish_reason: Option<&str>,
+) -> StreamEvent {
     let choices =
         json!([{ "index": 0, "delta": delta, "logprobs": null, "finish_reason": finish_reason }]);
     chunk(ctx, choices, Value::Null)

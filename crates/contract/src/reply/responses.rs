@@ -13,7 +13,7 @@ pub(super) fn completed(ctx: &ReplyContext<'_>) -> Value {
 
 /// Returns the completed `response` object, its message in these output texts.
 pub(super) fn completed_in(ctx: &ReplyContext<'_>, texts: &[&str]) -> Value {
-    response(ctx, Stage::Completed, texts)
+    response(ctx, Stage::Completed, &[item(ctx, Stage::Completed, texts)])
 }
 
 /// Returns the events in their documented order. There is no `[DONE]` on this surface.
@@ -23,22 +23,33 @@ pub(super) fn stream(ctx: &ReplyContext<'_>) -> Vec<StreamEvent> {
 
 /// Returns the events of a response whose message is in these output texts.
 pub(super) fn stream_in(ctx: &ReplyContext<'_>, texts: &[&str]) -> Vec<StreamEvent> {
+    let done = item(ctx, Stage::Completed, texts);
+    stream_of(ctx, std::slice::from_ref(&done), |events| {
+        events.push(
+            "response.output_item.added",
+            json!({ "output_index": 0, "item": item(ctx, Stage::InProgress, texts) }),
+        );
+        for (index, text) in texts.iter().enumerate() {
+            push_part(events, &item_id(ctx), index, text);
+        }
+        events
+            .push("response.output_item.done", json!({ "output_index": 0, "item": done.clone() }));
+    })
+}
+
+/// Returns the events of a response with this output, those of its items being what `push_items` adds.
+pub(super) fn stream_of(
+    ctx: &ReplyContext<'_>,
+    output: &[Value],
+    push_items: impl FnOnce(&mut Events),
+) -> Vec<StreamEvent> {
     let mut events = Events::default();
-    let begun = response(ctx, Stage::InProgress, texts);
+    let begun = response(ctx, Stage::InProgress, &[]);
     events.push("response.created", json!({ "response": begun }));
     events.push("response.in_progress", json!({ "response": begun }));
-    events.push(
-        "response.output_item.added",
-        json!({ "output_index": 0, "item": item(ctx, Stage::InProgress, texts) }),
-    );
-    for (index, text) in texts.iter().enumerate() {
-        push_part(&mut events, &item_id(ctx), index, text);
-    }
-    events.push(
-        "response.output_item.done",
-        json!({ "output_index": 0, "item": item(ctx, Stage::Completed, texts) }),
-    );
-    events.push("response.completed", json!({ "response": completed_in(ctx, texts) }));
+    push_items(&mut events);
+    let completed = response(ctx, Stage::Completed, output);
+    events.push("response.completed", json!({ "response": completed }));
     events.0
 }
 
@@ -86,10 +97,10 @@ impl Stage {
 
 /// The events so far; each gets its `type` and the next `sequence_number`, from 0.
 #[derive(Default)]
-struct Events(Vec<StreamEvent>);
+pub(super) struct Events(Vec<StreamEvent>);
 
 impl Events {
-    fn push(&mut self, kind: &str, payload: Value) {
+    pub(super) fn push(&mut self, kind: &str, payload: Value) {
         let mut data = Map::new();
         data.insert("type".to_owned(), kind.into());
         data.insert("sequence_number".to_owned(), self.0.len().into());
@@ -100,11 +111,7 @@ impl Events {
     }
 }
 
-fn response(ctx: &ReplyContext<'_>, stage: Stage, texts: &[&str]) -> Value {
-    let output = match stage {
-        Stage::InProgress => json!([]),
-        Stage::Completed => json!([item(ctx, stage, texts)]),
-    };
+fn response(ctx: &ReplyContext<'_>, stage: Stage, output: &[Value]) -> Value {
     json!({
         "id": ctx.id,
         "object": "response",

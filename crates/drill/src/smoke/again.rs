@@ -105,7 +105,7 @@ impl<T: Tap, R: Releases, C: ControlPort> Context<'_, T, R, C> {
     ) -> Vec<Probing> {
         match manner {
             Manner::Commands => self.commands(&alive.running, probes).await,
-            Manner::Recovering => self.recovering(alive, probes).await,
+            Manner::Recovering => self.recovering(alive, probes).await.0,
             Manner::Together => {
                 let (mut made, left) = self.together(alive, super::slow_first(probes)).await;
                 made.extend(self.pool(alive, left).await);

@@ -44,7 +44,7 @@ impl<T: Tap, R: Releases, C: ControlPort> Context<'_, T, R, C> {
         alive: &Alive<R::Running, T::Port>,
         mode: Mode,
     ) -> Option<Finding> {
-        if !self.recover(alive, mode).await {
+        if !self.recover(alive, mode).await.has_come() {
             // It does not get well: its probes say so.
             return None;
         }

@@ -17,7 +17,7 @@ pub(super) fn add(plan: &mut Plan<'_>) {
         ReleaseKind::Application => plan.add(
             "shape-tool-calls",
             "shape",
-            Stimulus::ToolCalls,
+            Stimulus::UnaskedToolCall,
             Expect::Refusal,
             Attempts::Policy,
         ),

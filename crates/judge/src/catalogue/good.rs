@@ -3,12 +3,24 @@
 use contract::{Mode, Surface};
 
 use super::{HAPPY_LIVE, Plan};
-use crate::probe::{Attempts, Expect};
+use crate::judging::ReleaseKind;
+use crate::probe::{Attempts, Expect, HAPPY_CONVERSATION, HAPPY_TOOL_CALLS};
 use crate::stimulus::{Stimulus, Variation};
 
 pub(super) fn add(plan: &mut Plan<'_>) {
     plan.add(HAPPY_LIVE, "happy", Stimulus::Relay, Expect::Answer, Attempts::Policy);
     plan.add("happy-unicode", "happy", Stimulus::Documented, Expect::Answer, Attempts::Policy);
+    if plan.context.kind == ReleaseKind::Gateway {
+        // Its callers send more than a question, and the provider's replies are more than text.
+        plan.add(
+            HAPPY_CONVERSATION,
+            "happy",
+            Stimulus::Documented,
+            Expect::Answer,
+            Attempts::Policy,
+        );
+        plan.add(HAPPY_TOOL_CALLS, "happy", Stimulus::ToolCalls, Expect::Answer, Attempts::Policy);
+    }
     // An application that says it needs a field may refuse a reply without it.
     let (surface, required) = (plan.context.surface, plan.context.required_fields);
     let needs_usage = required.iter().any(|field| field.starts_with("/usage"));

@@ -7,6 +7,7 @@ use contract::{
 };
 
 use super::*;
+use crate::judging::ReleaseKind;
 use crate::stimulus::{Act, Answer, AnswerEnd, Piece, RequestContext};
 
 fn context(surface: Surface) -> PlanContext<'static> {
@@ -62,9 +63,12 @@ fn each_simulated_reply_is_what_its_probe_expects() {
     let mut n_judged = 0;
     for surface in [Surface::Chat, Surface::Responses] {
         for mode in [Mode::Unary, Mode::Stream] {
-            let context = PlanContext { ends_tls: false, ..context(surface) };
+            let of = |kind| {
+                let context = PlanContext { ends_tls: false, kind, ..context(surface) };
+                plan(Depth::Thorough, mode, &context)
+            };
             // Without the one that is to be refused before there is a reply.
-            for probe in plan(Depth::Thorough, mode, &context) {
+            for probe in of(ReleaseKind::Application).into_iter().chain(of(ReleaseKind::Gateway)) {
                 let Act::Answer(answer) = probe.stimulus.act(&request(surface, mode, "m-1", 1))
                 else {
                     continue;
@@ -79,7 +83,7 @@ fn each_simulated_reply_is_what_its_probe_expects() {
                         is_good || probe.attempts == Attempts::Recovers
                     }
                     // Whole, and no answer.
-                    Expect::Refusal if probe.stimulus.calls_tools() => is_good,
+                    Expect::Refusal if probe.stimulus.calls_unasked_tool() => is_good,
                     Expect::Refusal | Expect::RefusalOrWarn => !is_good,
                     Expect::AnyOutcome | Expect::Nobody => true,
                 };

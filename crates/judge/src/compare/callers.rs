@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use contract::Mode;
 
-use super::MediaType;
 use super::trouble::{self, FallbackSeen, RefusalSeen};
+use super::{MediaType, RequestTaken, requests};
 use crate::catalogue::HAPPY_LIVE;
 use crate::probe::HAPPY_UNICODE;
 use crate::{AnswerForm, Finding, Role, Severity};
@@ -21,6 +21,8 @@ pub struct CallerProfile {
     pub fallbacks: Vec<FallbackSeen>,
     /// Whether its asks wait for each other, by mode, as far as that is known.
     pub waiting: Vec<(Mode, bool)>,
+    /// What it took of its callers' requests, where it is a gateway.
+    pub taken: Vec<RequestTaken>,
 }
 
 impl CallerProfile {
@@ -96,6 +98,15 @@ pub fn compare_callers(
     for &mode in modes {
         let asked = alike.iter().find(|asked| asked.mode == mode);
         findings.extend(asked.and_then(|asked| declared_otherwise(new, rollback, *asked)));
+        let taken = |profile: &CallerProfile| {
+            profile.taken.iter().find(|taken| taken.mode == mode).cloned()
+        };
+        let takes_less = taken(new).zip(taken(rollback));
+        findings.extend(
+            takes_less
+                .and_then(|(new, rollback)| requests::compare(&new, &rollback))
+                .map(|finding| Finding { mode: Some(mode), ..finding.of_release(Role::New) }),
+        );
         for (role, own, other) in [(Role::New, new, rollback), (Role::Rollback, rollback, new)] {
             let side = Side { role, own, other, mode, alike: asked };
             findings.extend(escaped(&side));

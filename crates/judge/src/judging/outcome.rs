@@ -1,9 +1,9 @@
 //! What the release made of it, against what the probe expects.
 
-use super::{Case, ReleaseKind, fallback, is_good_reply, last_call};
+use super::{Case, ReleaseKind, fallback, gateway, is_good_reply, last_call};
 use crate::{
-    AnswerRelation, CrashKind, DONE_WITHOUT_FINISH, Exchange, Expect, Finding, NetworkFault,
-    Outcome, OutcomeKind, Severity, ShapeFault, Stimulus, StreamFault, attempts,
+    AnswerRelation, CrashKind, Exchange, Expect, Finding, NetworkFault, OutcomeKind, Severity,
+    ShapeFault, Stimulus, StreamFault, attempts,
 };
 
 /// Variations that these client libraries refuse by themselves, whatever the application does (contracts.md row 136), as do those which name
@@ -24,6 +24,9 @@ pub(super) fn judge(case: &Case<'_>, findings: &mut Vec<Finding>) {
             findings.push(starved(case));
         }
         OutcomeKind::TimedOut => findings.push(hung(case)),
+        OutcomeKind::Answered if gateway::is_to_call_tools(case) => {
+            findings.extend(gateway::tool_calls(case));
+        }
         OutcomeKind::Answered => match case.probe.expect {
             Expect::Answer | Expect::AnswerOrWarn => answer_to_a_good_reply(case, findings),
             Expect::Refusal | Expect::RefusalOrWarn if is_blank_as_delivered(case) => {
@@ -47,7 +50,12 @@ pub(super) fn judge(case: &Case<'_>, findings: &mut Vec<Finding>) {
             Expect::AnyOutcome => answer_to_a_good_reply(case, findings),
             Expect::Nobody => {}
         },
-        OutcomeKind::Refused if hides_an_error(case) => findings.push(hidden(case)),
+        OutcomeKind::Refused if gateway::hides_the_end(case) => {
+            findings.push(gateway::hidden_end(case));
+        }
+        OutcomeKind::Refused if gateway::sends_success(case) => {
+            findings.push(gateway::sent_as_success(case));
+        }
         OutcomeKind::Refused
             if wants_an_answer(case)
                 && case.machine.kept_from_answering(case.outcome.elapsed_ms()) =>
@@ -342,27 +350,6 @@ fn blank() -> Finding {
         "a reported error",
         "an empty answer, as the provider delivered it",
         "The provider said that it was done, and had no text: often a model that spent its tokens on thinking. Tell the user that there is no answer.",
-    )
-}
-
-/// Whether a gateway ends a stream as if it were whole, which its provider had not.
-fn hides_an_error(case: &Case<'_>) -> bool {
-    let says_done =
-        matches!(case.outcome, Outcome::Refused { how, .. } if how == DONE_WITHOUT_FINISH);
-    let is_as_delivered =
-        matches!(case.probe.stimulus, Stimulus::Stream(StreamFault::DoneAfterCut));
-    case.policy.kind == ReleaseKind::Gateway && says_done && !is_as_delivered
-}
-
-fn hidden(case: &Case<'_>) -> Finding {
-    // Where the provider's stream ended without an error, only its missing finish reason told.
-    let had_no_error = matches!(case.probe.stimulus, Stimulus::Stream(StreamFault::NoFinishReason));
-    Finding::new(
-        if had_no_error { Severity::Warn } else { Severity::Fail },
-        "incomplete-reply-accepted",
-        "an error event, or an end that shows that something broke",
-        "`[DONE]` without a finish reason, as if the answer were whole",
-        "Whoever asks this gateway takes what there was for the answer: SDKs end a stream at `[DONE]` without a look at `finish_reason`. Send `[DONE]` only when the provider has; else pass its error on, or break the connection.",
     )
 }
 

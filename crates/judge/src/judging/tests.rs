@@ -10,14 +10,21 @@ use crate::logs::LogReading;
 use crate::{End, Exposure, PlanContext, RequestSeen, ResponseSeen, catalogue};
 
 mod deviations;
+mod gateway;
 mod proxy;
 mod question;
 mod telemetry;
 mod trouble;
 
 fn plan(mode: Mode, own_port: bool) -> Vec<Probe> {
-    let context = PlanContext { own_port, ..PlanContext::widest(Surface::Chat) };
-    catalogue::default_plan(mode, &context)
+    let of = |kind| {
+        let context = PlanContext { own_port, kind, ..PlanContext::widest(Surface::Chat) };
+        catalogue::default_plan(mode, &context)
+    };
+    let mut all = of(ReleaseKind::Application);
+    let of_gateways = of(ReleaseKind::Gateway);
+    all.extend(of_gateways.into_iter().filter(|probe| probe.id.starts_with("happy-")));
+    all
 }
 
 fn probe(id: &str, mode: Mode) -> Probe {
@@ -71,6 +78,7 @@ fn call(attempt: u32, at: u64, status: u16) -> Exchange {
             retry_count: None,
             carries_marker: true,
             question: QuestionSeen::Whole,
+            lost: None,
             other_asks: 0,
             body_bytes: 100,
         },
@@ -134,6 +142,8 @@ struct Scene {
     exchanges: Vec<Exchange>,
     outcome: Outcome,
     answer: AnswerRelation,
+    calls: CallsRelation,
+    unsaid: bool,
     control: Option<Control>,
     logs: LogEvidence,
     afterwards: Option<OutcomeKind>,
@@ -147,6 +157,8 @@ fn scene(id: &str, exchanges: Vec<Exchange>, outcome: Outcome, answer: AnswerRel
         exchanges,
         outcome,
         answer,
+        calls: CallsRelation::None,
+        unsaid: false,
         control: Some(Control::Good),
         logs: LogEvidence::default(),
         afterwards: None,
@@ -165,6 +177,8 @@ impl Scene {
             observation: &observation,
             outcome: &self.outcome,
             answer: self.answer,
+            calls: self.calls,
+            unsaid: self.unsaid,
             control: self.control.as_ref(),
             logs: &self.logs,
             afterwards: self.afterwards,
@@ -668,6 +682,8 @@ fn lost_observation_makes_everything_ambiguous() {
         observation: &observation,
         outcome: &scene.outcome,
         answer: scene.answer,
+        calls: scene.calls,
+        unsaid: scene.unsaid,
         control: None,
         logs: &scene.logs,
         afterwards: None,

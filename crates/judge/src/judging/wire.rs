@@ -3,7 +3,7 @@
 use contract::Surface;
 use contract::smoke::QuestionSeen;
 
-use super::{Case, carries_credential, is_good_reply};
+use super::{Case, carries_credential, gateway, is_good_reply};
 use crate::{
     AuthScheme, Exchange, Exposure, Finding, OutcomeKind, RequestType, Severity, attempts,
 };
@@ -29,6 +29,7 @@ pub(super) fn judge(case: &Case<'_>, findings: &mut Vec<Finding>) {
         }
     }
     findings.extend(question(case, &calls));
+    gateway::request(case, &calls, findings);
     redirect(case, findings);
     extra_calls(case, &calls, findings);
 }
@@ -274,7 +275,7 @@ fn redirect(case: &Case<'_>, findings: &mut Vec<Finding>) {
 /// More calls than an ask makes, although the replies were good.
 fn extra_calls(case: &Case<'_>, calls: &[&Exchange], findings: &mut Vec<Finding>) {
     // Whoever is given a call of a tool in place of an answer has to ask again.
-    if case.probe.stimulus.calls_tools() {
+    if case.probe.stimulus.calls_unasked_tool() {
         return;
     }
     let good = calls.iter().filter(|call| is_good_reply(call)).count();

@@ -94,6 +94,22 @@ pub(super) fn documented(request: &RequestContext) -> Act {
     replying(request, &request.documented_text())
 }
 
+/// The documented reply that calls tools; the text stands in their arguments.
+pub(super) fn calling_tools(request: &RequestContext) -> Act {
+    let text = documented_text(&request.label);
+    let context = context(request, &text);
+    match request.mode {
+        Mode::Unary => {
+            let document = reply::unary_with_tool_calls(&context);
+            whole(200, json_headers(request), document.to_string().into_bytes())
+        }
+        Mode::Stream => {
+            let events = reply::stream_with_tool_calls(&context);
+            Act::Answer(events_answer(request, &events, AnswerEnd::Complete))
+        }
+    }
+}
+
 /// The documented reply with this text.
 fn replying(request: &RequestContext, text: &str) -> Act {
     let context = context(request, text);

@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use contract::conversation::AskedWith;
 use contract::{Mode, Surface};
 use drill::ports::{Ask, Asked, PortError, Releases as _, RunningRelease as _, Start, Way};
 use drill::settings::{
@@ -122,7 +123,8 @@ pub(crate) fn shell(script: &str, prompt: PromptBy, answer_pointer: Option<&str>
 }
 
 pub(crate) fn unary(prompt: &str) -> Ask {
-    Ask { prompt: Sensitive::new(prompt), mode: Mode::Unary, deadline: LONG, tap: None }
+    let asked_with = AskedWith::Question;
+    Ask { prompt: Sensitive::new(prompt), asked_with, mode: Mode::Unary, deadline: LONG, tap: None }
 }
 
 pub(crate) fn stream(prompt: &str) -> Ask {

@@ -87,6 +87,7 @@ fn serve_tap(provider: SocketAddr, trust_folder: Option<PathBuf>) {
             marker: Marker::new(1),
             label: "SSL-1".to_owned(),
             question: None,
+            asked_with: contract::conversation::AskedWith::Question,
             stimulus: Stimulus::Relay,
             exclusive: true,
             among_users: false,

@@ -214,6 +214,7 @@ pub fn ask(id: u64, stimulus: Stimulus) -> ArmedAsk {
         marker: Marker::new(id),
         label: "SSL-1".to_owned(),
         question: None,
+        asked_with: contract::conversation::AskedWith::Question,
         stimulus,
         exclusive: true,
         among_users: false,

@@ -51,6 +51,24 @@ fn documented_replies_pass() {
     }
 }
 
+#[test]
+fn replies_that_call_tools_pass() {
+    for surface in [Surface::Chat, Surface::Responses] {
+        let ctx = ReplyContext { include_usage: true, ..ctx(surface, Profile::Openai) };
+        let unary = unary_with_tool_calls(&ctx).to_string().into_bytes();
+        let stream = encode(&stream_with_tool_calls(&ctx));
+        for (mode, headers, body) in [
+            (Mode::Unary, unary_headers(&ctx), unary),
+            (Mode::Stream, stream_headers(&ctx), stream),
+        ] {
+            let (judgement, text) = judge(&ctx, mode, 200, &headers, &body);
+            assert_eq!(judgement.findings, [], "{surface} {mode}: not even a remark");
+            assert_eq!(judgement.completion, Completion::Complete);
+            assert_eq!(text, "", "{surface} {mode}");
+        }
+    }
+}
+
 #[track_caller]
 fn check_class(kind: ErrorKind, class: ErrorClass, retry_safe: bool) {
     for profile in [Profile::Openai, Profile::Cometapi] {

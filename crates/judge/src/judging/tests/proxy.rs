@@ -14,6 +14,8 @@ fn check(scene: &Scene, seen: Observation, expected: &[(&str, Severity)]) -> Str
         observation: &Observation { exchanges: scene.exchanges.clone(), ..seen },
         outcome: &scene.outcome,
         answer: scene.answer,
+        calls: scene.calls,
+        unsaid: scene.unsaid,
         control: None,
         logs: &scene.logs,
         afterwards: scene.afterwards,

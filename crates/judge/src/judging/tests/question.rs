@@ -72,7 +72,7 @@ fn questions_of_others_in_a_call_fail_whatever_is_probed() {
 fn the_question_is_looked_for_on_happy_probes_only() {
     for probe in plan(Mode::Unary, true) {
         let wording = match probe.id {
-            "happy-live" => Some(Wording::Plain),
+            "happy-live" | "happy-conversation" | "happy-tool-calls" => Some(Wording::Plain),
             "happy-unicode" => Some(Wording::Written),
             _ => None,
         };
