@@ -130,21 +130,7 @@ pub(crate) async fn probe<T: Tap, R: Releases, C: ControlPort>(
     let began = Instant::now();
     let question = wording(&bench.settings.release(subject.role).run, probe);
     let wording = question.unwrap_or_else(|| probe.wording());
-    subject.port.arm(ArmedAsk {
-        id: names.id,
-        marker: names.marker.clone(),
-        label: names.label.clone(),
-        question,
-        asked_with: probe.asked_with(),
-        stimulus: probe.stimulus.clone(),
-        exclusive: company == Company::Alone,
-        among_users: false,
-        live_calls_max: bench
-            .live_calls
-            .allow(LIVE_CALLS_PER_ASK.max(subject.policy.calls_per_ask + 2)),
-        attempts_max: HOT_LOOP_AT_LEAST
-            .max(subject.policy.max_attempts * subject.policy.calls_per_ask * HOT_LOOP_FACTOR),
-    });
+    subject.port.arm(armed(bench, subject.policy, names, probe, question, company));
     if probe.needs_own_port() {
         subject.port.refuse_connections().await;
     }
@@ -206,6 +192,30 @@ pub(crate) async fn probe<T: Tap, R: Releases, C: ControlPort>(
         media_type: asked.media_type,
         passes_on,
         repeats: Vec::new(),
+    }
+}
+
+/// Returns what the tap has to know of a probe's ask.
+fn armed<T: Tap, R: Releases, C: ControlPort>(
+    bench: &Bench<T, R, C>,
+    policy: &Policy,
+    names: &AskNames,
+    probe: &Probe,
+    question: Option<Wording>,
+    company: Company,
+) -> ArmedAsk {
+    ArmedAsk {
+        id: names.id,
+        marker: names.marker.clone(),
+        label: names.label.clone(),
+        question,
+        asked_with: probe.asked_with(),
+        stimulus: probe.stimulus.clone(),
+        exclusive: company == Company::Alone,
+        among_users: false,
+        live_calls_max: bench.live_calls.allow(LIVE_CALLS_PER_ASK.max(policy.calls_per_ask + 2)),
+        attempts_max: HOT_LOOP_AT_LEAST
+            .max(policy.max_attempts * policy.calls_per_ask * HOT_LOOP_FACTOR),
     }
 }
 
