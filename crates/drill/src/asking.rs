@@ -33,6 +33,9 @@ const LIVE_CALLS_PER_ASK: u32 = 6;
 const HOT_LOOP_FACTOR: u32 = 4;
 const HOT_LOOP_AT_LEAST: u32 = 12;
 
+/// How a release says that it is asked too often, which it may be.
+pub(crate) const ASKED_TOO_OFTEN: &str = "status 429";
+
 /// The outputs of a release that nobody named as its logs.
 pub(crate) const BESIDE_LOGS: &str = "its output, which is none of its `logs`";
 

@@ -6,10 +6,11 @@ use contract::conversation::AskedWith;
 use contract::smoke::Wording;
 use evidence::Sensitive;
 use judge::{
-    AnswerRelation, AnsweredBy, Finding, Observation, OutcomeKind, Role, Severity, Stimulus, relate,
+    AnswerRelation, AnsweredBy, Finding, Observation, Outcome, OutcomeKind, Role, Severity,
+    Stimulus, relate,
 };
 
-use crate::asking::prompt;
+use crate::asking::{ASKED_TOO_OFTEN, prompt};
 use crate::bench::{Bench, COLLECT_GRACE, ControlPort, count_live};
 use crate::ports::{
     ArmedAsk, Ask, Releases, RunningRelease as _, Tap, TapPort as _, TrafficSwitch,
@@ -24,6 +25,10 @@ const ROUNDS_AMONG_USERS: u32 = 10;
 
 /// How many asks prove that `rollback` serves again: one may be luck, three in a row at a share of zero are not needed more.
 const ASKS_BACK: u32 = 3;
+
+/// How often a release may say that it is asked too often, and how long it is left alone then.
+const TOO_OFTEN_MAX: u32 = 10;
+const TOO_OFTEN_PAUSE: Duration = Duration::from_millis(600);
 
 /// Both releases behind the route.
 pub(crate) struct Path<'b, T: Tap, R: Releases, S> {
@@ -107,8 +112,26 @@ impl<T: Tap, R: Releases, S: TrafficSwitch> Path<'_, T, R, S> {
         Vec::new()
     }
 
-    /// Puts one question to the user-facing address and looks at both taps.
+    /// Puts one question to the user-facing address and looks at both taps. A release may say that it is asked too often: then it is
+    /// asked again, some time later.
     async fn ask<C: ControlPort>(&self, bench: &Bench<T, R, C>) -> (Served, Option<Finding>) {
+        for _ in 0..TOO_OFTEN_MAX {
+            let (asked, served, finding) = self.ask_once(bench).await;
+            let is_too_often =
+                matches!(&asked, Outcome::Refused { how, .. } if how == ASKED_TOO_OFTEN);
+            if !(is_too_often && served == Served::Nobody) {
+                return (served, finding);
+            }
+            tokio::time::sleep(TOO_OFTEN_PAUSE).await;
+        }
+        let (_, served, finding) = self.ask_once(bench).await;
+        (served, finding)
+    }
+
+    async fn ask_once<C: ControlPort>(
+        &self,
+        bench: &Bench<T, R, C>,
+    ) -> (Outcome, Served, Option<Finding>) {
         let names = bench.names.ask();
         for port in [&self.new.port, &self.rollback.port] {
             port.arm(ArmedAsk {
@@ -151,10 +174,10 @@ impl<T: Tap, R: Releases, S: TrafficSwitch> Path<'_, T, R, S> {
         let relation =
             relate(asked.answer.as_ref().map(Sensitive::expose), &delivered, &names.label);
         let is_refused = asked.outcome.kind() == OutcomeKind::Refused;
-        if is_refused && let Some(finding) = provider_broke_off(served, &new, &rollback) {
-            return (served, Some(finding));
-        }
-        (served, finding(served, asked.outcome.kind(), relation, &asked.outcome))
+        let broke_off = if is_refused { provider_broke_off(served, &new, &rollback) } else { None };
+        let finding =
+            broke_off.or_else(|| finding(served, asked.outcome.kind(), relation, &asked.outcome));
+        (asked.outcome, served, finding)
     }
 }
 

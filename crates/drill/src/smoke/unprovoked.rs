@@ -9,15 +9,12 @@ use judge::{Finding, Outcome, Severity};
 
 use super::recovering::RECOVER_POLL;
 use super::{Alive, Context};
-use crate::asking::{Company, Probing, probe as make_probe};
+use crate::asking::{ASKED_TOO_OFTEN, Company, Probing, probe as make_probe};
 use crate::bench::ControlPort;
 use crate::ports::{Releases, Tap};
 
 /// Asks in a row: one in ten that fails is seen in nine of ten runs even where it is a matter of chance.
 const ASKS_IN_A_ROW: usize = 20;
-
-/// How a release says that it is asked too often, which it may be.
-const ASKED_TOO_OFTEN: &str = "status 429";
 
 impl<T: Tap, R: Releases, C: ControlPort> Context<'_, T, R, C> {
     /// Looks at the modes in which asks were turned away.
