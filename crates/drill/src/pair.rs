@@ -81,9 +81,10 @@ fn refusal_seen(probing: &Probing, release: &Release) -> Option<RefusalSeen> {
     is_refused.then_some(RefusalSeen { probe: probing.probe.id, mode, looks_well })
 }
 
-/// Whether callers know an error with a status of success by a mark of its own.
+/// Whether callers know an error with a status of success by a mark of its own. Those of a gateway get what its provider sends, and know its
+/// errors; what a gateway makes of them by itself is `error-sent-as-success`.
 fn says_how_it_refuses(run: &Run, mode: Mode) -> bool {
-    let Some(HttpAsk::Mapped { unary, stream }) = run.http_ask() else { return false };
+    let Some(HttpAsk::Mapped { unary, stream }) = run.http_ask() else { return true };
     let mapping = match mode {
         Mode::Unary => unary,
         Mode::Stream => stream,

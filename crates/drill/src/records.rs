@@ -243,11 +243,12 @@ fn retry_decision(calls: &[&Exchange]) -> RetryDecision {
     }
 }
 
-/// Returns the waits between attempts.
+/// Returns the waits between attempts. What follows a good reply is another call.
 pub(crate) fn gaps(calls: &[&Exchange]) -> Vec<u64> {
     calls
         .iter()
         .zip(calls.iter().skip(1))
+        .filter(|(before, _)| !judge::judging::is_good_reply(before))
         .map(|(before, after)| judge::gap(before, after))
         .collect()
 }

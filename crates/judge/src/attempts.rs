@@ -1,6 +1,6 @@
 //! Judges how often a release called, and how it spaced its attempts.
 
-use crate::judging::{Case, Policy};
+use crate::judging::{Case, Policy, is_good_reply};
 use crate::{AnsweredBy, Attempts, Exchange, Finding, RetryAfter, Severity, Stimulus};
 
 /// Below this, two attempts are as good as immediate. Stock SDKs wait 100 ms and more (contracts.md section 6.2).
@@ -145,8 +145,13 @@ fn judge_count(case: &Case<'_>, n: usize, rounds: usize, findings: &mut Vec<Find
 }
 
 fn judge_gaps(case: &Case<'_>, group: &[&Exchange], findings: &mut Vec<Finding>) {
-    let pairs: Vec<(&Exchange, &Exchange)> =
-        group.iter().zip(group.iter().skip(1)).map(|(a, b)| (*a, *b)).collect();
+    let pairs: Vec<(&Exchange, &Exchange)> = group
+        .iter()
+        .zip(group.iter().skip(1))
+        .map(|(a, b)| (*a, *b))
+        // What follows a good reply is no other attempt, but another call.
+        .filter(|(before, _)| !is_good_reply(before))
+        .collect();
     let gaps: Vec<u64> = pairs.iter().map(|(before, after)| gap(before, after)).collect();
     if let (Some(first), Some(last)) = (group.first(), group.last()) {
         let elapsed = last.started_ms.saturating_sub(first.started_ms);

@@ -305,7 +305,7 @@ pub(crate) fn last_call<'a>(case: &Case<'a>) -> Option<&'a Exchange> {
 }
 
 /// Returns whether a reply can be relied on: it keeps to the contract, and the answer in it is whole.
-pub(crate) fn is_good_reply(exchange: &Exchange) -> bool {
+pub fn is_good_reply(exchange: &Exchange) -> bool {
     exchange.response.as_ref().is_some_and(|response| {
         (200..300).contains(&response.status)
             && response.judgement.verdict != ContractVerdict::Hold

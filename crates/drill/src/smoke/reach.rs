@@ -28,6 +28,8 @@ pub(super) struct Reach {
     has_waited: AtomicBool,
     /// In which modes asks were turned away, and it counted for nothing.
     turned_away: Mutex<Vec<Mode>>,
+    /// In which modes it did not recover.
+    lost: Mutex<Vec<Mode>>,
 }
 
 impl Reach {
@@ -99,6 +101,16 @@ impl Reach {
     /// Whether an ask of this mode was turned away, and it counted for nothing.
     pub(super) fn has_turned_away(&self, mode: Mode) -> bool {
         self.turned_away.lock().unwrap_or_else(PoisonError::into_inner).contains(&mode)
+    }
+
+    /// Notes that the release did not recover in a mode.
+    pub(super) fn note_lost(&self, mode: Mode) {
+        self.lost.lock().unwrap_or_else(PoisonError::into_inner).push(mode);
+    }
+
+    /// Whether the release did not recover in a mode.
+    pub(super) fn is_lost(&self, mode: Mode) -> bool {
+        self.lost.lock().unwrap_or_else(PoisonError::into_inner).contains(&mode)
     }
 
     /// Tells whether asks had room beside each other: `None` where that was not seen.

@@ -12,8 +12,9 @@ use crate::asking::{Company, Probing, probe as make_probe};
 use crate::bench::ControlPort;
 use crate::ports::{Releases, Tap};
 
-/// How long a release may take to recover, and how often it is asked meanwhile.
-const RECOVER_WITHIN: Duration = Duration::from_secs(20);
+/// How long a release may take to recover, and how often it is asked meanwhile. Circuit breakers stay open for half a minute or a whole one unless
+/// they are told otherwise.
+pub(super) const RECOVER_WITHIN: Duration = Duration::from_secs(65);
 pub(super) const RECOVER_POLL: Duration = Duration::from_millis(400);
 
 /// How a release was found after a fault.
@@ -130,6 +131,9 @@ impl<T: Tap, R: Releases, C: ControlPort> Context<'_, T, R, C> {
 
     /// Asks until a call arrives and is answered.
     pub(super) async fn recover(&self, alive: &Alive<R::Running, T::Port>, mode: Mode) -> Recovery {
+        if self.reach.is_lost(mode) {
+            return Recovery::NotInTime;
+        }
         let until = tokio::time::Instant::now() + RECOVER_WITHIN;
         let probe = documented(mode);
         let subject = self.subject(&alive.running, &alive.port);
@@ -147,6 +151,8 @@ impl<T: Tap, R: Releases, C: ControlPort> Context<'_, T, R, C> {
             recovery = Recovery::Later;
             tokio::time::sleep(RECOVER_POLL).await;
         }
+        // Waiting for it once more would take as long, and find the same.
+        self.reach.note_lost(mode);
         Recovery::NotInTime
     }
 }

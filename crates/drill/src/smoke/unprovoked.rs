@@ -5,9 +5,9 @@
 
 use contract::Mode;
 use judge::catalogue::HAPPY_LIVE;
-use judge::{Finding, Outcome, Severity};
+use judge::{Finding, Outcome, OutcomeKind, Severity};
 
-use super::recovering::RECOVER_POLL;
+use super::recovering::{RECOVER_POLL, RECOVER_WITHIN};
 use super::{Alive, Context};
 use crate::asking::{ASKED_TOO_OFTEN, Company, Probing, probe as make_probe};
 use crate::bench::ControlPort;
@@ -26,7 +26,9 @@ impl<T: Tap, R: Releases, C: ControlPort> Context<'_, T, R, C> {
         for mode in [Mode::Unary, Mode::Stream] {
             let of_mode = |one: &&mut Probing| one.probe.id == HAPPY_LIVE && one.probe.mode == mode;
             let Some(happy) = probings.iter_mut().find(of_mode) else { continue };
-            if self.reach.has_turned_away(mode)
+            let was_well = happy.outcome.as_ref().map(Outcome::kind) == Some(OutcomeKind::Answered);
+            if was_well
+                && self.reach.has_turned_away(mode)
                 && let Some(finding) = self.turns_away_unprovoked(alive, mode).await
             {
                 let finding = finding.of_release(self.role).at_probe(HAPPY_LIVE, mode);
@@ -42,8 +44,16 @@ impl<T: Tap, R: Releases, C: ControlPort> Context<'_, T, R, C> {
         mode: Mode,
     ) -> Option<Finding> {
         if !self.recover(alive, mode).await.has_come() {
-            // It does not get well: its probes say so.
-            return None;
+            return Some(Finding::new(
+                Severity::Fail,
+                "refused-unprovoked",
+                format!(
+                    "an answered call within {} s, once the provider is well",
+                    RECOVER_WITHIN.as_secs()
+                ),
+                "none: it answered at first, turned asks away, and did not come back",
+                "Trouble of the provider puts this release out of service until somebody restarts it. Look for what is used up on the way of an error and not given back (a connection, a slot of a semaphore, a worker), and for a breaker that never closes.",
+            ));
         }
         let subject = self.subject(&alive.running, &alive.port);
         let probe = super::recovering::documented(mode);

@@ -486,6 +486,23 @@ fn attempts_within_the_policy_pass_when_spaced() {
     scene("overload-503", hasty_once, refused(), A::None).check(&[("retry-without-backoff", Warn)]);
 }
 
+/// A topic, a moderation and an answer, all by one model.
+#[test]
+fn a_call_that_follows_a_good_reply_is_no_attempt() {
+    let in_a_row = |id: &str, statuses: [u16; 3]| {
+        let calls = statuses.iter().zip([0, 2, 4]).zip(1..);
+        let calls = calls.map(|((&status, at), attempt)| call(attempt, at, status)).collect();
+        let outcome = if statuses[2] == 200 { answered() } else { refused() };
+        let relation = if statuses[2] == 200 { A::Whole } else { A::None };
+        let mut scene = scene(id, calls, outcome, relation);
+        scene.policy.calls_per_ask = 3;
+        scene
+    };
+    in_a_row("happy-live", [200, 200, 200]).check(&[]);
+    in_a_row("overload-503", [200, 200, 503]).check(&[]);
+    in_a_row("overload-503", [503, 503, 503]).check(&[("retry-without-backoff", Fail)]);
+}
+
 /// Deno's `fetch` sends a request anew when its connection broke before a reply, also one that its caller will send again by itself.
 #[test]
 fn a_request_that_the_http_client_sends_anew_is_no_hasty_retry() {
