@@ -60,7 +60,7 @@ pub(crate) fn judge(case: &Case<'_>, findings: &mut Vec<Finding>) {
             findings.push(Finding::new(
                 unrecovered(case.policy),
                 "transient-error-not-retried",
-                "a second attempt after a 429 or a 503",
+                "a second attempt after an error that passes",
                 "1 attempt",
                 unrecovered_advice(case),
             ));

@@ -120,7 +120,7 @@ pub(crate) static RELEASE: Section = Section {
             "calls_per_ask",
             Kind::Integer { min: 1, max: 100 },
             Value("1"),
-            "Upstream calls that one ask makes, retries aside: a guard call and then the answer are 2.",
+            "Upstream calls that one ask makes, retries aside: a guard call and then the answer are 2. Where it varies, the smallest number.",
             "1",
         ),
         key(
