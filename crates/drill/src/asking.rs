@@ -61,6 +61,20 @@ pub(crate) struct Probing {
 }
 
 impl Probing {
+    /// A probe of which nothing is known.
+    pub(crate) fn unmade(probe: Probe) -> Self {
+        Self {
+            probe,
+            observation: Observation::default(),
+            outcome: None,
+            judged: Judged::default(),
+            form: None,
+            media_type: None,
+            passes_on: None,
+            repeats: Vec::new(),
+        }
+    }
+
     /// Whether the release refused by itself: no call was made where one belongs.
     pub(crate) fn was_turned_away(&self) -> bool {
         self.outcome.as_ref().map(Outcome::kind) == Some(OutcomeKind::Refused)

@@ -1,6 +1,6 @@
 //! Waits for what a service logs of an ask, and learns how long that takes: most write at once, some every ten seconds (Envoy's access log).
 
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use judge::catalogue::{AUTH_GROUP, HAPPY_LIVE};
@@ -18,47 +18,34 @@ const LATE_MAX: Duration = Duration::from_secs(12);
 
 const LOG_POLL: Duration = Duration::from_millis(20);
 
-/// What is known of a service.
-const UNKNOWN: u8 = 0;
-const PROMPT: u8 = 1;
-const LATE: u8 = 2;
-
-/// Which release writes its log late, as far as that was seen in this run.
+/// Which release writes its log late, as far as that was seen in this run: its first ask tells.
 #[derive(Debug, Default)]
-pub struct LateLogs([AtomicU8; 2]);
+pub struct LateLogs {
+    new: OnceLock<bool>,
+    rollback: OnceLock<bool>,
+}
 
 impl LateLogs {
     /// Whether the lines of this ask are worth waiting for. Where they come late, only those are that a gate looks for.
     pub(crate) fn may_wait(&self, role: Role, probe: &Probe) -> bool {
-        self.of(role).load(Ordering::Relaxed) != LATE
-            || probe.id == HAPPY_LIVE
-            || probe.group == AUTH_GROUP
+        self.of(role).get() != Some(&true) || probe.id == HAPPY_LIVE || probe.group == AUTH_GROUP
     }
 
-    fn of(&self, role: Role) -> &AtomicU8 {
-        let [new, rollback] = &self.0;
+    fn of(&self, role: Role) -> &OnceLock<bool> {
         match role {
-            Role::New => new,
-            Role::Rollback => rollback,
+            Role::New => &self.new,
+            Role::Rollback => &self.rollback,
         }
     }
 
     /// How long lines may take to come, where nothing has come yet.
     fn patience(&self, role: Role) -> Duration {
-        match self.of(role).load(Ordering::Relaxed) {
-            PROMPT => LOG_GRACE,
-            _ => LATE_MAX,
-        }
+        if self.of(role).get() == Some(&false) { LOG_GRACE } else { LATE_MAX }
     }
 
     /// Notes whether something came, and when. A service that writes nothing is waited for once.
     fn learn(&self, role: Role, came: Option<Duration>) {
-        let known = match came {
-            Some(after) if after > LOG_GRACE => LATE,
-            Some(_) | None => PROMPT,
-        };
-        // The first ask tells.
-        self.of(role).compare_exchange(UNKNOWN, known, Ordering::Relaxed, Ordering::Relaxed).ok();
+        self.of(role).get_or_init(|| came.is_some_and(|after| after > LOG_GRACE));
     }
 }
 

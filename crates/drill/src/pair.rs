@@ -74,17 +74,18 @@ fn answer_seen(probing: &Probing) -> Option<AnswerSeen> {
 
 /// Returns how a caller got an error, where he got one.
 fn refusal_seen(probing: &Probing, release: &Release) -> Option<RefusalSeen> {
-    let is_refused = probing.outcome.as_ref().map(Outcome::kind) == Some(OutcomeKind::Refused);
+    // A gateway passes on what its provider sends; what it makes of an error by itself is `error-sent-as-success`.
+    let is_refused = probing.outcome.as_ref().map(Outcome::kind) == Some(OutcomeKind::Refused)
+        && !plan::is_gateway(release);
     let mode = probing.probe.mode;
     // Only what has a status of success is declared as something.
     let looks_well = probing.media_type.is_some() && !says_how_it_refuses(&release.run, mode);
     is_refused.then_some(RefusalSeen { probe: probing.probe.id, mode, looks_well })
 }
 
-/// Whether callers know an error with a status of success by a mark of its own. Those of a gateway get what its provider sends, and know its
-/// errors; what a gateway makes of them by itself is `error-sent-as-success`.
+/// Whether callers know an error with a status of success by a mark of its own.
 fn says_how_it_refuses(run: &Run, mode: Mode) -> bool {
-    let Some(HttpAsk::Mapped { unary, stream }) = run.http_ask() else { return true };
+    let Some(HttpAsk::Mapped { unary, stream }) = run.http_ask() else { return false };
     let mapping = match mode {
         Mode::Unary => unary,
         Mode::Stream => stream,
@@ -154,19 +155,16 @@ pub(crate) async fn compare_pair<T: Tap, R: Releases, C: ControlPort>(
     };
     let modes = &settings.provider.modes;
     let (mut of_new, mut of_rollback) = (new.wire.clone(), rollback.wire.clone());
-    let (mut callers_new, mut callers_rollback) = (new.callers.clone(), rollback.callers.clone());
     if plan::is_gateway(&settings.new) != plan::is_gateway(&settings.rollback) {
-        // A gateway passes on what it is told, and has no instructions of its own; nor has it an error where its provider sends something with status 200.
+        // A gateway passes on what it is told, and has no instructions of its own.
         of_new.iter_mut().chain(&mut of_rollback).for_each(|profile| profile.roles.clear());
-        callers_new.refusals.clear();
-        callers_rollback.refusals.clear();
     }
     let mut findings = compare(&of_new, &of_rollback, modes, intent);
     let alike: Vec<AskedAlike> = modes
         .iter()
         .filter_map(|&mode| asked_alike(&settings.new.run, &settings.rollback.run, mode))
         .collect();
-    findings.extend(compare_callers(&callers_new, &callers_rollback, modes, &alike));
+    findings.extend(compare_callers(&new.callers, &rollback.callers, modes, &alike));
     let verdict = Verdict::of(&findings, settings.gates.strict);
     let note = format!("compare: {}", verdict.as_str());
     keeper

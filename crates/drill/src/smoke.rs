@@ -15,7 +15,7 @@ use std::time::Duration;
 use evidence::Scanner;
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use judge::catalogue::{AUTH_GROUP, HAPPY_LIVE};
-use judge::judging::{Control, LeakSeen, Policy};
+use judge::judging::{Control, Judged, LeakSeen, Policy};
 use judge::{Finding, Probe, Role, Severity, Stimulus, Verdict};
 use reach::Reach;
 use tokio::sync::Semaphore;
@@ -548,20 +548,9 @@ pub(crate) fn leaks_so_far<R: RunningRelease>(running: &R, scanner: &Scanner) ->
 
 /// A probe that could not be made.
 pub(crate) fn not_asked(probe: &Probe, why: Finding) -> Probing {
-    Probing {
-        probe: probe.clone(),
-        observation: judge::Observation::default(),
-        outcome: None,
-        judged: judge::judging::Judged {
-            findings: vec![why.at_probe(probe.id, probe.mode)],
-            log_findings: Vec::new(),
-            logs_judged: false,
-        },
-        form: None,
-        media_type: None,
-        passes_on: None,
-        repeats: Vec::new(),
-    }
+    let findings = vec![why.at_probe(probe.id, probe.mode)];
+    let judged = Judged { findings, ..Judged::default() };
+    Probing { judged, ..Probing::unmade(probe.clone()) }
 }
 
 fn is_invalid_credential(probe: &Probe) -> bool {

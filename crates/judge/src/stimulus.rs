@@ -15,7 +15,6 @@ mod leaving;
 mod odd_error;
 mod redirect;
 mod simulate;
-mod tool_calls;
 mod variation;
 
 pub use body::{ShapeFault, StreamFault};
@@ -237,6 +236,11 @@ pub enum AnswerEnd {
     Hold,
 }
 
+/// The calls of tools that an ask of this label has offered: the text that others get as an answer stands in their arguments.
+fn offered_tool_calls(label: &str) -> Vec<ToolCall> {
+    reply::tool_calls(&documented_text(label))
+}
+
 impl Stimulus {
     /// Returns what to do with one exchange.
     pub fn act(&self, request: &RequestContext) -> Act {
@@ -244,7 +248,9 @@ impl Stimulus {
             Self::Relay => Act::Relay,
             Self::InvalidCredential => Act::RelayInvalidCredential,
             Self::Documented | Self::UnknownCa => simulate::documented(request),
-            Self::ToolCalls => simulate::calling_tools(request),
+            Self::ToolCalls => {
+                simulate::calling_tools(request, &offered_tool_calls(&request.label))
+            }
             Self::Tolerated(variation) => variation::tolerated(*variation, request),
             Self::Error(kind) => simulate::error(*kind, request),
             Self::RateLimited(retry_after) => simulate::rate_limited(*retry_after, request),
@@ -252,7 +258,7 @@ impl Stimulus {
                 simulate::back_later(ErrorKind::Overloaded, *retry_after, request)
             }
             Self::OddError(error) => error.act(request),
-            Self::UnaskedToolCall => tool_calls::act(request),
+            Self::UnaskedToolCall => simulate::calling_unasked_tool(request),
             Self::Redirect(redirect) => redirect.act(request),
             Self::RecoversOnSecond(kind) => match (request.attempt, kind) {
                 (1, ErrorKind::RateLimited) => {
@@ -288,7 +294,7 @@ impl Stimulus {
     pub fn tool_calls(&self, label: &str) -> Option<Vec<ToolCall>> {
         let then = if let Self::Guarded(guarded) = self { &guarded.then } else { self };
         let is_calling = *then == Self::ToolCalls;
-        is_calling.then(|| reply::tool_calls(&documented_text(label)))
+        is_calling.then(|| offered_tool_calls(label))
     }
 
     /// Returns how long the reply to an attempt is kept back, head and all.

@@ -1,4 +1,4 @@
-//! Replies in which the model calls tools in place of an answer: two calls at once, so that whoever mixes up or drops one of them shows.
+//! Replies in which the model calls tools in place of an answer.
 
 use serde_json::{Value, json};
 
@@ -24,7 +24,8 @@ impl std::fmt::Debug for ToolCall {
     }
 }
 
-/// Returns the calls that a reply with this text makes: it stands in their arguments.
+/// Returns the calls that a reply with this text makes: it stands in their arguments. Two at once, so that whoever mixes up or drops one of
+/// them shows.
 pub fn tool_calls(text: &str) -> Vec<ToolCall> {
     let call = |n: usize, arguments: &Value| ToolCall {
         id: format!("call_surestep0000000000000{n}"),
@@ -35,9 +36,8 @@ pub fn tool_calls(text: &str) -> Vec<ToolCall> {
     vec![call(1, &first), call(2, &second)]
 }
 
-/// Returns the document of a unary reply that calls tools; see [`super::unary`].
-pub fn unary_with_tool_calls(ctx: &ReplyContext<'_>) -> Value {
-    let calls = tool_calls(ctx.text);
+/// Returns the document of a unary reply that makes these calls; see [`super::unary`].
+pub fn unary_with_tool_calls(ctx: &ReplyContext<'_>, calls: &[ToolCall]) -> Value {
     let mut document = super::unary(ctx);
     match ctx.surface {
         Surface::Chat => {
@@ -54,9 +54,8 @@ pub fn unary_with_tool_calls(ctx: &ReplyContext<'_>) -> Value {
     document
 }
 
-/// Returns the events of a streamed reply that calls tools; see [`super::stream`].
-pub fn stream_with_tool_calls(ctx: &ReplyContext<'_>) -> Vec<StreamEvent> {
-    let calls = tool_calls(ctx.text);
+/// Returns the events of a streamed reply that makes these calls; see [`super::stream`].
+pub fn stream_with_tool_calls(ctx: &ReplyContext<'_>, calls: &[ToolCall]) -> Vec<StreamEvent> {
     match ctx.surface {
         Surface::Chat => {
             let role = json!({ "role": "assistant", "content": null, "refusal": null });

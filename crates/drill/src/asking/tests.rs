@@ -10,20 +10,9 @@ fn probing(outcome: Outcome, code: Option<&str>) -> Probing {
     let context = PlanContext::widest(Surface::Chat);
     let probe = default_plan(Mode::Unary, &context).swap_remove(0);
     let finding = |code| Finding::new(Severity::Fail, code, "", "", "");
-    Probing {
-        probe,
-        observation: Observation::default(),
-        outcome: Some(outcome),
-        judged: Judged {
-            findings: code.into_iter().map(finding).collect(),
-            log_findings: Vec::new(),
-            logs_judged: false,
-        },
-        form: None,
-        media_type: None,
-        passes_on: None,
-        repeats: Vec::new(),
-    }
+    let findings = code.into_iter().map(finding).collect();
+    let judged = Judged { findings, ..Judged::default() };
+    Probing { outcome: Some(outcome), judged, ..Probing::unmade(probe) }
 }
 
 #[test]

@@ -27,9 +27,33 @@ pub(super) struct Reach {
     came_beside: AtomicBool,
     has_waited: AtomicBool,
     /// In which modes asks were turned away, and it counted for nothing.
-    turned_away: Mutex<Vec<Mode>>,
+    turned_away: Modes,
     /// In which modes it did not recover.
-    lost: Mutex<Vec<Mode>>,
+    lost: Modes,
+}
+
+/// A set of modes.
+#[derive(Debug, Default)]
+struct Modes {
+    unary: AtomicBool,
+    stream: AtomicBool,
+}
+
+impl Modes {
+    fn of(&self, mode: Mode) -> &AtomicBool {
+        match mode {
+            Mode::Unary => &self.unary,
+            Mode::Stream => &self.stream,
+        }
+    }
+
+    fn note(&self, mode: Mode) {
+        self.of(mode).store(true, Ordering::Relaxed);
+    }
+
+    fn has(&self, mode: Mode) -> bool {
+        self.of(mode).load(Ordering::Relaxed)
+    }
 }
 
 impl Reach {
@@ -91,26 +115,23 @@ impl Reach {
     /// Notes that it counts for nothing that an ask was turned away, where it was.
     pub(super) fn note_turned_away(&self, probing: &Probing) {
         if probing.was_turned_away() {
-            self.turned_away
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .push(probing.probe.mode);
+            self.turned_away.note(probing.probe.mode);
         }
     }
 
     /// Whether an ask of this mode was turned away, and it counted for nothing.
     pub(super) fn has_turned_away(&self, mode: Mode) -> bool {
-        self.turned_away.lock().unwrap_or_else(PoisonError::into_inner).contains(&mode)
+        self.turned_away.has(mode)
     }
 
     /// Notes that the release did not recover in a mode.
     pub(super) fn note_lost(&self, mode: Mode) {
-        self.lost.lock().unwrap_or_else(PoisonError::into_inner).push(mode);
+        self.lost.note(mode);
     }
 
     /// Whether the release did not recover in a mode.
     pub(super) fn is_lost(&self, mode: Mode) -> bool {
-        self.lost.lock().unwrap_or_else(PoisonError::into_inner).contains(&mode)
+        self.lost.has(mode)
     }
 
     /// Tells whether asks had room beside each other: `None` where that was not seen.
@@ -156,16 +177,9 @@ mod tests {
 
     fn probing(lost: u32) -> Probing {
         let context = PlanContext::widest(Surface::Chat);
-        Probing {
-            probe: default_plan(Mode::Unary, &context).remove(0),
-            observation: Observation { lost, ..Observation::default() },
-            outcome: None,
-            judged: Judged::default(),
-            form: None,
-            media_type: None,
-            passes_on: None,
-            repeats: Vec::new(),
-        }
+        let probe = default_plan(Mode::Unary, &context).remove(0);
+        let observation = Observation { lost, ..Observation::default() };
+        Probing { observation, ..Probing::unmade(probe) }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use contract::Mode;
-use contract::reply::{self, ErrorKind, ReplyContext, StreamEvent};
+use contract::reply::{self, ErrorKind, ReplyContext, StreamEvent, ToolCall};
 
 use super::{Act, Answer, AnswerEnd, NetworkFault, Piece, RequestContext, RetryAfter};
 
@@ -94,17 +94,32 @@ pub(super) fn documented(request: &RequestContext) -> Act {
     replying(request, &request.documented_text())
 }
 
-/// The documented reply that calls tools; the text stands in their arguments.
-pub(super) fn calling_tools(request: &RequestContext) -> Act {
-    let text = documented_text(&request.label);
-    let context = context(request, &text);
+/// No release has a tool of this name, so none runs it.
+const UNASKED_TOOL: &str = "surestep_tool_that_is_not_there";
+
+/// A call of a tool that nobody has offered. Whoever asks again, as one that works with tools does, gets the answer.
+pub(super) fn calling_unasked_tool(request: &RequestContext) -> Act {
+    if request.attempt > 1 {
+        return documented(request);
+    }
+    let call = ToolCall {
+        id: "call_surestep0000000000000001".to_owned(),
+        name: UNASKED_TOOL.to_owned(),
+        arguments: "{}".to_owned(),
+    };
+    calling_tools(request, &[call])
+}
+
+/// The documented reply that makes these calls.
+pub(super) fn calling_tools(request: &RequestContext, calls: &[ToolCall]) -> Act {
+    let context = context(request, "");
     match request.mode {
         Mode::Unary => {
-            let document = reply::unary_with_tool_calls(&context);
+            let document = reply::unary_with_tool_calls(&context, calls);
             whole(200, json_headers(request), document.to_string().into_bytes())
         }
         Mode::Stream => {
-            let events = reply::stream_with_tool_calls(&context);
+            let events = reply::stream_with_tool_calls(&context, calls);
             Act::Answer(events_answer(request, &events, AnswerEnd::Complete))
         }
     }

@@ -107,9 +107,10 @@ fn calling(surface: Surface, mode: Mode) -> String {
         created: 1,
         include_usage: true,
     };
+    let calls = tool_calls(ctx.text);
     match mode {
-        Mode::Unary => unary_with_tool_calls(&ctx).to_string(),
-        Mode::Stream => String::from_utf8(encode(&stream_with_tool_calls(&ctx))).unwrap(),
+        Mode::Unary => unary_with_tool_calls(&ctx, &calls).to_string(),
+        Mode::Stream => String::from_utf8(encode(&stream_with_tool_calls(&ctx, &calls))).unwrap(),
     }
 }
 

@@ -55,8 +55,9 @@ fn documented_replies_pass() {
 fn replies_that_call_tools_pass() {
     for surface in [Surface::Chat, Surface::Responses] {
         let ctx = ReplyContext { include_usage: true, ..ctx(surface, Profile::Openai) };
-        let unary = unary_with_tool_calls(&ctx).to_string().into_bytes();
-        let stream = encode(&stream_with_tool_calls(&ctx));
+        let calls = tool_calls(ctx.text);
+        let unary = unary_with_tool_calls(&ctx, &calls).to_string().into_bytes();
+        let stream = encode(&stream_with_tool_calls(&ctx, &calls));
         for (mode, headers, body) in [
             (Mode::Unary, unary_headers(&ctx), unary),
             (Mode::Stream, stream_headers(&ctx), stream),

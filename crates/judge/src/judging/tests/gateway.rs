@@ -142,3 +142,45 @@ fn an_error_that_clients_do_not_see_is_a_success_to_them() {
     scene.exchanges = vec![document];
     scene.check(&[]);
 }
+
+/// Whoever asks a gateway gets its provider's comments too; a silence nobody gets.
+#[test]
+fn gateway_that_passes_on_comments_for_ever_is_a_warning() {
+    let hung = Outcome::TimedOut { elapsed_ms: 30_000 };
+    let check = |id: &'static str, kind, severity| {
+        let mode = if id.starts_with("stream") { Mode::Stream } else { Mode::Unary };
+        let mut scene = scene("happy-live", vec![call(1, 0, 200)], hung.clone(), A::None);
+        scene.probe = probe(id, mode);
+        for call in &mut scene.exchanges {
+            call.request.stream = mode == Mode::Stream;
+        }
+        scene.policy.kind = kind;
+        scene.check(&[("hung", severity)]);
+    };
+    for id in ["network-endless-blanks", "stream-silence-comments", "stream-comments-only"] {
+        check(id, ReleaseKind::Gateway, Warn);
+        check(id, ReleaseKind::Application, Fail);
+    }
+    check("stream-silence", ReleaseKind::Gateway, Fail);
+}
+
+#[test]
+fn gateway_that_ends_a_broken_stream_with_done_hides_the_error() {
+    let done = Outcome::Refused { elapsed_ms: 80, how: crate::DONE_WITHOUT_FINISH.to_owned() };
+    let scene = |id: &'static str, kind| {
+        let mut scene = scene("happy-live", vec![call(1, 0, 200)], done.clone(), A::Partial);
+        scene.probe = probe(id, Mode::Stream);
+        for call in &mut scene.exchanges {
+            call.request.stream = true;
+        }
+        scene.policy.kind = kind;
+        scene
+    };
+    let code = "incomplete-reply-accepted";
+    for id in ["stream-error-mid", "stream-cut-mid-event", "network-reset-mid-body"] {
+        scene(id, ReleaseKind::Gateway).check(&[(code, Fail)]);
+    }
+    scene("stream-no-finish-reason", ReleaseKind::Gateway).check(&[(code, Warn)]);
+    // The provider said so itself.
+    scene("stream-done-after-cut", ReleaseKind::Gateway).check(&[]);
+}
