@@ -7,7 +7,6 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use contract::Surface;
 use drill::ports::{OpenPort, PortKind, TapPort as _, Upstream};
 use drill::settings::Forward;
 use evidence::Fingerprinter;
@@ -18,9 +17,9 @@ use serde_json::json;
 use tap::{TapConfig, TapServer, Watch, Watched};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::UnixListener;
-use tokio::sync::mpsc;
-use tokio::task::{JoinHandle, spawn_blocking, yield_now};
-use tokio::time::sleep;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::{JoinHandle, yield_now};
+use tokio::time::{sleep, timeout};
 
 use crate::args::{Format, TapArgs};
 use crate::command::Call;
@@ -41,6 +40,9 @@ const GATHERED_FOR: Duration = Duration::from_millis(20);
 
 /// Writes that wait for whoever reads the lines.
 const WRITES_UNDER_WAY: usize = 4;
+
+/// How long whoever reads the lines may take for the last of them.
+const READ_WITHIN: Duration = Duration::from_secs(2);
 
 /// Longest script that the control socket takes.
 const SCRIPT_BYTES_MAX: usize = 64 * 1024;
@@ -89,7 +91,7 @@ pub(crate) async fn run(call: &Call, args: &TapArgs) -> Result<u8, Failure> {
     while let Ok(watched) = told.try_recv() {
         teller.tell(watched);
     }
-    let seen = teller.end().await;
+    let (seen, is_read) = teller.end().await;
     if let Some(control) = control {
         control.abort();
     }
@@ -97,7 +99,18 @@ pub(crate) async fn run(call: &Call, args: &TapArgs) -> Result<u8, Failure> {
         // A socket that is gone already is what we want.
         std::fs::remove_file(path).unwrap_or(());
     }
-    Ok(summary(call, &seen, watch.lost(), surface))
+    let calls: Vec<Vec<Exchange>> = seen.calls.values().cloned().collect();
+    let findings = watching::judge(surface, &calls);
+    if is_read {
+        summary(call, &seen, watch.lost(), &findings);
+    } else {
+        say(
+            "error: whoever reads standard output has stopped: the last lines and the summary were not written",
+        );
+        say("  do: let the reader go on, or write into a file (`surestep tap … > FILE`)");
+    }
+    let has_failed = findings.iter().any(|finding| finding.severity == Severity::Fail);
+    Ok(if has_failed { exit_code::HOLD_FAILED } else { exit_code::PASS })
 }
 
 /// Lets this process open as many files as it ever may: each stream takes two, and the usual soft limit is 1,024.
@@ -225,21 +238,25 @@ struct Teller {
     paint: Paint,
     lines: Vec<u8>,
     out: mpsc::Sender<Vec<u8>>,
-    writer: JoinHandle<()>,
+    written: oneshot::Receiver<()>,
     some: Vec<Watched>,
     seen: Seen,
 }
 
 impl Teller {
     fn new(format: Format, paint: Paint) -> Self {
-        let (out, mut written) = mpsc::channel::<Vec<u8>>(WRITES_UNDER_WAY);
-        let writer = spawn_blocking(move || {
-            while let Some(lines) = written.blocking_recv() {
+        let (out, mut to_write) = mpsc::channel::<Vec<u8>>(WRITES_UNDER_WAY);
+        let (done, written) = oneshot::channel();
+        // No task of the runtime, whose end would wait for a write that never ends.
+        std::thread::spawn(move || {
+            while let Some(lines) = to_write.blocking_recv() {
                 answer(&String::from_utf8_lossy(&lines));
             }
+            // Nobody waits any more where it took too long.
+            done.send(()).ok();
         });
         let (lines, some) = (Vec::new(), Vec::new());
-        Self { format, paint, lines, out, writer, some, seen: Seen::default() }
+        Self { format, paint, lines, out, written, some, seen: Seen::default() }
     }
 
     /// Waits for exchanges, tells them, and gives others the time to gather. May be left at any point: nothing is lost.
@@ -280,15 +297,18 @@ impl Teller {
         }
     }
 
-    /// Returns what passed when all of it has been written.
-    async fn end(mut self) -> Seen {
-        if !self.lines.is_empty() {
-            self.write().await;
-        }
-        drop(self.out);
-        // It panics only where printing does.
-        drop(self.writer.await);
-        self.seen
+    /// Returns what passed, and whether all of it was written: whoever reads the lines may have stopped, and holds up no end.
+    async fn end(mut self) -> (Seen, bool) {
+        let seen = std::mem::take(&mut self.seen);
+        let ending = async move {
+            if !self.lines.is_empty() {
+                self.write().await;
+            }
+            drop(self.out);
+            self.written.await.is_ok()
+        };
+        let is_written = timeout(READ_WITHIN, ending).await.unwrap_or(false);
+        (seen, is_written)
     }
 }
 
@@ -311,26 +331,13 @@ impl Seen {
     }
 }
 
-/// Says what the calls show together. The exit code is that of the worst finding.
-fn summary(call: &Call, seen: &Seen, lost: u64, surface: Surface) -> u8 {
-    let calls: Vec<Vec<Exchange>> = seen.calls.values().cloned().collect();
-    let findings = watching::judge(surface, &calls);
-    let worst = findings.iter().map(|finding| finding.severity).max();
-    match call.arguments.format {
-        Format::Json => answer(&summary_json(seen, lost, &findings)),
-        Format::Human | Format::Github => {
-            answer(&summary_human(
-                seen,
-                lost,
-                &findings,
-                Paint::when(may_colour(&call.environment)),
-            ));
-        }
-    }
-    match worst {
-        Some(Severity::Fail) => exit_code::HOLD_FAILED,
-        Some(Severity::Ambiguous | Severity::Warn | Severity::Info) | None => exit_code::PASS,
-    }
+/// Says what the calls show together.
+fn summary(call: &Call, seen: &Seen, lost: u64, findings: &[Finding]) {
+    let paint = Paint::when(may_colour(&call.environment));
+    answer(&match call.arguments.format {
+        Format::Json => summary_json(seen, lost, findings),
+        Format::Human | Format::Github => summary_human(seen, lost, findings, paint),
+    });
 }
 
 fn summary_json(seen: &Seen, lost: u64, findings: &[Finding]) -> String {

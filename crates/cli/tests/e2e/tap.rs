@@ -113,6 +113,24 @@ fn a_call_that_is_open_at_the_end_is_told_as_open() {
     assert_eq!((&summary["exchanges"], &summary["lost"]), (&1.into(), &0.into()), "{text}");
 }
 
+/// A pipe takes 64 KiB, and each of the lines is a half of one.
+#[test]
+fn a_reader_that_stops_holds_up_no_client_and_no_end() {
+    let (mut tap, base_url) = start(&[]);
+    let body = r#"{"model":"m","messages":[{"role":"user","content":"hi"}]}"#;
+    let output = Command::new("curl")
+        .args(["-s", "-o", "/dev/null", "-w", "%{http_code} ", "-d", body])
+        .args(["-H", &format!("authorization: Bearer {KEY}")])
+        .arg(format!("{base_url}/chat/completions?n=[1-300]"))
+        .output()
+        .unwrap();
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), "200 ".repeat(300));
+    kill_process(Pid::from_child(&tap), Signal::INT).unwrap();
+    assert_eq!(tap.wait().unwrap().code(), Some(0));
+    let said = std::io::read_to_string(tap.stderr.take().unwrap()).unwrap();
+    assert!(said.contains("the last lines and the summary were not written"), "{said}");
+}
+
 #[test]
 fn as_many_files_may_be_open_as_the_system_allows() {
     let script = "ulimit -Sn 64; exec \"$@\"";
