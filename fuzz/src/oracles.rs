@@ -3,6 +3,7 @@
 //!
 //! Each `@` of an input becomes [`PLANTED`], which stands for payload: it must come back in no finding, class or path.
 
+use contract::conversation::AskedWith;
 use contract::{
     BodyEnd, ContractVerdict, Dump, ErrorClass, Judgement, Kind, Mode, Profile, RequestFacts,
     RequestFault, ResponseJudge, Shape, Surface, judge_dump, read_events, shape_diff,
@@ -348,6 +349,15 @@ pub fn request(data: &[u8]) {
             value.is_none(),
             "another opinion on what JSON is"
         );
+        for mode in [Mode::Unary, Mode::Stream] {
+            let lost = AskedWith::Conversation.lost(surface, mode, &data);
+            // None of it stands in what a fuzzer makes, but for parameters by chance.
+            let lost = lost.expect("a conversation is looked for");
+            assert!(
+                lost.iter().any(|lost| !lost.part.is_parameter()),
+                "a conversation out of nothing"
+            );
+        }
         let Some(value) = &value else { continue };
         assert_eq!(
             facts.model.as_deref(),

@@ -292,3 +292,30 @@ pub(crate) async fn collect(body: &mut Incoming) -> Result<Vec<u8>, (Unread, Vec
     }
     Ok(collected)
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// Reads a body byte by byte, as it may come.
+    pub(crate) fn read(reader: &mut dyn ReplyReader, body: &[u8]) -> Reply {
+        for byte in body.chunks(1) {
+            if reader.take(byte).is_break() {
+                break;
+            }
+        }
+        reader.finish()
+    }
+
+    /// Asserts what a body amounts to: an answer, or how it refuses.
+    #[track_caller]
+    pub(crate) fn check(reader: &mut dyn ReplyReader, body: &str, expected: Result<&str, &str>) {
+        match (read(reader, body.as_bytes()), expected) {
+            (Reply::Answered(answer), Ok(expected)) => assert_eq!(answer, expected),
+            (Reply::Refused { how, .. }, Err(expected)) => assert_eq!(how, expected),
+            (Reply::Answered(answer), Err(expected)) => panic!("{answer:?} is not {expected:?}"),
+            (Reply::Refused { how, .. }, Ok(expected)) => panic!("{how:?} is not {expected:?}"),
+            (Reply::Called(..), expected) => panic!("calls are not {expected:?}"),
+        }
+    }
+}

@@ -222,19 +222,7 @@ mod tests {
 
     #[track_caller]
     fn check(mapping: &AskMapping, body: &str, expected: Result<&str, &str>) {
-        let mut reader = reader(mapping);
-        for byte in body.as_bytes().chunks(1) {
-            if reader.take(byte).is_break() {
-                break;
-            }
-        }
-        match (reader.finish(), expected) {
-            (Reply::Answered(answer), Ok(expected)) => assert_eq!(answer, expected),
-            (Reply::Refused { how, .. }, Err(expected)) => assert_eq!(how, expected),
-            (Reply::Answered(answer), Err(expected)) => panic!("{answer:?} is not {expected:?}"),
-            (Reply::Refused { how, .. }, Ok(expected)) => panic!("{how:?} is not {expected:?}"),
-            (Reply::Called(..), expected) => panic!("calls are not {expected:?}"),
-        }
+        crate::http::tests::check(&mut *reader(mapping), body, expected);
     }
 
     #[test]

@@ -239,11 +239,12 @@ fn fallback_that_is_declared_and_never_called_is_held() {
 const ASKED_WITH_A_TOKEN: &str = r#"{ service: [python3, limited.py], env_port: PORT, ready: /healthz, ready_within: 90s, ask: { post: /ask, json: { question: "{prompt}" }, headers: { Authorization: "Bearer {secret:COMETAPI_API_KEY}" }, answer: /answer } }"#;
 
 /// A stalled ask keeps its worker for the two seconds of the plain service's deadline: an ask behind it has to wait, or is turned away. A breaker
-/// turns away whoever comes behind three faults. A log with a buffer is written every three seconds. Callers need a token.
+/// turns away whoever comes behind three faults. A log with a buffer is written every three seconds. Callers need a token. Users
+/// who come through the route too fast are told so.
 #[test]
 fn service_with_a_limit_of_its_own_is_promoted() {
     std::thread::scope(|scope| {
-        for limit in ["workers", "shedding", "breaker", "late-log", "callers"] {
+        for limit in ["workers", "shedding", "breaker", "late-log", "callers", "rate"] {
             scope.spawn(move || {
                 let mut new = Release::script("2.4.0", "limited.py").env("LIMIT", limit);
                 if limit == "callers" {

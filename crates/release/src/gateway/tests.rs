@@ -11,19 +11,7 @@ use super::*;
 
 #[track_caller]
 fn check(surface: Surface, mode: Mode, body: &str, expected: Result<&str, &str>) {
-    let mut reader = reader(surface, mode);
-    for byte in body.as_bytes().chunks(1) {
-        if reader.take(byte).is_break() {
-            break;
-        }
-    }
-    match (reader.finish(), expected) {
-        (Reply::Answered(answer), Ok(expected)) => assert_eq!(answer, expected),
-        (Reply::Refused { how, .. }, Err(expected)) => assert_eq!(how, expected),
-        (Reply::Answered(answer), Err(expected)) => panic!("{answer:?} is not {expected:?}"),
-        (Reply::Refused { how, .. }, Ok(expected)) => panic!("{how:?} is not {expected:?}"),
-        (Reply::Called(..), expected) => panic!("calls are not {expected:?}"),
-    }
+    crate::http::tests::check(&mut *reader(surface, mode), body, expected);
 }
 
 #[test]
@@ -89,11 +77,7 @@ fn a_response_stream_counts_when_it_is_completed() {
 }
 
 fn read(surface: Surface, mode: Mode, body: &[u8]) -> Reply {
-    let mut reader = reader(surface, mode);
-    if reader.take(body).is_break() {
-        // Read to its end either way.
-    }
-    reader.finish()
+    crate::http::tests::read(&mut *reader(surface, mode), body)
 }
 
 fn calling(surface: Surface, mode: Mode) -> String {

@@ -1,4 +1,4 @@
-"""The plain service behind a limit of its own, as healthy services have one; LIMIT names it: workers, shedding, breaker, late-log, callers."""
+"""The plain service behind a limit of its own, as healthy services have one; LIMIT names it: workers, shedding, breaker, late-log, callers, rate."""
 
 import os
 import threading
@@ -19,6 +19,7 @@ lock = threading.Lock()
 
 
 lines = []
+early = []
 
 
 def keep(**fields):
@@ -37,6 +38,14 @@ class Handler(service.Handler):
     def do_POST(self):
         if LIMIT == "late-log":
             super().do_POST()
+        elif LIMIT == "rate":
+            # The first one who comes through the route comes too soon.
+            if self.headers["x-forwarded-for"] and not early:
+                early.append(True)
+                self.rfile.read(int(self.headers["content-length"]))
+                super().reply(429, {"error": "too many questions"})
+            else:
+                super().do_POST()
         elif LIMIT == "callers":
             if self.headers["authorization"] == "Bearer " + os.environ["COMETAPI_API_KEY"]:
                 super().do_POST()
